@@ -1,0 +1,142 @@
+"""What no single value can be wrong about: what stands twice, what excludes what, limits of the whole."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic_core import PydanticCustomError
+
+from nanotape.config.flows import Flow, located_flows
+from nanotape.config.rules import quoted
+
+if TYPE_CHECKING:  # settings calls this module
+    from nanotape.config.locate import KeyPath
+    from nanotape.config.settings import Settings
+
+FLOWS_MAXIMUM = 8191
+"""Entries of the ring's flow table, less number 0, which is the channel `other`."""
+INTERFACES_MAXIMUM = 16
+"""Sources that one capture process takes."""
+SOCKET_PATH_BYTES = 103
+"""The kernel's sun_path as the plan carries it, less the terminating NUL."""
+OTHER_CHANNEL = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to correct."""
+
+    path: KeyPath
+    expected: str
+    found: str
+    advice: str
+    first: KeyPath | None = None
+    """The place that `path` repeats; None: it repeats none."""
+
+
+def refuse(settings: Settings) -> None:
+    """Raises one pydantic error of type `inconsistent` with all problems in its context, or nothing."""
+    checks = (_names, _flows, _ring, _loop, _recorder, _users, _paths)
+    problems = [problem for check in checks for problem in check(settings)]
+    if problems:
+        talk = "; ".join(f"expected {each.expected}, found {each.found}" for each in problems)
+        raise PydanticCustomError("inconsistent", "{talk}", {"talk": talk, "problems": problems})
+
+
+def _names(settings: Settings) -> Iterator[Problem]:
+    channels: dict[str, KeyPath] = {}
+    for number, channel in enumerate(settings.channel):
+        path: KeyPath = ("channel", number, "name")
+        first = channels.setdefault(channel.name, path)
+        if first is not path:
+            found = f"{quoted(channel.name)} again"
+            yield Problem(path, "a channel name used once", found, "rename one of the two", first)
+        if channel.name == OTHER_CHANNEL:
+            yield Problem(path, "a name of its own", '"other", which means packets of no channel', "rename the channel")
+        lines: dict[str, KeyPath] = {}
+        for index, line in enumerate(channel.line):
+            path = ("channel", number, "line", index, "name")
+            first = lines.setdefault(line.name, path)
+            if first is not path:
+                found = f"{quoted(line.name)} again in channel {quoted(channel.name)}"
+                yield Problem(path, "a line name used once", found, 'rename one of the two, for example "B"', first)
+
+
+def _flows(settings: Settings) -> Iterator[Problem]:
+    located = located_flows(settings)
+    seen: dict[object, KeyPath] = {}
+    for path, flow in located:
+        first = seen.setdefault(flow.key, path)
+        if first is not path:
+            advice = "remove one of the two, or tell them apart by group, port, source, interface or vlan"
+            yield Problem(path, "each flow configured once", f"{_described(flow)} again", advice, first)
+        yield from _flow(settings, path, flow)
+    if len(located) > FLOWS_MAXIMUM:
+        advice = "split them over several hosts or rings"
+        yield Problem(located[FLOWS_MAXIMUM][0], f"at most {FLOWS_MAXIMUM} flows", f"{len(located)}", advice)
+    interfaces = {flow.interface: path for path, flow in reversed(located)}
+    if len(interfaces) > INTERFACES_MAXIMUM:
+        expected = f"at most {INTERFACES_MAXIMUM} interfaces"
+        yield Problem(("channel",), expected, f"{len(interfaces)}", "capture the others with another ring")
+
+
+def _flow(settings: Settings, path: KeyPath, flow: Flow) -> Iterator[Problem]:
+    group = ipaddress.ip_address(flow.group)
+    if flow.source is not None and ipaddress.ip_address(flow.source).version != group.version:
+        expected = f"an IPv{group.version} address, as {flow.group} is one"
+        yield Problem((*path, "source"), expected, quoted(flow.source), "give group and source of one family")
+    kind = settings.source.kind
+    if kind != "synthetic" and not flow.interface:
+        advice = "set interface on the line, or source.interface for every line"
+        yield Problem((*path, "interface"), f"an interface, which {kind} needs", "none", advice)
+    if kind == "socket" and flow.vlan is not None:
+        advice = "remove vlan and name the interface of that VLAN, or take the afxdp source"
+        yield Problem((*path, "vlan"), "no vlan with the socket source, which sees no tag", f"{flow.vlan}", advice)
+
+
+def _described(flow: Flow) -> str:
+    vlan = "" if flow.vlan is None else f" vlan {flow.vlan}"
+    group = f"[{flow.group}]" if ":" in flow.group else flow.group
+    return f"{group}:{flow.port}{vlan} from {flow.source or 'any sender'} on {flow.interface or 'no interface yet'}"
+
+
+def _ring(settings: Settings) -> Iterator[Problem]:
+    if settings.ring.capacity is not None and settings.ring.hold is not None:
+        first = ("ring", "capacity")
+        yield Problem(("ring", "hold"), "either capacity or hold", "both", "remove one of the two", first)
+
+
+def _loop(settings: Settings) -> Iterator[Problem]:
+    if settings.loop.realtime and settings.loop.core is None:
+        found = f"{settings.loop.realtime} without a core, where it would starve the kernel"
+        yield Problem(("loop", "realtime"), "0, or loop.core set too", found, "set loop.core to an isolated core")
+
+
+def _recorder(settings: Settings) -> Iterator[Problem]:
+    recorder = settings.recorder
+    if recorder.compression != "zstd" and recorder.compression_level is not None:
+        found = f"one for {recorder.compression}"
+        yield Problem(("recorder", "compression_level"), "a level for zstd only", found, "remove it")
+
+
+def _users(settings: Settings) -> Iterator[Problem]:
+    if settings.user.capture == settings.user.record:
+        found = f"{quoted(settings.user.record)} for both"
+        advice = "name two users: the recorder must not be able to write the ring"
+        yield Problem(("user", "record"), "another user than user.capture", found, advice, ("user", "capture"))
+
+
+def _paths(settings: Settings) -> Iterator[Problem]:
+    paths, name = settings.paths, settings.ring.name
+    limits = {
+        "run_dir": (f"{paths.run_dir}/{name}/holder.sock", SOCKET_PATH_BYTES),
+        "shm_dir": (f"{paths.shm_dir}/{name}.ring", 255),
+        "hugepage_dir": (f"{paths.hugepage_dir}/{name}.data", 255),
+    }
+    for key, (path, maximum) in limits.items():
+        if (size := len(path.encode())) > maximum:
+            advice = f"shorten paths.{key} or ring.name"
+            yield Problem(("paths", key), f"{quoted(path)} to have at most {maximum} bytes", f"{size}", advice)

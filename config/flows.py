@@ -1,0 +1,64 @@
+"""The flat list of flows that a configuration captures, in its order: what the supervisor gives to the native side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # settings checks itself through this module
+    from nanotape.config.locate import KeyPath
+    from nanotape.config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One (interface, vlan, group, port, source), and which channel and line it carries."""
+
+    interface: str
+    """`synthetic` where a synthetic source has none."""
+    vlan: int | None
+    """Outermost 802.1Q id; None: untagged."""
+    group: str
+    """Canonical text of a multicast address."""
+    port: int
+    source: str | None
+    """Canonical text of the sender's address; None: any."""
+    channel: str
+    line: str
+    feed: str
+    framing: str
+    role: str
+
+    @property
+    def key(self) -> tuple[str, int | None, str, int, str | None]:
+        """What makes two flows the same one."""
+        return (self.interface, self.vlan, self.group, self.port, self.source)
+
+
+def flows(settings: Settings) -> list[Flow]:
+    """Every flow of `settings`, channel by channel and line by line."""
+    return [flow for _, flow in located_flows(settings)]
+
+
+def located_flows(settings: Settings) -> list[tuple[KeyPath, Flow]]:
+    """Every flow with the path of its `[[channel.line]]`; checks.py refuses flows whose interface is ""."""
+    fallback = "synthetic" if settings.source.kind == "synthetic" else ""
+    return [
+        (
+            ("channel", number, "line", index),
+            Flow(
+                interface=line.interface or settings.source.interface or fallback,
+                vlan=line.vlan,
+                group=line.group,
+                port=line.port,
+                source=line.source,
+                channel=channel.name,
+                line=line.name,
+                feed=channel.feed,
+                framing=channel.framing,
+                role=channel.role,
+            ),
+        )
+        for number, channel in enumerate(settings.channel)
+        for index, line in enumerate(channel.line)
+    ]

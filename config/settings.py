@@ -1,0 +1,195 @@
+"""The whole configuration as one frozen model: every key, its unit, its sentinel and its default.
+
+Built by load.py from TOML. A Settings that exists is consistent (checks.py); what depends on the host is asked later.
+"""
+
+import socket
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from nanotape.config import checks
+from nanotape.config.channel import Channel, Section
+from nanotape.config.document import Origins
+from nanotape.config.measures import (
+    DURATION,
+    FRAME_MAXIMUM_BYTES,
+    FRAME_MINIMUM_BYTES,
+    RATE,
+    SIZE,
+    HoldRule,
+    Quantity,
+)
+from nanotape.config.network import Interface
+from nanotape.config.quantity import Hold
+from nanotape.config.rules import Account, Choice, Directory, Text, Whole
+
+MILLISECOND_NS = 10**6
+SECOND_NS = 10**9
+DAY_NS = 86400 * SECOND_NS
+RING_MINIMUM_BYTES = 64 << 10
+RING_MAXIMUM_BYTES = 1 << 40
+
+TriState = Annotated[Literal["off", "prefer", "require"], Choice()]
+
+
+class Paths(Section):
+    """Where things lie; all paths are absolute."""
+
+    run_dir: Annotated[str, Directory()] = "/run/nanotape"
+    """State that may vanish at a reboot: plans, sockets, readers' positions."""
+    archive: Annotated[str, Directory()] = "/var/lib/nanotape/archive"
+    """Root of the archive that the recorder writes."""
+    shm_dir: Annotated[str, Directory()] = "/dev/shm/nanotape"  # noqa: S108
+    """Descriptors, locks and counters of rings, and ring data where huge pages are not to be had."""
+    hugepage_dir: Annotated[str, Directory(or_empty=True)] = ""
+    """Directory on hugetlbfs for ring data; "": the first mount that fits."""
+
+
+class User(Section):
+    """Who runs what; used only by a process that root has started."""
+
+    capture: Annotated[str, Account()] = "nanotape"
+    """User of the capture process, who owns the rings; a name or a number."""
+    record: Annotated[str, Account()] = "nanotape-record"
+    """User of the recorder, who owns the archive; another than `capture`, so that it can only read the ring."""
+    group: Annotated[str, Account(root_allowed=True)] = "nanotape"
+    """Group whose members may read the rings; a name or a number."""
+
+
+class RingSettings(Section):
+    """The ring between capture and its readers."""
+
+    name: Annotated[str, Text(63, safe=True)] = "main"
+    """Name of the ring, by which readers open it; 63 bytes at most."""
+    capacity: Annotated[int | None, Quantity(SIZE, RING_MINIMUM_BYTES, RING_MAXIMUM_BYTES)] = None
+    """Bytes that the ring holds, rounded up to a power of two; not set: what `hold` asks for, else 256 MiB."""
+    hold: Annotated[Hold | None, HoldRule(RING_MAXIMUM_BYTES)] = None
+    """What the ring must hold, instead of `capacity`: `10s at 2Mpps of 242B`; without `of`, frames of 242 bytes."""
+    hugepages: TriState = "prefer"
+    """Whether ring data lie on huge pages; `prefer` falls back to `paths.shm_dir` and says so."""
+    page_size: Annotated[Literal["auto", "2 MiB", "1 GiB"], Choice()] = "auto"
+    """Size of the huge pages; `auto`: what is mounted, 2 MiB first."""
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Bytes of ring data, a power of two."""
+        wanted = self.capacity or (self.hold.ring_bytes if self.hold else 256 << 20)
+        return max(RING_MINIMUM_BYTES, 1 << (wanted - 1).bit_length())
+
+    @property
+    def page_bytes_log2(self) -> int:
+        """Binary logarithm of the huge pages' size in bytes; 0: any."""
+        return {"auto": 0, "2 MiB": 21, "1 GiB": 30}[self.page_size]
+
+
+class SourceSettings(Section):
+    """Where packets come from; keys of another kind than `kind` are kept but not used."""
+
+    kind: Annotated[Literal["afxdp", "socket", "synthetic"], Choice()] = "afxdp"
+    """`afxdp`: frames from the NIC; `socket`: plain UDP, no privilege, headers rebuilt; `synthetic`: from memory."""
+    interface: Annotated[str | None, Interface()] = None
+    """Interface of every line that names none; not set: each line must."""
+    join: Annotated[Literal["igmp", "none"], Choice()] = "igmp"
+    """`igmp`: join the groups (IPv6: MLD); `none`: they arrive unasked, as on a tap or a mirror port."""
+    native_xdp: Annotated[Literal["require", "prefer"], Choice()] = "require"
+    """afxdp: `prefer` allows the slow generic (SKB) mode where the driver has no native one."""
+    zerocopy: TriState = "prefer"
+    """afxdp: whether the NIC writes straight into our memory; what came of it is reported after the bind."""
+    descriptors: Annotated[int, Whole(64, 1 << 20, powers=True)] = 65536
+    """afxdp: packets that each RX queue holds while the loop is away, a power of two; each takes `frame_size` bytes."""
+    frame_size: Annotated[Literal[2048, 4096], Choice()] = 2048
+    """afxdp: bytes of memory for each packet; the first 256 are not for the frame."""
+    umem_hugepages: TriState = "prefer"
+    """afxdp: whether packet memory lies on huge pages."""
+    receive_buffer: Annotated[int, Quantity(SIZE, 4 << 10, 1 << 30)] = 8 << 20
+    """socket: bytes of buffer asked for each flow; without privilege the kernel gives at most net.core.rmem_max."""
+    synthetic_frame_size: Annotated[int, Quantity(SIZE, FRAME_MINIMUM_BYTES, FRAME_MAXIMUM_BYTES)] = 242
+    """synthetic: bytes of each frame."""
+    synthetic_count: Annotated[int, Whole(0, (1 << 63) - 1)] = 0
+    """synthetic: frames to make; 0: without end."""
+    synthetic_rate: Annotated[int, Quantity(RATE, 0, 10**9)] = 0
+    """synthetic: packets a second; 0: as fast as it goes."""
+
+
+class LoopSettings(Section):
+    """The thread that drains the sources."""
+
+    core: Annotated[int | None, Whole(0, 1023)] = None
+    """CPU that the loop is pinned to, best an isolated one; not set: wherever the kernel puts it."""
+    realtime: Annotated[int, Whole(0, 99)] = 0
+    """SCHED_FIFO priority, with `core` only; 0: ordinary scheduling."""
+    idle: Annotated[Literal["auto", "spin", "sleep"], Choice()] = "auto"
+    """What the loop does without packets; `auto`: `spin` when `core` is set, else `sleep`."""
+    seccomp: bool = True
+    """Forbid system calls to the loop's thread; without effect while the loop may sleep and for `socket`."""
+
+    @property
+    def spins(self) -> bool:
+        """Whether the loop polls without rest."""
+        return self.idle == "spin" or (self.idle == "auto" and self.core is not None)
+
+
+class RecorderSettings(Section):
+    """The reader that writes the ring to disk."""
+
+    name: Annotated[str, Text(63, safe=True)] = "recorder"
+    """Name under which the recorder publishes its position; 63 bytes at most."""
+    compression: Annotated[Literal["zstd", "lz4", "none"], Choice()] = "zstd"
+    """Compression of the segments."""
+    compression_level: Annotated[int | None, Whole(1, 22)] = None
+    """Level of zstd, refused with any other compression; not set: 1."""
+    flush_interval: Annotated[int, Quantity(DURATION, 10 * MILLISECOND_NS, 3600 * SECOND_NS)] = SECOND_NS
+    """Longest time that a packet waits before it is written to the segment; nanoseconds in the code."""
+    rotate_bytes: Annotated[int, Quantity(SIZE, 64 << 10, 1 << 40)] = 1 << 30
+    """Bytes of a segment at which the next one is begun."""
+    rotate_interval: Annotated[int, Quantity(DURATION, 100 * MILLISECOND_NS, 7 * DAY_NS)] = 3600 * SECOND_NS
+    """Time after which the next segment is begun; nanoseconds in the code."""
+    fsync: Annotated[Literal["never", "interval", "batch"], Choice()] = "interval"
+    """What a power cut may lose: what the kernel still held, at most a `flush_interval`, or at most a batch."""
+    start: Annotated[Literal["oldest", "latest"], Choice()] = "oldest"
+    """Where a recorder begins that has nothing to resume: with what the ring still holds, or with what comes next."""
+
+    @property
+    def zstd_level(self) -> int:
+        """Level of zstd; 0: another compression, or none."""
+        return (self.compression_level or 1) if self.compression == "zstd" else 0
+
+
+class Settings(Section):
+    """nanotape's configuration."""
+
+    host: Annotated[str, Text(63)] = Field(default_factory=lambda: socket.gethostname()[:63] or "localhost")
+    """Name of this host in the archive, 63 bytes at most; not set: the host's own name."""
+    paths: Paths = Paths()
+    """Where things lie."""
+    user: User = User()
+    """Who runs what."""
+    ring: RingSettings = RingSettings()
+    """The ring between capture and its readers."""
+    source: SourceSettings = SourceSettings()
+    """Where packets come from."""
+    loop: LoopSettings = LoopSettings()
+    """The thread that drains the sources."""
+    recorder: RecorderSettings = RecorderSettings()
+    """The reader that writes the ring to disk."""
+    channel: Annotated[tuple[Channel, ...], Field(strict=False)] = ()
+    """What is captured, each a `[[channel]]` of its own."""
+
+    _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    @property
+    def origins(self) -> Origins:
+        """Where each value came from; empty unless the settings were loaded from files."""
+        return self._origins
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that were read, in order; empty unless loaded from files."""
+        return self._origins.files
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        checks.refuse(self)
+        return self

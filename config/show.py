@@ -1,0 +1,108 @@
+"""Shows a configuration: its JSON Schema, what is in force with where each value came from, and all of it in one line.
+
+What `effective` writes is TOML that loads to the same settings.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from nanotape.config.flows import flows
+from nanotape.config.locate import KeyPath, key_text
+from nanotape.config.quantity import size_text
+from nanotape.config.settings import Settings
+
+
+class _Generator(GenerateJsonSchema):
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Writes a default as TOML would: with its unit; none where it means "not set"; none of a whole table."""
+        generated = super().default_schema(schema)
+        default = generated.get("default")
+        if default is None or isinstance(default, dict):
+            generated.pop("default", None)
+        elif plain := schema["schema"].get("serialization", {}).get("function"):
+            generated["default"] = plain(schema["default"])
+        return generated
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a configuration file, for editors and checkers."""
+    schema = Settings.model_json_schema(schema_generator=_Generator)
+    return {"$schema": _Generator.schema_dialect, **schema}
+
+
+def effective(settings: Settings) -> str:
+    """The configuration in force as TOML, each value with `# default` or `# FILE:LINE`."""
+    files = ", ".join(map(str, settings.files)) or "defaults only"
+    return "\n".join([f"# in force: {files}", *_table(settings, (), settings.model_dump(mode="json"))]) + "\n"
+
+
+def effective_json(settings: Settings) -> dict[str, Any]:
+    """The same for programs: `files`, `settings`, and `origins` by key ("default" or "FILE:LINE")."""
+    values = settings.model_dump(mode="json")
+    origins = {key_text(path): _origin(settings, path) for path in _leaves((), values)}
+    return {"files": [str(file) for file in settings.files], "settings": values, "origins": origins}
+
+
+def summary(settings: Settings) -> dict[str, Any]:
+    """What a configuration amounts to; sizes in bytes."""
+    found = flows(settings)
+    return {
+        "files": [str(file) for file in settings.files],
+        "source": settings.source.kind,
+        "interfaces": list(dict.fromkeys(flow.interface for flow in found)),
+        "channels": len(settings.channel),
+        "flows": len(found),
+        "ring": settings.ring.name,
+        "ring_bytes": settings.ring.capacity_bytes,
+    }
+
+
+def summary_text(settings: Settings) -> str:
+    """`summary` as one line of talk."""
+    facts = summary(settings)
+    interfaces = f" on {', '.join(facts['interfaces'])}" if facts["interfaces"] else ""
+    ring = f"ring {facts['ring']} of {size_text(facts['ring_bytes'])} (hugepages {settings.ring.hugepages})"
+    flows_text = f"{_count(facts['channels'], 'channel')}, {_count(facts['flows'], 'flow')}"
+    nothing = "" if facts["flows"] else "; nothing to capture until a [[channel]] is added"
+    return f"{', '.join(facts['files'])}: fine: {flows_text}, source {facts['source']}{interfaces}, {ring}{nothing}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _origin(settings: Settings, path: KeyPath) -> str:
+    place = settings.origins.of(path)
+    return "default" if place is None else str(place)
+
+
+def _table(settings: Settings, path: KeyPath, values: dict[str, Any]) -> Iterator[str]:
+    for key, value in values.items():
+        if value is None:
+            yield f"# {key} is not set  # default"
+        elif not isinstance(value, dict | list):
+            yield f"{key} = {json.dumps(value, ensure_ascii=False)}  # {_origin(settings, (*path, key))}"
+    for key, value in values.items():
+        name = ".".join(part for part in (*path, key) if isinstance(part, str))
+        if isinstance(value, dict):
+            yield f"\n[{name}]"
+            yield from _table(settings, (*path, key), value)
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                yield f"\n[[{name}]]"
+                yield from _table(settings, (*path, key, index), inner)
+
+
+def _leaves(path: KeyPath, value: object) -> Iterator[KeyPath]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves((*path, key), inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _leaves((*path, index), inner)
+    else:
+        yield path

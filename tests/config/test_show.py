@@ -1,0 +1,121 @@
+"""What is shown is true: it loads to the same settings; the schema has every key, and the page has the schema's."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nanotape.config
+from nanotape.config import load, loads
+from nanotape.config.reference import replaced, rows, table
+from nanotape.config.show import effective, effective_json, json_schema, summary, summary_text
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+EXAMPLES = sorted((Path(nanotape.config.__file__).parent / "examples").glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_an_example_is_fine_and_shows_as_itself(file: Path) -> None:
+    found = load(file)
+    assert loads(effective(found)) == found
+    assert summary(found)["flows"] > 1
+    assert file.read_text(encoding="utf-8").startswith("# A ")
+
+
+def test_the_examples_are_the_three_hosts_that_they_say() -> None:
+    found = {file.stem: load(file) for file in EXAMPLES}
+    assert set(found) == {"colo", "lab", "laptop"}
+    laptop, lab, colo = found["laptop"], found["lab"], found["colo"]
+    assert (laptop.source.kind, laptop.source.interface, laptop.ring.hugepages) == ("socket", "lo", "off")
+    assert (lab.source.kind, lab.source.zerocopy) == ("afxdp", "off")
+    assert (colo.ring.hugepages, colo.source.umem_hugepages, colo.source.zerocopy) == ("require", "require", "prefer")
+    assert colo.loop.core is not None
+    assert len({line.interface for line in colo.channel[0].line}) == 2
+
+
+def test_each_value_says_where_it_came_from() -> None:
+    found = loads(
+        '[ring]\nname = "x"\n[[channel]]\nname = "c"\nfeed = "f"\n'
+        'line = [\n{ group = "239.0.0.1", port = 1, interface = "e" }]',
+        "y.toml",
+    )
+    shown = effective(found).splitlines()
+    assert shown[0] == "# in force: y.toml"
+    assert 'name = "x"  # y.toml:2' in shown
+    assert 'hugepages = "prefer"  # default' in shown
+    assert "# capacity is not set  # default" in shown
+    assert "port = 1  # y.toml:7" in shown
+    facts = effective_json(found)
+    assert facts["files"] == ["y.toml"]
+    assert facts["origins"]["ring.name"] == "y.toml:2"
+    assert facts["origins"]["ring.capacity"] == "default"
+    assert facts["origins"]["channel[0].line[0].port"] == "y.toml:7"
+    assert facts["settings"]["recorder"]["flush_interval"] == "1s"
+
+
+@settings(deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "host": st.text(min_size=1, max_size=15).filter(lambda text: text.isprintable() and text == text.strip()),
+            "recorder.rotate_bytes": st.integers(64 << 10, 1 << 40),
+            "recorder.flush_interval": st.integers(10, 3600_000).map(lambda number: f"{number}ms"),
+            "recorder.compression": st.sampled_from(["zstd", "lz4", "none"]),
+            "ring.hold": st.tuples(st.integers(1, 10**6), st.integers(1, 10**4)).map(
+                lambda pair: f"{pair[0]}us at {pair[1]}kpps"
+            ),
+            "source.synthetic_rate": st.integers(0, 10**9),
+            "loop.seccomp": st.booleans(),
+        },
+    )
+)
+def test_what_is_in_force_loads_to_the_same_settings(values: dict[str, object]) -> None:
+    found = loads("\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()))
+    assert loads(effective(found)) == found
+
+
+def test_the_schema_describes_every_key_and_allows_no_other() -> None:
+    schema = json_schema()
+    tables = [schema, *schema["$defs"].values()]
+    assert all(each["additionalProperties"] is False for each in tables)
+    for each in tables:
+        for key, field in each["properties"].items():
+            assert field.get("description") or "$ref" in field, key
+            assert field.get("default", "") is not None
+    assert json.loads(json.dumps(schema)) == schema
+
+
+def test_the_schema_takes_what_toml_carries_not_what_the_code_holds() -> None:
+    properties = json_schema()["$defs"]["RecorderSettings"]["properties"]
+    assert properties["flush_interval"]["default"] == "1s"
+    assert properties["flush_interval"]["type"] == "string"
+    assert properties["fsync"]["enum"] == ["never", "interval", "batch"]
+    assert json_schema()["$defs"]["Channel"]["required"] == ["name", "feed", "line"]
+
+
+def test_the_page_lists_exactly_the_keys_of_the_schema() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| `")] == [
+        key for key, *_ in rows()
+    ]
+    assert table() in page, "renew it: python -m nanotape.config.reference docs/configuration.md"
+    assert replaced(page) == page
+
+
+def test_every_key_that_settings_have_is_a_row() -> None:
+    shown = effective_json(
+        loads(
+            '[source]\ninterface = "e"\n[[channel]]\nname = "c"\nfeed = "f"\nline = [{ group = "239.0.0.1", port = 1 }]'
+        )
+    )
+    assert {key.replace("[0]", "[]") for key in shown["origins"]} == {key.strip("`") for key, *_ in rows()}
+
+
+def test_the_summary_says_what_a_configuration_amounts_to() -> None:
+    assert summary_text(loads("", "x.toml")) == (
+        "x.toml: fine: 0 channels, 0 flows, source afxdp, ring main of 256 MiB (hugepages prefer); "
+        "nothing to capture until a [[channel]] is added"
+    )

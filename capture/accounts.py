@@ -1,0 +1,87 @@
+"""Who runs what: user and group names of the configuration as the numbers that the kernel knows.
+
+Only a process that root started can hand work to other users; any other runs everything as itself.
+"""
+
+import grp
+import os
+import pwd
+from dataclasses import dataclass
+
+from nanotape.capture.errors import AccountUnknown
+from nanotape.capture.processes import renounce_new_privilege
+from nanotape.config.settings import User
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Numbers of the accounts that a capture host uses."""
+
+    capture_uid: int
+    """Owner of the ring."""
+    record_uid: int
+    """Owner of the archive; reads the ring by its group."""
+    ring_gid: int
+    """Group whose members may read the ring."""
+    switches: bool
+    """Whether we are root, and processes are given to these accounts."""
+
+
+def accounts(user: User) -> Accounts:
+    """The accounts of a configuration.
+
+    Raises:
+        AccountUnknown: Root starts us, and this host does not know one of them.
+    """
+    if os.geteuid() != 0:
+        return Accounts(os.geteuid(), os.geteuid(), os.getegid(), switches=False)
+    return Accounts(
+        capture_uid=user_id(user.capture, "user.capture"),
+        record_uid=user_id(user.record, "user.record"),
+        ring_gid=group_id(user.group, "user.group"),
+        switches=True,
+    )
+
+
+def user_id(name: str, key: str) -> int:
+    """Number of a user given by name or number; `key` names it in the error.
+
+    Raises:
+        AccountUnknown: There is none of that name.
+    """
+    if name.isdigit():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise AccountUnknown(
+            f"{key}: expected a user of this host, found {name!r}, which it does not know; "
+            f"make it (useradd --system --no-create-home {name}) or set {key}"
+        ) from None
+
+
+def group_id(name: str, key: str) -> int:
+    """Number of a group given by name or number; `key` names it in the error.
+
+    Raises:
+        AccountUnknown: There is none of that name.
+    """
+    if name.isdigit():
+        return int(name)
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise AccountUnknown(
+            f"{key}: expected a group of this host, found {name!r}, which it does not know; "
+            f"make it (groupadd --system {name}) or set {key}"
+        ) from None
+
+
+def give_up_privilege(uid: int, gid: int) -> None:
+    """Goes over to an account for good: no other group, no capability, none to be had by a later exec."""
+    if os.geteuid() != 0:
+        return
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    renounce_new_privilege()

@@ -1,0 +1,77 @@
+"""What can go wrong in the capture package: one root, one class for each thing that a caller may want to tell apart.
+
+The text of each error is one line for the operator: what was expected, what was found, what to do.
+"""
+
+
+class CaptureError(Exception):
+    """Root of all errors that `nanotape.capture` raises on purpose."""
+
+
+class RingError(CaptureError):
+    """Root of what concerns one ring."""
+
+
+class RingNotFound(RingError):
+    """Raised when there is no ring of that name, or its data file is gone."""
+
+
+class RingNotReady(RingError):
+    """Raised when a ring is still being made, or its maker died over it: worth another try a moment later."""
+
+
+class RingLayoutMismatch(RingError):
+    """Raised when a ring was made by a nanotape of another layout version."""
+
+
+class PermissionDenied(RingError):
+    """Raised when the files of a ring, or the place for a reader's status, may not be opened by this user."""
+
+
+class RingCorrupt(RingError):
+    """Raised when a ring holds what no writer could have written, or its file is no ring at all."""
+
+
+class RingReplaced(RingError):
+    """Raised when a reader has read all of its ring, and the ring's files were removed or made anew meanwhile."""
+
+
+class SequenceNotWritten(RingError):
+    """Raised when a reader is sent to a ring sequence that is not written yet."""
+
+
+class ReaderNameInvalid(RingError):
+    """Raised when a reader's name cannot be a file name."""
+
+
+class SimulationError(CaptureError):
+    """Raised when the simulated exchange cannot send, or its log cannot be written or read."""
+
+
+class SimulationUsageError(SimulationError):
+    """Raised when the simulated exchange is asked for what cannot be: a rate of 0, a gap on a line that is not there."""
+
+
+class HostError(CaptureError):
+    """Root of what this host lacks for a configuration."""
+
+
+class AccountUnknown(HostError):
+    """Raised when a configured user or group does not exist on this host."""
+
+
+class PlaceUnusable(HostError):
+    """Raised when a folder that nanotape needs cannot be made or used."""
+
+
+class ServiceError(CaptureError):
+    """Raised when a process of the service ended before it was ready; it has said why on its standard error.
+
+    Attributes:
+        status: Exit status to end with.
+    """
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        """With the exit status that fits the failure."""
+        super().__init__(message)
+        self.status = status

@@ -1,0 +1,159 @@
+"""The plan: a checked configuration in the binary layout that holder and capture process read (native/plan/plan.h).
+
+Flow ids come from the ring's own table where the ring exists, so that an id never changes its meaning within a ring.
+"""
+
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from nanotape.capture.accounts import Accounts
+from nanotape.capture.counters import FAMILY_IPV6, SOURCE_KINDS, VLAN_NONE
+from nanotape.capture.errors import PlaceUnusable, RingError
+from nanotape.capture.places import Places
+from nanotape.capture.ring import Ring
+from nanotape.config import Flow, Settings, flows
+from nanotape.native import ffi, lib
+
+FAMILY_IPV4 = 4
+_TRI_STATES = {"off": 0, "prefer": 1, "require": 2}
+_JOINS = {"none": 0, "igmp": 1}
+_KINDS = {name: number for number, name in SOURCE_KINDS.items()}
+
+
+def write_plan(settings: Settings, where: Places, owners: Accounts) -> list[str]:
+    """Writes the plan file, whole or not at all.
+
+    Args:
+        settings: The configuration.
+        where: Paths; `where.plan` is replaced.
+        owners: Who may borrow from the holder, and the readers' group.
+
+    Returns:
+        The interfaces that are captured, in order.
+
+    Raises:
+        PlaceUnusable: The file cannot be written.
+    """
+    planned = flows(settings)
+    interfaces = list(dict.fromkeys(flow.interface for flow in planned)) or [settings.source.interface or "synthetic"]
+    header = _header(settings, where, owners, len(interfaces), len(planned))
+    sources = ffi.new("struct nt_plan_source[]", len(interfaces))
+    for entry, interface in zip(sources, interfaces, strict=True):
+        _fill_source(entry, settings, interface)
+    entries = ffi.new("struct nt_flow[]", len(planned)) if planned else None
+    for index, (flow, number) in enumerate(zip(planned, flow_ids(planned, _known_flows(settings, where)), strict=True)):
+        _fill_flow(entries[index], flow, number)
+    parts = [bytes(ffi.buffer(part)) for part in (header, sources, entries) if part is not None]
+    draft = where.plan.with_suffix(".new")
+    try:
+        draft.write_bytes(b"".join(parts))
+        if owners.switches:
+            os.chown(draft, 0, owners.ring_gid)
+        draft.chmod(0o640)
+        draft.replace(where.plan)
+    except OSError as error:
+        raise PlaceUnusable(f"{where.plan}: cannot be written: {error.strerror}; check paths.run_dir") from None
+    return interfaces
+
+
+def flow_ids(planned: Sequence[Flow], known: Sequence[Any]) -> list[int]:
+    """An id for each flow: that of the same flow in the ring's table, else the next that was never used.
+
+    Args:
+        planned: Flows of the configuration.
+        known: Flows of the ring's table (`nanotape.capture.counters.Flow`), in order.
+    """
+    taken = {_identity(flow): flow.id for flow in known}
+    following = max(taken.values(), default=0) + 1
+    ids = []
+    for flow in planned:
+        identity = _identity(flow)
+        if identity not in taken:
+            taken[identity] = following
+            following += 1
+        ids.append(taken[identity])
+    return ids
+
+
+def _identity(flow: Any) -> tuple[Any, ...]:
+    """All that a flow says: one that differs in any name is another flow."""
+    where = (flow.interface, flow.vlan, flow.group, flow.port, flow.source)
+    return (*where, flow.feed or "", flow.channel, flow.line, flow.framing or "", flow.role)
+
+
+def _known_flows(settings: Settings, where: Places) -> Sequence[Any]:
+    try:
+        with Ring.open(settings.ring.name, where.shm) as ring:
+            return ring.flows()
+    except RingError:
+        return ()  # not there yet; or of another layout, which the capture process refuses and says why
+
+
+def _header(settings: Settings, where: Places, owners: Accounts, sources: int, flow_count: int) -> Any:
+    header = ffi.new("struct nt_plan_header *")
+    header.magic, header.version = lib.NT_PLAN_MAGIC, lib.NT_PLAN_VERSION
+    header.source_count, header.flow_count = sources, flow_count
+    loop = settings.loop
+    header.core = -1 if loop.core is None else loop.core
+    header.realtime = loop.realtime
+    header.idle = lib.NT_IDLE_SPIN if loop.spins else lib.NT_IDLE_SLEEP
+    header.seccomp = loop.seccomp
+    header.capture_uid, header.ring_gid = owners.capture_uid, owners.ring_gid
+    if settings.source.kind == "afxdp":
+        _text(header.holder_socket, str(where.holder_socket))
+    ring = header.ring
+    _text(ring.name, settings.ring.name)
+    _text(ring.shm_directory, str(where.shm))
+    _text(ring.hugepage_directory, str(where.hugepages or ""))
+    ring.capacity = settings.ring.capacity_bytes
+    ring.hugepages = _TRI_STATES[settings.ring.hugepages]
+    ring.page_bytes_log2 = settings.ring.page_bytes_log2
+    ring.group = owners.ring_gid
+    ring.lock_memory = 1
+    return header
+
+
+def _fill_source(entry: Any, settings: Settings, interface: str) -> None:
+    source = settings.source
+    entry.kind = _KINDS[source.kind]
+    _text(entry.interface, interface)
+    entry.join = _JOINS[source.join]
+    entry.native_xdp = _TRI_STATES[source.native_xdp]
+    entry.zero_copy = _TRI_STATES[source.zerocopy]
+    entry.descriptors = source.descriptors
+    entry.frame_bytes = source.frame_size
+    entry.umem_hugepages = _TRI_STATES[source.umem_hugepages]
+    entry.receive_buffer_bytes = source.receive_buffer
+    entry.synthetic_frame_bytes = source.synthetic_frame_size
+    entry.synthetic_count = source.synthetic_count
+    entry.synthetic_rate_pps = source.synthetic_rate
+
+
+def _fill_flow(entry: Any, flow: Flow, number: int) -> None:
+    entry.id = number
+    entry.family, group = _address(flow.group)
+    ffi.memmove(entry.group, group, len(group))
+    if flow.source:
+        source = _address(flow.source)[1]
+        ffi.memmove(entry.source, source, len(source))
+    entry.port = flow.port
+    entry.vlan = VLAN_NONE if flow.vlan is None else flow.vlan
+    for name in ("interface", "feed", "channel", "line", "framing", "role"):
+        _text(getattr(entry, name), getattr(flow, name) or "")
+
+
+def _address(text: str) -> tuple[int, bytes]:
+    if ":" in text:
+        return FAMILY_IPV6, socket.inet_pton(socket.AF_INET6, text)
+    return FAMILY_IPV4, socket.inet_pton(socket.AF_INET, text)
+
+
+def _text(field: Any, value: str) -> None:
+    """Into a C character array that keeps room for its NUL; lengths were checked by the configuration."""
+    raw = value.encode()
+    if len(raw) >= ffi.sizeof(field):
+        raise PlaceUnusable(f"{value}: expected at most {ffi.sizeof(field) - 1} bytes; choose a shorter one")
+    ffi.memmove(field, raw, len(raw))
+

@@ -1,0 +1,224 @@
+"""The processes of one ring - holder, capture, recorder - started in order, restarted when they die, ended in order.
+
+The holder's death ends the service: with it go the packets' way in. Everything else is restarted and goes on where it was.
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from nanotape.capture.accounts import Accounts, accounts
+from nanotape.capture.child import Child, ending
+from nanotape.capture.errors import ServiceError
+from nanotape.capture.places import Places, prepare
+from nanotape.capture.plan import write_plan
+from nanotape.config import Settings
+from nanotape.native import executable
+
+HOLDER, CAPTURE, RECORDER = "holder", "capture", "recorder"
+
+_CAPTURE_HOLDER_GONE = 3
+_SOUND_AFTER_S = 5.0  # a process that lived as long is restarted at once when it dies
+_BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that befell a process of the service."""
+
+    process: str
+    what: str
+    """`ended` or `restarted`."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """What to start, and around it."""
+
+    record: Sequence[str] | None = None
+    """Command of the recorder, without its account; None: capture only."""
+    wrap: Sequence[str] = ()
+    """Put before the command of what opens sockets and interfaces: `ip netns exec NAME`."""
+    talk: IO[Any] | None = None
+    """Where the processes' standard error goes; None: to ours."""
+    borrow_from: Path | None = None
+    """Socket of a holder that runs already; None: the service starts its own where one is needed."""
+
+
+class Service:
+    """A ring's processes. Start it, `wait` again and again, stop it; or use it in a `with`, which stops it."""
+
+    def __init__(self, settings: Settings, options: ServiceOptions, log: Callable[[str], None]) -> None:
+        """Starts nothing yet.
+
+        Args:
+            settings: The configuration.
+            options: What to start.
+            log: Takes one line for each happening.
+        """
+        self._settings, self._options, self._log = settings, options, log
+        self._owners: Accounts = accounts(settings.user)
+        self._children: dict[str, Child] = {}
+        self._tries: dict[str, int] = {}
+        self._due: dict[str, float] = {}
+        self._planned_stop = False
+        self.places: Places | None = None
+        self.restarts: dict[str, int] = {}
+        """How often each process was started anew."""
+        self.finished = False
+        """The capture ended by itself, as a finite source does."""
+
+    def __enter__(self) -> "Service":
+        """Itself, started."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops it."""
+        self.stop()
+
+    def start(self) -> None:
+        """Makes folders and plan, starts the processes, and returns when all are ready.
+
+        Raises:
+            CaptureError: Something failed; nothing is left running.
+        """
+        self.places = prepare(self._settings, self._owners, record=self._options.record is not None)
+        if self._options.borrow_from is not None:
+            self.places = replace(self.places, holder_socket=self._options.borrow_from)
+        write_plan(self._settings, self.places, self._owners)
+        try:
+            for name in self._names():
+                self._start(name).wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def pid(self, name: str) -> int | None:
+        """Process id of a running part."""
+        child = self._children.get(name)
+        return child.pid if child and child.status is None else None
+
+    def wait(self, timeout_s: float, wake: int | None = None) -> list[Happening]:
+        """Waits for something to happen and deals with it.
+
+        Args:
+            timeout_s: The longest to wait.
+            wake: A file descriptor that ends the wait when it becomes readable.
+
+        Raises:
+            ServiceError: The holder died, and all was ended in order.
+        """
+        now = time.monotonic()
+        timeout_s = min([timeout_s, *(max(due - now, 0.0) for due in self._due.values())])
+        watched = {child.pidfd: child for child in self._children.values() if child.pidfd >= 0}
+        select.select([*watched, *([] if wake is None else [wake])], [], [], timeout_s)
+        happened = [event for child in watched.values() if child.status is not None for event in self._on_end(child)]
+        now = time.monotonic()
+        for name in [name for name, due in self._due.items() if due <= now]:
+            happened.append(self._restart(name))
+        return happened
+
+    def restart(self, name: str) -> Happening:
+        """A planned restart of one part: asked to end, started anew. What waits in rings meanwhile is not lost."""
+        self._children.pop(name).stop()
+        return self._restart(name)
+
+    def stop(self) -> None:
+        """Ends everything in order: capture, recorder, holder. May be called twice."""
+        self._planned_stop = True
+        self._due.clear()
+        for name in (CAPTURE, RECORDER, HOLDER):
+            child = self._children.pop(name, None)
+            if child:
+                child.stop()
+
+    def _names(self) -> list[str]:
+        needs_holder = self._settings.source.kind == "afxdp" and self._options.borrow_from is None
+        return [*([HOLDER] if needs_holder else []), CAPTURE, *([RECORDER] if self._options.record else [])]
+
+    def _start(self, name: str) -> Child:
+        child = self._children[name] = Child(name, self._command(name), self._options.talk)
+        return child
+
+    def _command(self, name: str) -> list[str]:
+        assert self.places is not None  # noqa: S101 - start() has set it
+        wrap = list(self._options.wrap)
+        owners = self._owners
+        if name == RECORDER:
+            switch = ["--user", str(owners.record_uid), "--group", str(owners.ring_gid)] if owners.switches else []
+            return [*(self._options.record or ()), *switch, "--supervised"]
+        command = [str(executable(f"nanotape-{name}")), "--plan", str(self.places.plan), "--die-with-parent"]
+        if name == HOLDER:
+            return [*wrap, *command]
+        switch = ["--user", str(owners.capture_uid), "--group", str(owners.ring_gid)] if owners.switches else []
+        # Adopted sockets keep their namespace; only sockets that the capture itself opens need to be in it.
+        return [*(wrap if self._settings.source.kind == "socket" else []), *command, *switch]
+
+    def _on_end(self, child: Child) -> list[Happening]:
+        status = child.status
+        assert status is not None  # noqa: S101 - the caller saw it end
+        child.close()
+        self._children.pop(child.name, None)
+        self._log(f"{child.name}: {ending(status)}")
+        happened = [Happening(child.name, "ended", ending(status))]
+        if child.name == HOLDER or (child.name == CAPTURE and status == _CAPTURE_HOLDER_GONE):
+            self.stop()
+            raise ServiceError(f"{HOLDER}: it is gone, and with it every packet's way in; all was ended in order, start again")
+        if child.name == CAPTURE and status == 0:
+            self.finished = True
+            return happened
+        if time.monotonic() - child.started > _SOUND_AFTER_S:
+            self._tries[child.name] = 0
+        tries = self._tries.get(child.name, 0)
+        self._tries[child.name] = tries + 1
+        self._due[child.name] = time.monotonic() + _BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)]
+        return happened
+
+    def _restart(self, name: str) -> Happening:
+        self._due.pop(name, None)
+        self.restarts[name] = self.restarts.get(name, 0) + 1
+        # Not waited for: while a recorder starts, the capture may die too, and its RX rings hold out only so long.
+        child = self._start(name)
+        self._log(f"{name}: started anew, pid {child.pid}")
+        return Happening(name, "restarted", f"pid {child.pid}")
+
+
+def recorder_command(config_file: Path | None, extra: Sequence[str] = ()) -> list[str]:
+    """The command of a recorder for the same configuration, by this very interpreter."""
+    config = [] if config_file is None else ["--config", str(config_file.resolve())]
+    return [sys.executable, "-m", "nanotape.cli.main", "record", *config, *extra]
+
+
+class StopSignals:
+    """SIGINT and SIGTERM as a readable descriptor, for as long as the `with` lasts."""
+
+    def __enter__(self) -> "StopSignals":
+        """Takes the signals over; in the main thread only."""
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.caught = False
+        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Gives them back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._read)
+        os.close(self._write)
+
+    def fileno(self) -> int:
+        """Readable once a signal has come."""
+        return self._read
+
+    def _on_signal(self, *_: object) -> None:
+        if not self.caught:
+            self.caught = True
+            os.write(self._write, b"!")

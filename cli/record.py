@@ -1,0 +1,69 @@
+"""`nanotape record`: reads a ring and writes segments, unprivileged, until a signal."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from nanotape.capture.accounts import give_up_privilege
+from nanotape.capture.places import places
+from nanotape.capture.processes import end_with_parent
+from nanotape.cli.options import AsJson, ConfigFile, talk
+from nanotape.config import Settings, load
+from nanotape.storage import record as storage
+from nanotape.storage.recorder import RecorderOptions
+from nanotape.storage.segment import Fsync
+
+
+def record(
+    config: ConfigFile = None,
+    ring: Annotated[str | None, typer.Option("--ring", help="Ring to record. Default: the configured one.")] = None,
+    user: Annotated[int | None, typer.Option("--user", metavar="UID", help="As root: go over to this user.")] = None,
+    group: Annotated[int | None, typer.Option("--group", metavar="GID", help="As root: go over to this group.")] = None,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", help='Say "ready" on stdout, and end with the parent process.')
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Record a ring into the archive, until a signal. Restarted, it goes on with the next ring sequence."""
+    parent = os.getppid()
+    settings = load(config)
+    where = places(settings)
+    if user is not None or group is not None:
+        give_up_privilege(os.getuid() if user is None else user, os.getgid() if group is None else group)
+    if supervised:
+        end_with_parent(parent)
+    totals = storage.record(
+        ring or settings.ring.name,
+        where.archive,
+        recorder_options(settings),
+        places=storage.Places(where.shm, where.folder.parent, settings.recorder.name),
+        on_begin=(lambda _: _ready()) if supervised else None,
+        log=talk,
+    )
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(totals)) + "\n")
+    else:
+        talk(f"{totals.recorded:,} packets recorded, {totals.lost:,} lost, {totals.write_failures:,} not written")
+    raise typer.Exit(1 if totals.write_failures else 0)
+
+
+def recorder_options(settings: Settings) -> RecorderOptions:
+    """The recorder's part of the configuration."""
+    chosen = settings.recorder
+    return RecorderOptions(
+        flush_interval_s=chosen.flush_interval / 1e9,
+        rotate_bytes=chosen.rotate_bytes,
+        rotate_interval_s=chosen.rotate_interval / 1e9,
+        fsync=Fsync(chosen.fsync),
+        zstd_level=chosen.zstd_level,
+        start=chosen.start,
+    )
+
+
+def _ready() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()

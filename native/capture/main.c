@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nanotape-capture: drops every privilege, borrows or opens its sources, attaches to the ring, runs the loop until told to stop. Prints
+ * "ready" when packets flow. Exit status: 0 told to stop, or finite sources done; 1 broken; 2 usage; 3 the holder is gone. */
+#include "identity.h"
+#include "session.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NT_ENDED_POLL_MS 20  /* how soon we see that the loop ended by itself */
+#define NT_LINGER_MS 50      /* a dying holder closes its connection before the kernel has detached its program */
+
+enum nt_exit { NT_EXIT_DONE = 0, NT_EXIT_BROKEN = 1, NT_EXIT_USAGE = 2, NT_EXIT_HOLDER_GONE = 3 };
+
+struct nt_arguments {
+	const char *plan;
+	uid_t user;
+	gid_t group;
+	bool die_with_parent;
+};
+
+static void nt_say(const char *text)
+{
+	fprintf(stderr, "nanotape-capture: %s\n", text);
+}
+
+static bool nt_parse_id(const char *text, uint32_t *id)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	*id = (uint32_t)value;
+	return text[0] >= '0' && text[0] <= '9' && !*end && !errno && value < UINT32_MAX;
+}
+
+static bool nt_parse_arguments(struct nt_arguments *arguments, int count, char **words)
+{
+	static const struct option options[] = {
+		{ "plan", required_argument, NULL, 'p' },
+		{ "user", required_argument, NULL, 'u' },
+		{ "group", required_argument, NULL, 'g' },
+		{ "die-with-parent", no_argument, NULL, 'd' },
+		{ NULL, 0, NULL, 0 },
+	};
+	bool good = true;
+	int option;
+
+	*arguments = (struct nt_arguments){ .user = NT_IDENTITY_KEEP, .group = NT_IDENTITY_KEEP };
+	while ((option = getopt_long(count, words, "", options, NULL)) != -1) {
+		if (option == 'p')
+			arguments->plan = optarg;
+		else if (option == 'u')
+			good &= nt_parse_id(optarg, &arguments->user);
+		else if (option == 'g')
+			good &= nt_parse_id(optarg, &arguments->group);
+		else if (option == 'd')
+			arguments->die_with_parent = true;
+		else
+			good = false;
+	}
+	if (good && arguments->plan && optind == count)
+		return true;
+	fprintf(stderr, "usage: nanotape-capture --plan FILE [--user UID] [--group GID] [--die-with-parent]\n");
+	return false;
+}
+
+/* Signals come through a descriptor: blocked before any thread exists. */
+static int nt_open_signals(void)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool nt_is_closed(int connection)
+{
+	char byte;
+	ssize_t got = recv(connection, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* Until a signal comes, the holder goes or the loop ends. */
+static enum nt_exit nt_wait(const struct nt_session *session, int signals)
+{
+	struct pollfd watched[2] = {
+		{ .fd = signals, .events = POLLIN },
+		{ .fd = nt_session_holder_fd(session), .events = POLLIN },
+	};
+
+	while (!nt_loop_ended(session->loop)) {
+		if (poll(watched, 2, NT_ENDED_POLL_MS) <= 0)
+			continue;
+		if (watched[0].revents)
+			return NT_EXIT_DONE;
+		if (watched[1].revents && nt_is_closed(watched[1].fd)) {
+			poll(NULL, 0, NT_LINGER_MS);
+			return NT_EXIT_HOLDER_GONE;
+		}
+	}
+	return NT_EXIT_DONE;
+}
+
+static enum nt_exit nt_finish(struct nt_session *session, enum nt_exit status)
+{
+	int error = nt_session_stop(session);
+
+	if (error) {
+		fprintf(stderr, "nanotape-capture: %s: the source broke (%s): restart the capture\n", nt_loop_broken(session->loop)->name,
+			strerror(-error));
+		return NT_EXIT_BROKEN;
+	}
+	if (status == NT_EXIT_HOLDER_GONE)
+		nt_say("the holder is gone: what waited in its RX rings is in the ring; restart holder and capture");
+	return status;
+}
+
+static int nt_run(const struct nt_arguments *arguments, pid_t parent)
+{
+	static struct nt_session session;
+	struct nt_fault fault = { 0 };
+	int signals = nt_open_signals();
+	int error = nt_identity_drop(arguments->user, arguments->group, &fault);
+	enum nt_exit status;
+
+	if (!error && arguments->die_with_parent)
+		error = nt_identity_die_with(parent, &fault);
+	if (!error)
+		error = nt_session_open(&session, arguments->plan, &fault);
+	if (error) {
+		nt_say(fault.text);
+		return NT_EXIT_BROKEN;
+	}
+	nt_session_describe(&session, stderr);
+	printf("ready\n");
+	fflush(stdout);
+	status = nt_finish(&session, nt_wait(&session, signals));
+	nt_session_close(&session);
+	return status;
+}
+
+int main(int count, char **words)
+{
+	pid_t parent = getppid();
+	struct nt_arguments arguments;
+
+	if (!nt_parse_arguments(&arguments, count, words))
+		return NT_EXIT_USAGE;
+	return nt_run(&arguments, parent);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One run of the capture process: what it borrows, the ring it writes, its sources and the loop over them. */
+#ifndef NT_CAPTURE_SESSION_H
+#define NT_CAPTURE_SESSION_H
+
+#include "../holder/lend.h"
+#include "../loop/loop.h"
+#include "../plan/plan.h"
+
+#include <stdio.h>
+
+struct nt_session {
+	struct nt_plan plan;
+	struct nt_borrowed borrowed;
+	bool borrows;
+	struct nt_ring ring;
+	bool attached;
+	uint64_t next_seq;
+	struct nt_source *sources[NT_LOOP_SOURCES_MAX];
+	uint32_t source_count;
+	struct nt_loop *loop;
+};
+
+/* Loads the plan, borrows, attaches, opens, starts. On a fault everything is closed again. */
+int nt_session_open(struct nt_session *session, const char *plan_path, struct nt_fault *fault);
+
+/* What the operator should know of a session that runs, one line each; nothing when all is as asked for. */
+void nt_session_describe(const struct nt_session *session, FILE *out);
+
+/* Readable (EOF) when the holder is gone; -1: no holder. */
+int nt_session_holder_fd(const struct nt_session *session);
+
+/* Drains, ends the loop. Returns as nt_loop_stop. */
+int nt_session_stop(struct nt_session *session);
+void nt_session_close(struct nt_session *session);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "columns.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define COLUMN_FLAGS 0x7FFFu /* bit 15 is the ring's own */
+
+static inline void set_bit(uint8_t *bitmap, uint32_t row, bool value)
+{
+	bitmap[row >> 3] |= (uint8_t)((unsigned)value << (row & 7));
+}
+
+static inline void append_bytes(struct nt_binary_column *column, uint32_t row, const uint8_t *bytes, uint32_t count)
+{
+	int32_t at = column->offsets[row];
+
+	memcpy(column->data + at, bytes, count);
+	column->offsets[row + 1] = at + (int32_t)count;
+}
+
+static void begin_byte_of_bits(struct nt_columns *columns, uint32_t row)
+{
+	columns->rx_delay_valid[row >> 3] = 0;
+	columns->address_valid[row >> 3] = 0;
+	columns->port_valid[row >> 3] = 0;
+	columns->vlan_valid[row >> 3] = 0;
+	columns->epoch_valid[row >> 3] = 0;
+}
+
+static void append_record(struct nt_columns *columns, uint32_t row, const struct nt_record *record, uint64_t lost)
+{
+	bool delay_known = record->rx_delay_ns != NT_RX_DELAY_UNKNOWN;
+
+	columns->ring_seq[row] = (int64_t)record->ring_seq;
+	columns->ts[row] = record->ts_ns;
+	columns->ts_kind[row] = record->ts_kind;
+	columns->rx_delay_ns[row] = delay_known ? record->rx_delay_ns : 0;
+	set_bit(columns->rx_delay_valid, row, delay_known);
+	columns->rx_delay_nulls += !delay_known;
+	columns->flow_id[row] = record->flow_id;
+	columns->flow_seq[row] = record->flow_seq;
+	columns->source[row] = record->source;
+	columns->wire_len[row] = record->wire_length;
+	columns->lost_before[row] = lost > UINT32_MAX ? UINT32_MAX : (uint32_t)lost;
+	columns->lost += lost;
+}
+
+static void append_frame(struct nt_columns *columns, uint32_t row, const struct nt_frame *frame)
+{
+	bool has_vlan = frame->vlan != NT_VLAN_NONE;
+
+	columns->src_port[row] = frame->src_port;
+	columns->dst_port[row] = frame->dst_port;
+	set_bit(columns->port_valid, row, frame->has_ports);
+	columns->port_nulls += !frame->has_ports;
+	columns->vlan[row] = has_vlan ? frame->vlan : 0;
+	set_bit(columns->vlan_valid, row, has_vlan);
+	columns->vlan_nulls += !has_vlan;
+	columns->payload_len[row] = frame->payload_length;
+}
+
+static int append_addresses(struct nt_columns *columns, uint32_t row, struct nt_address_book *book, const struct nt_frame *frame)
+{
+	columns->src_ip[row] = 0;
+	columns->dst_ip[row] = 0;
+	if (!frame->family) {
+		columns->address_nulls++;
+		return 0;
+	}
+	columns->src_ip[row] = nt_address_index(book, frame->family, frame->src);
+	columns->dst_ip[row] = nt_address_index(book, frame->family, frame->dst);
+	set_bit(columns->address_valid, row, true);
+	return columns->src_ip[row] < 0 || columns->dst_ip[row] < 0 ? -ENOMEM : 0;
+}
+
+static int append_row(struct nt_columns *columns, struct nt_address_book *book, const struct nt_record *record, uint64_t lost)
+{
+	const uint8_t *bytes = (const uint8_t *)(record + 1);
+	uint32_t row = columns->rows;
+	struct nt_frame frame;
+	int error;
+
+	if (record->length < NT_RECORD_HEADER_BYTES || record->capture_length > record->length - NT_RECORD_HEADER_BYTES ||
+	    record->ts_kind > NT_TS_FILE)
+		return -EBADMSG;
+	if ((row & 7) == 0)
+		begin_byte_of_bits(columns, row);
+	nt_frame_parse(&frame, bytes, record->capture_length, record->wire_length, !(record->flags & NT_RECORD_REBUILT_HEADER));
+	error = append_addresses(columns, row, book, &frame);
+	if (error)
+		return error;
+	append_record(columns, row, record, lost);
+	append_frame(columns, row, &frame);
+	columns->flags[row] = (uint16_t)((record->flags & COLUMN_FLAGS) | frame.flags);
+	append_bytes(&columns->header, row, bytes, frame.header_bytes);
+	append_bytes(&columns->payload, row, bytes + frame.header_bytes, frame.payload_bytes);
+	append_bytes(&columns->trailer, row, bytes + frame.header_bytes + frame.payload_bytes, frame.trailer_bytes);
+	columns->rows = row + 1;
+	return 0;
+}
+
+/* First row from `row` on that is of another epoch than `row`: an epoch is a run of rows, so halving finds its end. */
+static uint32_t end_of_epoch(const struct nt_ring *ring, const struct nt_columns *columns, uint32_t row, uint64_t epoch)
+{
+	uint32_t inside = row, outside = columns->rows;
+
+	if (nt_ring_epoch_of(ring, (uint64_t)columns->ring_seq[columns->rows - 1]) == epoch)
+		return columns->rows;
+	while (outside - inside > 1) {
+		uint32_t middle = inside + (outside - inside) / 2;
+
+		if (nt_ring_epoch_of(ring, (uint64_t)columns->ring_seq[middle]) == epoch)
+			inside = middle;
+		else
+			outside = middle;
+	}
+	return outside;
+}
+
+static void fill_epochs(const struct nt_ring *ring, struct nt_columns *columns)
+{
+	uint32_t row = 0;
+
+	while (row < columns->rows) {
+		uint64_t epoch = nt_ring_epoch_of(ring, (uint64_t)columns->ring_seq[row]);
+		uint32_t end = end_of_epoch(ring, columns, row, epoch);
+
+		if (!epoch)
+			columns->epoch_nulls += end - row;
+		for (; row < end; row++) {
+			columns->epoch[row] = (uint32_t)epoch;
+			set_bit(columns->epoch_valid, row, epoch != 0);
+		}
+	}
+}
+
+uint32_t nt_columns_frame_max(const struct nt_ring *ring)
+{
+	return (uint32_t)(ring->max_record_bytes - NT_RECORD_HEADER_BYTES);
+}
+
+static void begin(struct nt_columns *columns)
+{
+	columns->rows = 0;
+	columns->rx_delay_nulls = 0;
+	columns->address_nulls = 0;
+	columns->port_nulls = 0;
+	columns->vlan_nulls = 0;
+	columns->epoch_nulls = 0;
+	columns->lost = 0;
+	columns->header.offsets[0] = 0;
+	columns->payload.offsets[0] = 0;
+	columns->trailer.offsets[0] = 0;
+}
+
+int nt_columns_fill(struct nt_reader *reader, struct nt_address_book *book, struct nt_columns *columns)
+{
+	uint32_t frame_max = nt_columns_frame_max(reader->ring);
+	uint32_t room = columns->byte_capacity;
+	int error = 0;
+
+	begin(columns);
+	if (room < frame_max || room > INT32_MAX)
+		return -EINVAL;
+	while (columns->rows < columns->row_capacity && room >= frame_max) {
+		const struct nt_record *record = nt_reader_next(reader, &error);
+
+		if (!record)
+			break;
+		error = record->capture_length > frame_max ? -EBADMSG : append_row(columns, book, record, reader->lost_before);
+		if (error)
+			break;
+		room -= record->capture_length;
+	}
+	fill_epochs(reader->ring, columns);
+	return error;
+}

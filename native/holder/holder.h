@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The holder's own structures: what it made, with privilege, and keeps alive as long as it runs. */
+#ifndef NT_HOLDER_H
+#define NT_HOLDER_H
+
+#include "../plan/plan.h"
+#include "../xdp/select.h"
+#include "lend.h"
+
+#include <bpf/libbpf.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <xdp/xsk.h>
+
+/* Sockets, links and queues of a process that was killed are freed late: what is busy is asked for again, so long. */
+#define NT_RETRY_NS 1000000000ll
+#define NT_RETRY_STEP_MS 20
+
+struct nt_interface { /* facts about a network interface */
+	char name[16];
+	char driver[32];
+	int index;
+	uint32_t mtu;
+	uint32_t queues; /* RX queues that exist now */
+};
+
+struct nt_program { /* the XDP program of one interface */
+	struct bpf_object *object;
+	int link_fd;     /* closing it detaches the program */
+	int sockets_fd;  /* XSKMAP; belongs to `object` */
+	int counters_fd; /* likewise; writable, since the kernel maps no array through a read-only descriptor */
+	uint32_t stamp_kind;
+	bool skb_mode;
+};
+
+struct nt_umem { /* frames of one lane */
+	int fd;  /* memfd */
+	void *frames;
+	uint64_t bytes;
+	uint32_t memory; /* enum nt_memory_kind */
+};
+
+struct nt_lane { /* one AF_XDP socket on one queue */
+	struct nt_umem memory;
+	struct xsk_umem *umem;
+	struct xsk_socket *socket;
+	struct xsk_ring_prod fill;
+	struct xsk_ring_cons completion; /* never used, but the kernel insists */
+	struct xsk_ring_cons receive;
+	struct nt_lend_lane facts;
+	int counters_fd;
+};
+
+struct nt_joins { /* sockets that do nothing but be members of groups */
+	int *sockets;
+	uint32_t count;
+};
+
+struct nt_holder {
+	const struct nt_plan *plan;
+	uint64_t id;
+	struct nt_program programs[NT_PLAN_SOURCES_MAX];
+	uint32_t program_count;
+	struct nt_lane lanes[NT_LEND_LANES_MAX];
+	uint32_t lane_count;
+	struct nt_joins joins;
+};
+
+struct nt_server {
+	char path[108]; /* as long as sun_path */
+	int listener;
+	int borrower; /* -1: nobody */
+	pid_t borrower_pid;
+};
+
+/* interface.c */
+int nt_interface_read(struct nt_interface *interface, const char *name, struct nt_fault *fault);
+
+/* privilege.c: `umem_bytes` is the least that will have to be locked. */
+int nt_privilege_check(uint64_t umem_bytes, struct nt_fault *fault);
+int nt_privilege_drop(const char *socket_path, struct nt_fault *fault);
+bool nt_privilege_has(unsigned int capability);
+
+/* program.c: load the program for this source's flows and attach it. */
+int nt_program_attach(struct nt_program *program, const struct nt_interface *interface, const struct nt_plan *plan,
+		      const struct nt_plan_source *source, struct nt_fault *fault);
+void nt_program_close(struct nt_program *program);
+
+/* selection.c: which flows the program selects on an interface. */
+struct nt_selection {
+	struct nt_xdp_options options;
+	uint32_t flows4; /* how many of each family */
+	uint32_t flows6;
+	uint32_t flow_id_max;
+};
+
+void nt_selection_describe(struct nt_selection *selection, const struct nt_plan *plan, const char *interface);
+int nt_selection_fill(int flows4_fd, int flows6_fd, const struct nt_plan *plan, const char *interface, struct nt_fault *fault);
+
+/* umem.c */
+int nt_umem_make(struct nt_umem *umem, const struct nt_plan_source *source, const struct nt_interface *interface, uint32_t queue,
+		 struct nt_fault *fault);
+void nt_umem_free(struct nt_umem *umem);
+
+/* lanes.c */
+int nt_lane_open(struct nt_lane *lane, const struct nt_plan_source *source, const struct nt_interface *interface, uint32_t queue,
+		 const struct nt_program *program, struct nt_fault *fault);
+void nt_lane_close(struct nt_lane *lane);
+
+/* joins.c */
+int nt_joins_open(struct nt_joins *joins, const struct nt_plan *plan, const struct nt_plan_source *source, int ifindex,
+		  struct nt_fault *fault);
+void nt_joins_close(struct nt_joins *joins);
+
+/* server.c */
+int nt_server_open(struct nt_server *server, const struct nt_plan_header *plan, struct nt_fault *fault);
+/* Lends until `signal_fd` has a signal to read. */
+int nt_server_run(struct nt_server *server, const struct nt_holder *holder, int signal_fd, struct nt_fault *fault);
+void nt_server_close(struct nt_server *server);
+
+/* main.c: one line to stderr, for what the operator should know but nothing failed. */
+void nt_holder_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

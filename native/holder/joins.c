@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Group memberships. An unbound socket queues no data; as long as it is open, the kernel answers IGMP and MLD queries and keeps the
+ * NIC's multicast filter. */
+#include "holder.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void make_address(struct sockaddr_storage *address, uint16_t family, const uint8_t bytes[16])
+{
+	memset(address, 0, sizeof(*address));
+	if (family == NT_FAMILY_IPV4) {
+		struct sockaddr_in *in = (struct sockaddr_in *)address;
+
+		in->sin_family = AF_INET;
+		memcpy(&in->sin_addr, bytes, sizeof(in->sin_addr));
+	} else {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
+
+		in6->sin6_family = AF_INET6;
+		memcpy(&in6->sin6_addr, bytes, sizeof(in6->sin6_addr));
+	}
+}
+
+static bool is_any(const struct nt_flow *flow)
+{
+	static const uint8_t any[16];
+
+	return memcmp(flow->source, any, sizeof(any)) == 0;
+}
+
+static int join(int fd, const struct nt_flow *flow, int ifindex)
+{
+	int level = flow->family == NT_FAMILY_IPV4 ? IPPROTO_IP : IPPROTO_IPV6;
+	struct group_source_req specific = {.gsr_interface = (uint32_t)ifindex};
+	struct group_req any = {.gr_interface = (uint32_t)ifindex};
+
+	if (is_any(flow)) {
+		make_address(&any.gr_group, flow->family, flow->group);
+		return setsockopt(fd, level, MCAST_JOIN_GROUP, &any, sizeof(any)) ? -errno : 0;
+	}
+	make_address(&specific.gsr_group, flow->family, flow->group);
+	make_address(&specific.gsr_source, flow->family, flow->source);
+	return setsockopt(fd, level, MCAST_JOIN_SOURCE_GROUP, &specific, sizeof(specific)) ? -errno : 0;
+}
+
+static int add_socket(struct nt_joins *joins, uint16_t family)
+{
+	int *grown = realloc(joins->sockets, (joins->count + 1) * sizeof(*grown));
+	int fd;
+
+	if (!grown)
+		return -ENOMEM;
+	joins->sockets = grown;
+	fd = socket(family == NT_FAMILY_IPV4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	joins->sockets[joins->count++] = fd;
+	return fd;
+}
+
+/* A socket takes only so many groups (20 by default, ENOBUFS), and not a group both from any and from one source (EINVAL, EADDRINUSE):
+ * each of these is no reason to fail until a fresh socket refuses too. */
+static int join_somewhere(struct nt_joins *joins, const struct nt_flow *flow, int ifindex, int *current)
+{
+	int error = *current >= 0 ? join(*current, flow, ifindex) : -ENOBUFS;
+
+	if (error != -ENOBUFS && error != -ENOMEM && error != -EINVAL && error != -EADDRINUSE)
+		return error;
+	*current = add_socket(joins, flow->family);
+	return *current < 0 ? *current : join(*current, flow, ifindex);
+}
+
+/* Flows that differ in port or VLAN only share a membership. */
+static bool is_joined(const struct nt_plan *plan, uint32_t index)
+{
+	const struct nt_flow *flow = &plan->flows[index];
+
+	for (uint32_t i = 0; i < index; i++) {
+		const struct nt_flow *other = &plan->flows[i];
+
+		if (other->family == flow->family && memcmp(other->group, flow->group, sizeof(flow->group)) == 0 &&
+		    memcmp(other->source, flow->source, sizeof(flow->source)) == 0 &&
+		    strncmp(other->interface, flow->interface, sizeof(flow->interface)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_multicast(const struct nt_flow *flow)
+{
+	return flow->family == NT_FAMILY_IPV4 ? (flow->group[0] & 0xF0) == 0xE0 : flow->group[0] == 0xFF;
+}
+
+static int explain_join(struct nt_fault *fault, int error, const struct nt_flow *flow)
+{
+	char group[INET6_ADDRSTRLEN] = "?";
+
+	inet_ntop(flow->family == NT_FAMILY_IPV4 ? AF_INET : AF_INET6, flow->group, group, sizeof(group));
+	return nt_fault_set(fault, error, "%s: cannot join %s (channel %s, line %s): %s", flow->interface, group, flow->channel,
+			    flow->line, strerror(-error));
+}
+
+int nt_joins_open(struct nt_joins *joins, const struct nt_plan *plan, const struct nt_plan_source *source, int ifindex,
+		  struct nt_fault *fault)
+{
+	int current[2] = {-1, -1}; /* by family */
+	bool tagged = false;
+
+	if (source->join == NT_JOIN_NONE)
+		return 0;
+	for (uint32_t i = 0; i < plan->header->flow_count; i++) {
+		const struct nt_flow *flow = &plan->flows[i];
+		int error;
+
+		if (strncmp(flow->interface, source->interface, sizeof(flow->interface)) != 0 || !is_multicast(flow))
+			continue;
+		tagged |= flow->vlan != NT_VLAN_NONE && flow->vlan != 0;
+		if (is_joined(plan, i))
+			continue;
+		error = join_somewhere(joins, flow, ifindex, &current[flow->family == NT_FAMILY_IPV6]);
+		if (error)
+			return explain_join(fault, error, flow);
+	}
+	if (tagged)
+		nt_holder_say(
+			"%s: groups of tagged flows are joined untagged: a switch that snoops IGMP inside a VLAN needs a join on the VLAN's own interface, or a static entry",
+			source->interface);
+	return 0;
+}
+
+void nt_joins_close(struct nt_joins *joins)
+{
+	for (uint32_t i = 0; i < joins->count; i++)
+		close(joins->sockets[i]);
+	free(joins->sockets);
+	joins->sockets = NULL;
+	joins->count = 0;
+}

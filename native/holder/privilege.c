@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "holder.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NT_CAPABILITY_WORDS 2
+
+static int read_capabilities(struct __user_cap_data_struct data[NT_CAPABILITY_WORDS])
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+	memset(data, 0, NT_CAPABILITY_WORDS * sizeof(*data));
+	return syscall(SYS_capget, &header, data) ? -errno : 0;
+}
+
+bool nt_privilege_has(unsigned int capability)
+{
+	struct __user_cap_data_struct data[NT_CAPABILITY_WORDS];
+
+	return read_capabilities(data) == 0 && (data[capability / 32].effective >> capability % 32 & 1);
+}
+
+/* AF_XDP memory counts against RLIMIT_MEMLOCK unless CAP_IPC_LOCK is there; a soft limit may be raised to the hard one. */
+static bool may_lock_memory(uint64_t bytes)
+{
+	struct rlimit limit;
+
+	if (nt_privilege_has(CAP_IPC_LOCK))
+		return true;
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return false;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur >= bytes;
+}
+
+/* CAP_PERFMON: without it the verifier forbids packet offsets that vary (IP options, extension headers), and would slow the program
+ * by speculation barriers. */
+int nt_privilege_check(uint64_t umem_bytes, struct nt_fault *fault)
+{
+	const bool administrator = nt_privilege_has(CAP_SYS_ADMIN);
+	const struct {
+		const char *name;
+		bool there;
+	} needs[] = {
+		{"CAP_NET_ADMIN", nt_privilege_has(CAP_NET_ADMIN)},
+		{"CAP_NET_RAW", nt_privilege_has(CAP_NET_RAW)},
+		{"CAP_BPF", administrator || nt_privilege_has(CAP_BPF)},
+		{"CAP_PERFMON", administrator || nt_privilege_has(CAP_PERFMON)},
+		{"CAP_IPC_LOCK", may_lock_memory(umem_bytes)},
+	};
+	char missing[128] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		if (!needs[i].there)
+			used += (size_t)snprintf(missing + used, sizeof(missing) - used, " %s", needs[i].name);
+	if (used == 0)
+		return 0;
+	return nt_fault_set(
+		fault, -EPERM,
+		"the holder lacks%s: run it as root, or give its service these as AmbientCapabilities (the capture process needs none)",
+		missing);
+}
+
+/* Root without CAP_DAC_OVERRIDE cannot remove its socket from another user's directory. */
+static bool directory_is_ours(const char *socket_path)
+{
+	char directory[128];
+	struct stat status;
+	char *slash;
+
+	snprintf(directory, sizeof(directory), "%s", socket_path);
+	slash = strrchr(directory, '/');
+	if (!slash)
+		return false;
+	slash[slash == directory] = '\0';
+	return stat(directory, &status) == 0 && status.st_uid == geteuid();
+}
+
+/* What is left suffices to rejoin and to make a socket anew; the kernel objects at hand need no capability. */
+int nt_privilege_drop(const char *socket_path, struct nt_fault *fault)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[NT_CAPABILITY_WORDS];
+	uint32_t keep = 1u << CAP_NET_ADMIN | 1u << CAP_NET_RAW;
+	int error = read_capabilities(data);
+
+	if (!directory_is_ours(socket_path))
+		keep |= 1u << CAP_DAC_OVERRIDE;
+	data[0].permitted &= keep;
+	data[1].permitted = 0;
+	for (int word = 0; word < NT_CAPABILITY_WORDS; word++) {
+		data[word].effective = data[word].permitted;
+		data[word].inheritable = 0;
+	}
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (error == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_capset, &header, data)))
+		error = -errno;
+	return error ? nt_fault_set(fault, error, "the holder cannot drop its capabilities: %s", strerror(-error)) : 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The capture loop: polls its sources round-robin, copies each frame once into the ring, publishes, releases. */
+#ifndef NT_LOOP_H
+#define NT_LOOP_H
+
+#include "../ring/writer.h"
+#include "../source/socket.h" /* these two: so that whoever has the loop has something to feed it with */
+#include "../source/synthetic.h"
+
+#include <stdbool.h>
+
+#define NT_LOOP_SOURCES_MAX NT_RING_SOURCES_MAX
+
+struct nt_loop_options {
+	int core;        /* -1: not pinned */
+	int realtime;    /* SCHED_FIFO priority, 0: none */
+	bool sleep_idle; /* wait for packets instead of spinning */
+	bool seccomp;    /* forbid system calls on the loop's thread; ignored with sleep_idle and for `socket` sources */
+};
+
+/* What became of the options. */
+struct nt_loop_facts {
+	bool seccomp;              /* the loop's thread is killed, and the process with it, should it make a system call */
+	bool realtime;             /* SCHED_FIFO is on */
+	char seccomp_reason[128];  /* why not, where it was asked for; else empty */
+	char realtime_reason[128]; /* likewise */
+};
+
+struct nt_loop;
+
+/* Takes the sources' slots in the ring, opens their books and learns what a predecessor has published already. The sources stay the
+ * caller's, and must live until nt_loop_destroy. `next_seq` and `holder_id` are those of nt_ring_attach_writer. */
+int nt_loop_create(struct nt_loop **loop, struct nt_ring *ring, uint64_t next_seq, uint64_t holder_id,
+		   struct nt_source *const *sources, uint32_t source_count, const struct nt_loop_options *options,
+		   struct nt_fault *fault);
+/* Starts the loop's thread and its helper. */
+int nt_loop_start(struct nt_loop *loop, struct nt_fault *fault);
+/* Valid after nt_loop_start. */
+const struct nt_loop_facts *nt_loop_facts(const struct nt_loop *loop);
+/* Asks the loop to take what waits in its sources (one pass until each has had nothing once, at most a second) and end; joins both
+ * threads; final statistics are published. Returns 0, or the negative errno with which a source broke. */
+int nt_loop_stop(struct nt_loop *loop);
+/* True once the loop's thread has ended by itself (a source broke, or every source is finite and done). */
+bool nt_loop_ended(const struct nt_loop *loop);
+/* After nt_loop_stop: the source that broke; NULL: none. */
+const struct nt_source *nt_loop_broken(const struct nt_loop *loop);
+void nt_loop_destroy(struct nt_loop *loop);
+
+#endif

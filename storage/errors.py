@@ -1,0 +1,28 @@
+"""Everything that storage raises on purpose.
+
+Each message is one line: what was expected, what was found, what to do.
+"""
+
+
+class StorageError(Exception):
+    """Root of all errors of this package."""
+
+
+class ArchiveError(StorageError):
+    """Raised when an archive directory is missing, is no directory, or cannot be written."""
+
+
+class RecorderBusyError(StorageError):
+    """Raised when another recorder already writes the same ring into the same archive."""
+
+
+class SegmentFormatError(StorageError):
+    """Raised when bytes are not what a recorder can have written."""
+
+
+class BatchRefusedError(StorageError):
+    """Raised when a batch cannot go into a segment: another schema, or sequences that do not rise."""
+
+
+class SegmentWriteError(StorageError):
+    """Raised when the system refused a write; the segment is as it was before unless `broken` says otherwise."""

@@ -1,0 +1,144 @@
+"""Maps a ring reader's batches to the `packets` schema.
+
+Names the flows by the ring's own flow table and leaves what only a feed decoder or a switch could know null. Column
+by column; no row is ever touched by itself.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from nanotape.storage.schema import NAME, packets_schema
+
+OTHER_CHANNEL = "other"
+_NOTHING = -1
+_COPIED = (
+    "ts", "ts_kind", "rx_delay_ns", "epoch", "ring_seq", "lost_before", "src_ip", "dst_ip", "src_port", "dst_port",
+    "vlan", "wire_len", "payload_len", "header", "payload", "trailer", "flags",
+)  # fmt: skip
+
+Codes = npt.NDArray[np.int32]
+
+
+class RingFacts(Protocol):
+    """What is needed of `nanotape.capture.Ring`."""
+
+    @property
+    def name(self) -> str:
+        """As configured."""
+
+    @property
+    def host(self) -> str:
+        """Where it was made."""
+
+    @property
+    def ring_id(self) -> str:
+        """32 hexadecimal digits."""
+
+    def flows(self) -> Sequence[Any]:
+        """Entries with id, feed, channel, line, interface; the table only grows."""
+
+    def sources(self) -> Sequence[Any]:
+        """Entries in the order of their slots, with interface; the table only grows."""
+
+
+class _Names:
+    """Names as dictionary codes."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+
+    def code(self, name: str | None) -> int:
+        return self._codes.setdefault(name, len(self._codes)) if name else _NOTHING
+
+    def values(self) -> pa.StringArray:
+        return pa.array(list(self._codes), pa.string())
+
+
+class PacketMapper:
+    """Maps batches of one ring. Keeps what is the same in every batch, and slices it."""
+
+    def __init__(self, ring: RingFacts) -> None:
+        """Reads the ring's tables, and again whenever a batch refers to an entry that is not known yet."""
+        self._ring = ring
+        self._schema = packets_schema()
+        self._constants: dict[str, pa.Array] = {}
+        self._constant_rows = 0
+        self._by_flow: dict[str, Codes] = {}
+        self._by_source: Codes = np.empty(0, np.int32)
+        self._dictionaries: dict[str, pa.StringArray] = {}
+        self._load_tables()
+
+    def map(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The same packets, with the columns of `packets`.
+
+        Args:
+            batch: Columns of `nanotape.capture.columns.RING_SCHEMA`.
+        """
+        rows = batch.num_rows
+        columns = {name: batch.column(name) for name in _COPIED}
+        columns |= self._flow_columns(batch.column("flow_id").to_numpy(), batch.column("source").to_numpy())
+        self._prepare_constants(rows)
+        columns |= {name: constant.slice(0, rows) for name, constant in self._constants.items()}
+        return pa.RecordBatch.from_arrays([columns[field.name] for field in self._schema], schema=self._schema)
+
+    def _flow_columns(self, flow_ids: npt.NDArray[np.uint32], sources: npt.NDArray[np.uint8]) -> dict[str, pa.Array]:
+        if not len(flow_ids):
+            return {name: pa.nulls(0, NAME) for name in self._dictionaries}
+        if flow_ids.max() >= len(self._by_flow["channel"]) or sources.max() >= len(self._by_source):
+            self._load_tables()
+        # What the tables still do not know is an unknown flow, entry 0, or an unknown source, the last entry.
+        known = np.where(flow_ids < len(self._by_flow["channel"]), flow_ids, 0)
+        codes = {name: table[known] for name, table in self._by_flow.items()}
+        without = codes["interface"] == _NOTHING
+        if without.any():
+            slots = np.minimum(sources[without], len(self._by_source) - 1)
+            codes["interface"][without] = self._by_source[slots]
+        return {name: _named(column, self._dictionaries[name]) for name, column in codes.items()}
+
+    def _load_tables(self) -> None:
+        flows = self._ring.flows()
+        size = max((flow.id for flow in flows), default=0) + 1
+        names = {name: _Names() for name in ("interface", "feed", "channel", "line")}
+        tables = {name: np.full(size, _NOTHING, np.int32) for name in names}
+        tables["channel"][:] = names["channel"].code(OTHER_CHANNEL)
+        for flow in flows:
+            for name, table in tables.items():
+                table[flow.id] = names[name].code(getattr(flow, name) or (OTHER_CHANNEL if name == "channel" else None))
+        self._by_source = np.array(
+            [*(names["interface"].code(s.interface) for s in self._ring.sources()), _NOTHING], np.int32
+        )
+        self._by_flow = tables
+        self._dictionaries = {name: known.values() for name, known in names.items()}
+
+    def _prepare_constants(self, rows: int) -> None:
+        if rows <= self._constant_rows:
+            return
+        named = {"host": self._ring.host, "ring": self._ring.name, "ring_id": self._ring.ring_id}
+        zeros = pa.array(np.zeros(rows, np.int32))
+        for field in self._schema:
+            if field.name in named:
+                self._constants[field.name] = pa.DictionaryArray.from_arrays(zeros, pa.array([named[field.name]]))
+            elif field.name not in _COPIED and field.name not in self._dictionaries:
+                self._constants[field.name] = pa.nulls(rows, field.type)
+        self._constant_rows = rows
+
+
+def with_loss(batch: pa.RecordBatch, lost: int) -> pa.RecordBatch:
+    """The same batch, whose first row says that `lost` records are missing before it."""
+    index = batch.schema.get_field_index("lost_before")
+    values = batch.column(index).to_numpy()
+    if values[0] == min(lost, 2**32 - 1):
+        return batch
+    values = values.copy()
+    values[0] = min(lost, 2**32 - 1)
+    return batch.set_column(index, batch.schema.field(index), pa.array(values))
+
+
+def _named(codes: Codes, dictionary: pa.StringArray) -> pa.DictionaryArray:
+    missing = codes == _NOTHING
+    indices = pa.array(codes, mask=missing) if missing.any() else pa.array(codes)
+    return pa.DictionaryArray.from_arrays(indices, dictionary, safe=False)

@@ -1,0 +1,294 @@
+"""The recorder: reads a ring and writes segments, each ring sequence once, over restarts and kills.
+
+It never stops reading because the disk refuses; what it could not write it counts, and the next row's `lost_before`
+says so.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from nanotape.storage.archive import Archive
+from nanotape.storage.clock import Clock, SystemClock
+from nanotape.storage.errors import SegmentWriteError
+from nanotape.storage.lock import RecorderLock
+from nanotape.storage.packets import PacketMapper, RingFacts, with_loss
+from nanotape.storage.recovery import Recovery, recover_directory
+from nanotape.storage.rotation import Log, SegmentRotation
+from nanotape.storage.segment import Fsync, SegmentIdentity
+
+Start = Literal["oldest", "latest"]
+_COMPLAINT_INTERVAL_NS = 10 * 10**9
+
+
+class RingSource(Protocol):
+    """What is needed of `nanotape.capture.reader.RingReader`."""
+
+    @property
+    def lost(self) -> int:
+        """Records lost by this reader."""
+
+    @property
+    def next_seq(self) -> int | None:
+        """Ring sequence expected next."""
+
+    def read(self, max_rows: int, max_bytes: int) -> pa.RecordBatch | None:
+        """What is there now, without waiting."""
+
+    def seek(self, start: int | Start) -> None:
+        """Goes to a sequence or an end."""
+
+    def publish_status(
+        self, recorded: int | None = None, write_failures: int | None = None, written_bytes: int | None = None
+    ) -> None:
+        """Tells others."""
+
+    def is_replaced(self) -> bool:
+        """Whether the ring was removed or made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderOptions:
+    """How a recorder batches, rotates and syncs."""
+
+    batch_rows: int = 65_536
+    """Rows of a full batch: fewer compress worse, more cost memory."""
+    batch_bytes: int = 32 << 20
+    """Bytes of frames of a full batch."""
+    flush_interval_s: float = 1.0
+    """What was read is on disk no later than this, however few rows."""
+    rotate_bytes: int = 1 << 30
+    """Size at which a segment is ended."""
+    rotate_interval_s: float = 3600.0
+    """Age at which a segment is ended."""
+    fsync: Fsync = Fsync.INTERVAL
+    """What a power cut may lose: see Fsync."""
+    zstd_level: int = 1
+    """0: uncompressed."""
+    start: Start = "oldest"
+    """Where to begin with a ring that the archive does not know."""
+    idle_sleep_s: float = 0.005
+    """Pause when the ring had little to give."""
+    drain_s: float = 2.0
+    """How long a stop goes on reading what the ring holds; the rest stays in the ring for the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderTotals:
+    """What one recorder did since it began."""
+
+    recorded: int
+    """Rows on disk."""
+    lost: int
+    """Records that the ring overwrote before they were read."""
+    write_failures: int
+    """Rows that were read and could not be written."""
+    written_bytes: int
+    """Bytes of messages, without footers."""
+    first_seq: int | None
+    """Ring sequence of the first row on disk; None without one."""
+    last_seq: int | None
+    """Ring sequence of the last row on disk; None without one."""
+
+
+class Recorder:
+    """Records one ring into one archive: `begin`, `step` as long as wished, `finish`; or `run`, which does it all."""
+
+    def __init__(
+        self,
+        ring: RingFacts,
+        reader: RingSource,
+        archive: Archive,
+        options: RecorderOptions | None = None,
+        *,
+        clock: Clock | None = None,
+        log: Log | None = None,
+    ) -> None:
+        """Touches nothing yet.
+
+        Args:
+            ring: The ring's name, id and tables.
+            reader: Of that ring; its position is set by `begin`.
+            archive: Where the segments go.
+            options: None: the defaults.
+            clock: None: the host's.
+            log: Takes one line at a time; None: stderr.
+        """
+        self.ring_gone = False
+        """The ring was removed or made anew, and all of it was read."""
+        self._ring, self._reader, self._archive = ring, reader, archive
+        self._options = options or RecorderOptions()
+        self._clock: Clock = clock or SystemClock()
+        self._log = log or log_to_stderr
+        self._mapper = PacketMapper(ring)
+        self._lock: RecorderLock | None = None
+        self._rotation: SegmentRotation | None = None
+        self._stopping = False
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = self._pending_bytes = self._pending_since_ns = 0
+        self._recorded = self._write_failures = self._written_bytes = 0
+        self._first_seq: int | None = None
+        self._last_seq: int | None = None
+        self._settled_seq: int | None = None
+        self._complained_ns: int | None = None
+        self._ticked_ns = 0
+
+    @property
+    def totals(self) -> RecorderTotals:
+        """Counts up to now."""
+        return RecorderTotals(
+            self._recorded,
+            self._reader.lost,
+            self._write_failures,
+            self._written_bytes,
+            self._first_seq,
+            self._last_seq,
+        )
+
+    def begin(self) -> list[Recovery]:
+        """Locks the ring's directory, recovers what a dead recorder left, and goes to where the archive ends.
+
+        Returns:
+            What was recovered.
+
+        Raises:
+            StorageError: The archive cannot be written, or another recorder writes it.
+        """
+        directory = self._archive.ring_directory(self._ring.name)
+        self._lock = RecorderLock(directory)
+        reports = recover_directory(directory, self._options.fsync)
+        for report in reports:
+            self._log(str(report))
+        resume = self._archive.next_sequence(self._ring.ring_id)
+        self._settled_seq = None if resume is None else resume - 1
+        self._reader.seek(self._options.start if resume is None else resume)
+        self._rotation = SegmentRotation(
+            directory,
+            SegmentIdentity(self._ring.name, self._ring.ring_id, self._ring.host),
+            self._clock,
+            self._log,
+            rotate_bytes=self._options.rotate_bytes,
+            rotate_interval_s=self._options.rotate_interval_s,
+            fsync=self._options.fsync,
+            zstd_level=self._options.zstd_level,
+        )
+        self._ticked_ns = self._clock.monotonic_ns()
+        self._publish()
+        return reports
+
+    def step(self) -> int:
+        """Reads once, and writes what is due.
+
+        Returns:
+            Rows read.
+        """
+        batch = self._reader.read(self._options.batch_rows - self._pending_rows, self._options.batch_bytes)
+        now = self._clock.monotonic_ns()
+        if batch is not None and batch.num_rows:
+            if not self._pending:
+                self._pending_since_ns = now
+            self._pending.append(batch)
+            self._pending_rows += batch.num_rows
+            self._pending_bytes += batch.nbytes
+        if self._is_flush_due(now):
+            self._flush()
+        if now - self._ticked_ns >= self._flush_ns:
+            self._ticked_ns = now
+            if self._rotation:
+                self._rotation.tick()
+            self._publish()
+        return batch.num_rows if batch is not None else 0
+
+    def run(self) -> None:
+        """Records until `stop` is called or the ring is gone, then finishes."""
+        self.begin()
+        try:
+            while not self._stopping and not self.ring_gone:
+                rows = self.step()
+                self.ring_gone = not rows and self._reader.is_replaced()
+                if rows < self._options.batch_rows // 8:
+                    self._clock.sleep(self._options.idle_sleep_s)
+            self._drain()
+        finally:
+            self.finish()
+
+    def stop(self) -> None:
+        """Makes `run` read what the ring holds now, and return. Safe in a signal handler."""
+        self._stopping = True
+
+    def rotate(self) -> None:
+        """Writes what was read and ends the segment."""
+        self._flush()
+        if self._rotation:
+            self._rotation.rotate()
+
+    def finish(self) -> None:
+        """Writes what was read, ends the segment and lets the next recorder in. May be called twice."""
+        try:
+            self.rotate()
+            self._publish()
+        finally:
+            self._rotation = None
+            if self._lock:
+                self._lock.release()
+                self._lock = None
+
+    @property
+    def _flush_ns(self) -> int:
+        """A little less than the interval, so that the pause before and the writing after fit into it."""
+        return int(max(self._options.flush_interval_s - 2 * self._options.idle_sleep_s, 0) * 0.95e9)
+
+    def _is_flush_due(self, now: int) -> bool:
+        if not self._pending:
+            return False
+        full = self._pending_rows >= self._options.batch_rows or self._pending_bytes >= self._options.batch_bytes
+        return full or now - self._pending_since_ns >= self._flush_ns
+
+    def _drain(self) -> None:
+        deadline = self._clock.monotonic_ns() + int(self._options.drain_s * 1e9)
+        while self.step() and self._clock.monotonic_ns() < deadline:
+            pass
+
+    def _flush(self) -> None:
+        if not self._pending or self._rotation is None:
+            return
+        batch = self._mapper.map(self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending))
+        self._pending.clear()
+        self._pending_rows = self._pending_bytes = 0
+        sequences = batch.column("ring_seq")
+        first, last = sequences[0].as_py(), sequences[-1].as_py()
+        if self._settled_seq is not None:
+            # What lies between is lost, to this recorder or to the one before it, whatever the reason.
+            batch = with_loss(batch, first - self._settled_seq - 1)
+        try:
+            self._written_bytes += self._rotation.write(batch)
+        except SegmentWriteError as error:
+            self._settled_seq = first - 1 if self._settled_seq is None else self._settled_seq
+            self._write_failures += batch.num_rows
+            self._complain(str(error))
+            return
+        self._settled_seq = self._last_seq = last
+        self._first_seq = first if self._first_seq is None else self._first_seq
+        self._recorded += batch.num_rows
+        if self._complained_ns is not None:
+            self._complained_ns = None
+            self._log(f"{self._archive.path}: writing again; {self._write_failures} rows could not be written in all")
+
+    def _complain(self, message: str) -> None:
+        now = self._clock.monotonic_ns()
+        if self._complained_ns is None or now - self._complained_ns >= _COMPLAINT_INTERVAL_NS:
+            self._complained_ns = now
+            self._log(f"{message}; {self._write_failures} rows could not be written so far, reading on")
+
+    def _publish(self) -> None:
+        self._reader.publish_status(
+            recorded=self._recorded, write_failures=self._write_failures, written_bytes=self._written_bytes
+        )
+
+
+def log_to_stderr(line: str) -> None:
+    """One line to stderr."""
+    sys.stderr.write(f"nanotape record: {line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,215 @@
+"""Rings in files: opening, describing, listing, the status files of readers, and what each kind of trouble says."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deadline import wait_for
+from frames import market_data
+from ring_writer import RingWriter, Written, fault
+
+from nanotape.capture.counters import as_json
+from nanotape.capture.errors import (
+    PermissionDenied,
+    ReaderNameInvalid,
+    RingCorrupt,
+    RingLayoutMismatch,
+    RingNotFound,
+    RingNotReady,
+)
+from nanotape.capture.listing import RingFacts, UnreadableRing, describe, list_rings
+from nanotape.capture.processes import is_alive
+from nanotape.capture.readers import list_readers
+from nanotape.capture.ring import Ring
+from nanotape.native import ffi, lib
+
+UNKNOWN = 2**64 - 1
+NOBODY = 65534
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[RingWriter]:
+    writer = RingWriter.attach(tmp_path)
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def ring(writer: RingWriter, tmp_path: Path) -> Iterator[Ring]:
+    with Ring.open("test", tmp_path) as ring:
+        yield ring
+
+
+def test_a_ring_describes_itself(ring: Ring, tmp_path: Path) -> None:
+    assert (ring.name, ring.capacity_bytes, ring.memory, ring.fallback_reason) == ("test", 1 << 20, "shm", None)
+    assert (ring.epoch, ring.writer_pid, ring.writer_alive) == (1, os.getpid(), True)
+    assert len(bytes.fromhex(ring.ring_id)) == 16
+    assert ring.host == os.uname().nodename
+    assert ring.data_path == str(tmp_path / "test.data")
+    assert ring.is_current()
+
+
+def test_a_ring_opens_by_its_path_too(ring: Ring, tmp_path: Path) -> None:
+    with Ring.open(tmp_path / "test.ring") as same:
+        assert same.ring_id == ring.ring_id
+
+
+def test_a_writer_that_ended_cleanly_is_nobody(writer: RingWriter, ring: Ring) -> None:
+    writer.close()
+    assert (ring.writer_pid, ring.writer_alive) == (None, False)
+
+
+def test_the_flow_table_names_what_a_flow_id_stands_for(writer: RingWriter, ring: Ring) -> None:
+    flow = ffi.new("struct nt_flow *")
+    flow.family, flow.port, flow.vlan = 4, 15000, 100
+    flow.group[0:4], flow.source[0:4] = [239, 1, 2, 3], [10, 0, 0, 1]
+    flow.interface, flow.feed, flow.channel, flow.line = b"eth1", b"itch", "Zürich".encode(), b"A"
+    number = ffi.new("uint32_t *")
+    assert lib.nt_ring_flow_id(writer.handle, flow, number, fault()) == 0
+    (known,) = ring.flows()
+    assert (known.id, known.group, known.source, known.port, known.vlan) == (1, "239.1.2.3", "10.0.0.1", 15000, 100)
+    assert (known.interface, known.feed, known.channel, known.line) == ("eth1", "itch", "Zürich", "A")
+
+
+def test_counters_that_cannot_be_read_are_none_not_nought(writer: RingWriter, ring: Ring) -> None:
+    slot = ffi.new("uint32_t *")
+    assert lib.nt_ring_source_slot(writer.handle, b"socket:lo", b"lo", 2, 0, slot, fault()) == 0
+    writer.handle.sources[0].stats.xdp_seen = UNKNOWN
+    writer.handle.sources[0].stats.socket_drops = 3
+    writer.handle.sources[0].loop.packets = 12
+    writer.handle.sources[0].loop.delay_histogram[9] = 12
+    (source,) = ring.sources()
+    assert (source.name, source.interface, source.kind, source.zero_copy) == ("socket:lo", "lo", "socket", False)
+    assert (source.stats.xdp_seen, source.stats.socket_drops, source.stats.updated_ns) == (None, 3, None)
+    assert (source.loop.packets, source.loop.delay_histogram[9], source.loop.last_packet_ns) == (12, 12, None)
+    assert json.loads(json.dumps(as_json(source)))["stats"]["xdp_seen"] is None
+
+
+def test_missing_damaged_and_foreign_files_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(RingNotFound, match=r"none\.ring"):
+        Ring.open("none", tmp_path)
+    (tmp_path / "text.ring").write_text("hello")
+    with pytest.raises(RingCorrupt, match="not a ring"):
+        Ring.open("text", tmp_path)
+    (tmp_path / "new.ring").write_bytes(bytes(8192))
+    with pytest.raises(RingNotReady, match="still being made"):
+        Ring.open("new", tmp_path)
+
+
+def test_a_ring_of_another_layout_version_is_refused(writer: RingWriter, tmp_path: Path) -> None:
+    path = tmp_path / "test.ring"
+    with path.open("r+b") as file:
+        file.seek(8)
+        file.write((99).to_bytes(4, "little"))
+    with pytest.raises(RingLayoutMismatch, match="version 1 expected, 99 found"):
+        Ring.open("test", tmp_path)
+
+
+def test_a_ring_whose_data_are_gone_is_not_found(writer: RingWriter, tmp_path: Path) -> None:
+    (tmp_path / "test.data").rename(tmp_path / "elsewhere")
+    with pytest.raises(RingNotFound, match=r"test\.data"):
+        Ring.open("test", tmp_path)
+
+
+@pytest.mark.root
+def test_a_user_outside_the_group_is_told_so(writer: RingWriter, tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:-1]):
+        if folder.stat().st_uid == os.getuid() and "pytest" in str(folder):
+            folder.chmod(0o755)
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        try:
+            Ring.open("test", tmp_path)
+        except PermissionDenied as error:
+            os._exit(0 if "group" in str(error) else 2)
+        except BaseException:
+            os._exit(3)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_listing_shows_good_rings_and_says_what_is_wrong_with_bad_ones(writer: RingWriter, tmp_path: Path) -> None:
+    (tmp_path / "bad.ring").write_text("hello")
+    bad, good = list_rings(tmp_path, tmp_path / "run")
+    assert isinstance(bad, UnreadableRing)
+    assert isinstance(good, RingFacts)
+    assert (bad.name, good.name, good.packets) == ("bad", "test", 0)
+    assert json.loads(json.dumps(as_json(good)))["readers"] == []
+    assert list_rings(tmp_path / "nowhere") == ()
+
+
+def test_a_named_reader_is_seen_while_it_reads(writer: RingWriter, ring: Ring, tmp_path: Path) -> None:
+    writer.write(*(Written(market_data(b"x")) for _ in range(10)))
+    with ring.reader("oldest", reader_name="tape", run_directory=tmp_path) as reader:
+        (waiting,) = list_readers(ring, tmp_path)
+        assert (waiting.name, waiting.pid, waiting.alive, waiting.current) == ("tape", os.getpid(), True, True)
+        assert waiting.lag_bytes == ring.tail
+        assert (waiting.recorded, waiting.write_failures, waiting.written_bytes) == (None, None, None)
+        reader.read()
+        reader.publish_status(recorded=9, write_failures=1, written_bytes=0)
+        reader.publish_status(written_bytes=4096)
+        (fact,) = describe(ring, tmp_path).readers
+        assert (fact.lag_bytes, fact.lag_share, fact.records, fact.lost, fact.next_seq) == (0, 0, 10, 0, 11)
+        assert (fact.first_seq, fact.recorded, fact.write_failures, fact.written_bytes) == (1, 9, 1, 4096)
+        assert fact.updated_ns > waiting.updated_ns
+    assert list_readers(ring, tmp_path) == ()
+
+
+def test_a_reader_of_the_ring_before_says_nothing_about_this_one(
+    writer: RingWriter, ring: Ring, tmp_path: Path
+) -> None:
+    reader = ring.reader(reader_name="tape", run_directory=tmp_path)
+    writer.close()
+    assert lib.nt_ring_remove(bytes(tmp_path), b"test", fault()) == 0
+    again = RingWriter.attach(tmp_path)
+    with Ring.open("test", tmp_path) as successor:
+        (fact,) = list_readers(successor, tmp_path)
+        assert (fact.current, fact.lag_bytes) == (False, None)
+        assert reader.is_replaced()
+    again.close()
+
+
+def test_names_that_lead_elsewhere_are_refused(ring: Ring, tmp_path: Path) -> None:
+    for name in ("../up", "", ".hidden", "a/b", "x" * 64):
+        with pytest.raises(ReaderNameInvalid, match="choose another"):
+            ring.reader(reader_name=name, run_directory=tmp_path)
+
+
+def test_a_file_that_is_no_status_is_not_listed(ring: Ring, tmp_path: Path) -> None:
+    folder = tmp_path / "test" / "readers"
+    folder.mkdir(parents=True)
+    (folder / "junk.status").write_bytes(b"junk")
+    assert list_readers(ring, tmp_path) == ()
+
+
+READER = """
+import sys
+from nanotape.capture.ring import Ring
+for batch in Ring.open(sys.argv[1]).batches(start="oldest", reader_name="victim", run_directory=sys.argv[2]):
+    print(batch.num_rows, flush=True)
+"""
+
+
+def test_a_killed_reader_leaves_a_file_that_says_it_is_dead(writer: RingWriter, ring: Ring, tmp_path: Path) -> None:
+    writer.write(*(Written(market_data(b"x")) for _ in range(10)))
+    command = [sys.executable, "-c", READER, str(tmp_path / "test.ring"), str(tmp_path)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "10\n"
+    child.kill()  # not waited for yet: a zombie is dead too
+    wait_for(lambda: not is_alive(child.pid), "the reader's death")
+    (fact,) = list_readers(ring, tmp_path)
+    assert (fact.name, fact.alive, fact.records, fact.next_seq) == ("victim", False, 10, 11)
+    child.communicate()
+    assert fact.next_seq is not None
+    with ring.reader(fact.next_seq, reader_name="victim", run_directory=tmp_path) as successor:
+        writer.write(Written(market_data(b"next")))
+        assert [packet.payload for packet in successor.packets(idle=0)] == [b"next"]
+        assert [again.alive for again in list_readers(ring, tmp_path)] == [True]

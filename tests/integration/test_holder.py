@@ -1,0 +1,301 @@
+"""nanotape-holder: what it makes, what it refuses and how it says so, and what is left when it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+
+import deadline
+import holder_rig
+import namespaces
+import pytest
+from holder_rig import PREFER, REQUIRE, Flow, Plan
+
+pytestmark = pytest.mark.root
+
+NET_ADMIN, NET_RAW = 1 << 12, 1 << 13
+
+
+@pytest.fixture(scope="module")
+def holder_path(request: pytest.FixtureRequest) -> pathlib.Path:
+    """The holder's executable: installed, or of the build folder that NANOTAPE_NATIVE_DIR names."""
+    folder = os.environ.get("NANOTAPE_NATIVE_DIR") or request.getfixturevalue("native_dir")
+    return pathlib.Path(folder) / "nanotape-holder"
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[holder_rig.Programs]:
+    """The borrower and the sender."""
+    with holder_rig.make_programs() as made:
+        yield made
+
+
+@pytest.fixture
+def rig(
+    namespace_pair: namespaces.NamespacePair, holder_path: pathlib.Path, programs: holder_rig.Programs
+) -> Iterator[holder_rig.Rig]:
+    """A rig on the right side of the pair."""
+    with holder_rig.make_rig(holder_path, namespace_pair.right, programs) as made:
+        yield made
+
+
+def joined(side: namespaces.Side) -> set[str]:
+    """IPv4 groups that the interface is a member of, as the kernel writes them."""
+    lines = side.run("cat", "/proc/net/igmp").stdout.splitlines()
+    start = next(at for at, line in enumerate(lines) if side.interface in line)
+    groups = [line.split()[0] for line in lines[start + 1 :]]
+    ends = next((at for at, line in enumerate(lines[start + 1 :]) if not line.startswith("\t")), len(groups))
+    return {str(socket.inet_ntoa(bytes.fromhex(group)[::-1])) for group in groups[:ends]}
+
+
+def as_root_with(*capabilities: str) -> tuple[str, ...]:
+    """A command prefix that leaves root only these capabilities."""
+    bounding = ",".join(["-all", *(f"+{name}" for name in capabilities)])
+    return ("setpriv", f"--bounding-set={bounding}")
+
+
+def test_fifty_groups_are_joined_and_left(rig: holder_rig.Rig) -> None:
+    groups = [f"239.1.2.{number}" for number in range(1, 51)]
+    flows = tuple(Flow(number, group) for number, group in enumerate(groups, 1))
+    holder = rig.ready_holder(Plan(flows=flows))
+    assert joined(rig.side) == {*groups, "224.0.0.1"}
+    holder.terminate()
+    assert holder.wait(timeout=10) == 0
+    assert joined(rig.side) == {"224.0.0.1"}
+
+
+def test_a_group_is_joined_for_its_source_and_in_both_families(rig: holder_rig.Rig) -> None:
+    rig.side.run("sysctl", "-qw", f"net.ipv6.conf.{rig.side.interface}.disable_ipv6=0")
+    flows = (
+        Flow(1, "239.1.1.1", source="10.0.0.7"),
+        Flow(2, "239.1.1.1", source="10.0.0.8"),
+        Flow(3, "239.1.1.1"),
+        Flow(4, "239.1.1.1", port=15001),
+        Flow(5, "ff15::99"),
+        Flow(6, "ff35::99", source="fe80::7"),
+    )
+    rig.ready_holder(Plan(flows=flows))
+    assert "239.1.1.1" in joined(rig.side)
+    filters = rig.side.run("cat", "/proc/net/mcfilter").stdout.lower()
+    assert "0x0a000007" in filters
+    assert "0x0a000008" in filters
+    assert "ff150000000000000000000000000099" in rig.side.run("cat", "/proc/net/igmp6").stdout
+    assert "fe800000000000000000000000000007" in rig.side.run("cat", "/proc/net/mcfilter6").stdout
+
+
+def test_no_group_is_joined_when_the_plan_says_so(rig: holder_rig.Rig) -> None:
+    rig.ready_holder(Plan(join=0))
+    assert joined(rig.side) == {"224.0.0.1"}
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_an_ended_holder_leaves_nothing(end: signal.Signals, rig: holder_rig.Rig) -> None:
+    holder = rig.ready_holder(Plan())
+    assert holder_rig.attached_program(rig.side) == "nt_select"
+    holder.send_signal(end)
+    assert holder.wait(timeout=10) == 0
+    holder_rig.wait_detached(rig.side)
+    assert not rig.socket.exists()
+
+
+def test_a_killed_holder_leaves_nothing_attached_and_the_next_one_starts_at_once(rig: holder_rig.Rig) -> None:
+    for _ in range(5):
+        holder = rig.ready_holder(Plan())
+        assert rig.socket.is_socket()
+        holder.kill()  # and no wait: the next one has to
+    holder.wait(timeout=10)
+    holder_rig.wait_detached(rig.side)
+    shown = rig.side.run("bpftool", "net", "show", "dev", rig.side.interface).stdout
+    assert rig.side.interface not in shown
+
+
+def test_a_borrower_learns_of_the_holders_death_and_keeps_what_it_has(rig: holder_rig.Rig) -> None:
+    holder = rig.ready_holder(Plan())
+    borrower = rig.borrow(holder_rig.Log(rig.folder / "log"))
+    holder.kill()
+    holder_rig.wait_detached(rig.side)
+    refusal = rig.refused(Plan())
+    assert "veth-r: queue 0 is taken by another AF_XDP socket" in refusal
+    [counters] = borrower.finish()
+    assert counters["occupancy"] == 0
+    rig.ready_holder(Plan())
+
+
+def test_a_foreign_program_is_refused_and_left_alone(rig: holder_rig.Rig) -> None:
+    clang = shutil.which("clang")
+    assert clang, "clang is needed"
+    built = rig.folder / "foreign.o"
+    flags = ["-O2", "-g", "-target", "bpf", "-idirafter", f"/usr/include/{os.uname().machine}-linux-gnu"]
+    subprocess.run([clang, *flags, "-c", holder_rig.C_SOURCES / "foreign.bpf.c", "-o", built], check=True)
+    rig.side.run("ip", "link", "set", "dev", rig.side.interface, "xdp", "obj", built, "sec", "xdp")
+    before = holder_rig.attached_program(rig.side)
+    refusal = rig.refused(Plan())
+    assert "veth-r: carries an XDP program already (somebody_else, id" in refusal
+    assert "ip link set dev veth-r xdp off" in refusal
+    assert holder_rig.attached_program(rig.side) == before == "somebody_else"
+    assert not rig.socket.exists()
+
+
+def test_a_second_holder_is_refused(rig: holder_rig.Rig) -> None:
+    rig.ready_holder(Plan())
+    borrower = rig.borrow(holder_rig.Log(rig.folder / "log"))
+    assert "a holder is running already (pgrep -a nanotape-holder shows it): stop it first" in rig.refused(Plan())
+    assert rig.socket.is_socket()
+    borrower.finish()
+
+
+def test_a_second_holder_with_another_socket_is_refused(rig: holder_rig.Rig) -> None:
+    rig.ready_holder(Plan())
+    rig.socket.rename(rig.folder / "elsewhere")
+    refusal = rig.refused(Plan())
+    assert "veth-r: another nanotape holder is attached (XDP program nt_select" in refusal
+    assert not rig.socket.exists()
+
+
+def test_a_second_borrower_is_refused_until_the_first_is_gone(rig: holder_rig.Rig) -> None:
+    rig.ready_holder(Plan())
+    log = holder_rig.Log(rig.folder / "log")
+    first = rig.borrow(log)
+    with pytest.raises(holder_rig.BorrowRefused, match=f"pid {first.process.pid} is capturing already"):
+        rig.borrow(log)
+    first.kill()
+    rig.borrow(log).finish()
+
+
+def test_only_the_capture_user_and_root_may_borrow(rig: holder_rig.Rig) -> None:
+    stranger = holder_rig.NOBODY - 1
+    rig.ready_holder(Plan())
+    log = holder_rig.Log(rig.folder / "log")
+    status = rig.socket.stat()
+    assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o660, holder_rig.NOBODY, 0)
+    with pytest.raises(holder_rig.BorrowRefused, match=f"user {stranger} may not connect"):
+        rig.borrow(log, user=stranger)
+    rig.socket.chmod(0o666)  # the socket's mode is not the only guard
+    with pytest.raises(holder_rig.BorrowRefused, match=f"not to user {stranger}"):
+        rig.borrow(log, user=stranger)
+    rig.borrow(log, user=0).finish()
+    rig.borrow(log).finish()
+
+
+def test_a_borrower_without_a_holder_is_told_so(rig: holder_rig.Rig) -> None:
+    with pytest.raises(holder_rig.BorrowRefused, match="no holder answers"):
+        rig.borrow(holder_rig.Log(rig.folder / "log"))
+
+
+def test_the_holder_keeps_no_capability_that_it_does_not_need(rig: holder_rig.Rig) -> None:
+    holder = rig.ready_holder(Plan())
+    status = pathlib.Path(f"/proc/{holder.pid}/status").read_text(encoding="ascii")
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == NET_ADMIN | NET_RAW
+    assert fields["NoNewPrivs"].strip() == "1"
+
+
+CAPABILITIES = ("net_admin", "net_raw", "bpf", "perfmon", "ipc_lock")
+
+
+def test_five_capabilities_suffice(rig: holder_rig.Rig) -> None:
+    plan = dataclasses.replace(Plan(), capture_uid=0)
+    holder = rig.holder(plan, prefix=as_root_with(*CAPABILITIES))
+    assert holder.stdout
+    assert holder.stderr
+    assert holder.stdout.readline() == "ready\n", holder.stderr.read()
+
+
+@pytest.mark.parametrize("missing", CAPABILITIES)
+def test_a_missing_capability_is_named(missing: str, rig: holder_rig.Rig) -> None:
+    left = [name for name in CAPABILITIES if name != missing]
+    prefix = ("prlimit", "--memlock=65536:65536", *as_root_with(*left))
+    assert f"the holder lacks CAP_{missing.upper()}: run it as root" in rig.refused(Plan(), prefix=prefix)
+
+
+def test_a_missing_interface_is_named(rig: holder_rig.Rig) -> None:
+    assert "eth9: no such interface" in rig.refused(Plan(interface="eth9"))
+    assert not rig.socket.exists()
+
+
+def test_an_interface_that_is_down_is_named(rig: holder_rig.Rig) -> None:
+    rig.side.run("ip", "link", "set", rig.side.interface, "down")
+    assert "veth-r: is down, expected up: ip link set veth-r up" in rig.refused(Plan())
+
+
+def test_zero_copy_that_the_driver_has_not_is_refused_with_its_name(rig: holder_rig.Rig) -> None:
+    refusal = rig.refused(Plan(zero_copy=REQUIRE))
+    assert "veth-r: driver veth gave no zero-copy on queue 0" in refusal
+    assert 'zero_copy = "prefer"' in refusal
+    assert holder_rig.attached_program(rig.side) is None
+
+
+def test_generic_mode_is_taken_only_when_allowed(rig: holder_rig.Rig) -> None:
+    plan = Plan(interface="lo")
+    refusal = rig.refused(plan)
+    assert "lo: driver unknown gave no native XDP" in refusal
+    assert 'native_xdp = "prefer"' in refusal
+    rig.ready_holder(dataclasses.replace(plan, native_xdp=PREFER))
+    [counters] = rig.borrow(holder_rig.Log(rig.folder / "log")).finish()
+    assert (counters["skb_mode"], counters["zero_copy"]) == (1, 0)
+
+
+def test_too_few_huge_pages_are_counted_with_the_command_to_get_them(rig: holder_rig.Rig) -> None:
+    pages = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+    # 64 GiB: more than there is.
+    plan = Plan(descriptors=1 << 24, frame_bytes=4096, umem_hugepages=REQUIRE)
+    refusal = rig.refused(plan)
+    total = int(pages.read_text(encoding="ascii"))
+    assert "veth-r: its UMEM needs 32768 huge pages of 2 MiB (16777216 frames of 4096 bytes" in refusal
+    assert f"sysctl -w vm.nr_hugepages={total + 32768}" in refusal
+    assert holder_rig.attached_program(rig.side) is None
+
+
+def test_the_umem_lies_on_huge_pages_where_there_are_any(
+    rig: holder_rig.Rig, hugepages: Callable[[int], pathlib.Path]
+) -> None:
+    hugepages(16)
+    holder = rig.ready_holder(Plan(umem_hugepages=REQUIRE))
+    maps = pathlib.Path(f"/proc/{holder.pid}/smaps").read_text(encoding="ascii")
+    umem = maps.split("nanotape-umem-veth-r-0", 1)[1]
+    assert next(line for line in umem.splitlines() if "KernelPageSize" in line).split()[1] == "2048"
+    rig.borrow(holder_rig.Log(rig.folder / "log")).finish()
+
+
+def test_falling_back_to_ordinary_pages_is_announced(rig: holder_rig.Rig) -> None:
+    # 512 MiB: more than anybody is likely to have reserved.
+    holder = rig.ready_holder(Plan(descriptors=1 << 18, umem_hugepages=PREFER))
+    holder.terminate()
+    assert "using ordinary pages" in holder.communicate(timeout=20)[1]
+
+
+def test_the_same_flow_twice_is_refused(rig: holder_rig.Rig) -> None:
+    assert "flow 2 (channel channel-2, line A) is in the plan twice" in rig.refused(Plan(flows=(Flow(1), Flow(2))))
+
+
+def test_the_holder_ends_with_its_parent(rig: holder_rig.Rig) -> None:
+    file = rig.folder / "plan"
+    file.write_bytes(Plan().pack(rig.socket))
+    script = '"$0" --plan "$1" --die-with-parent & echo $!; wait'
+    shell = rig.side.start("sh", "-c", script, rig.holder_path, file, stdout=subprocess.PIPE, text=True)
+    assert shell.stdout is not None
+    pid = int(shell.stdout.readline())
+    assert shell.stdout.readline() == "ready\n"
+    shell.kill()
+    shell.communicate(timeout=10)
+    deadline.wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "the holder to end")
+    holder_rig.wait_detached(rig.side)
+    assert not rig.socket.exists()
+
+
+def test_a_file_in_the_sockets_place_is_left_alone(rig: holder_rig.Rig) -> None:
+    rig.socket.write_text("mine", encoding="ascii")
+    assert "exists and is no socket" in rig.refused(Plan())
+    assert rig.socket.read_text(encoding="ascii") == "mine"
+
+
+def test_wrong_arguments_are_a_usage_error(rig: holder_rig.Rig) -> None:
+    done = rig.side.run(rig.holder_path, "--plan", check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: nanotape-holder --plan FILE [--die-with-parent]" in done.stderr

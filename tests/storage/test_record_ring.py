@@ -1,0 +1,127 @@
+"""The recorder on a real ring, in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from deadline import wait_for
+
+pytest.importorskip("nanotape.native", reason="a pure build has no ring")
+
+from frames import market_data
+from ring_writer import RingWriter, Written
+
+from nanotape.capture.columns import RING_SCHEMA
+from nanotape.capture.listing import remove_ring
+from nanotape.storage.archive import Archive
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from nanotape.storage.record import Places, record
+from nanotape.storage.recorder import RecorderOptions
+try:
+    totals = record(
+        sys.argv[1], sys.argv[2], RecorderOptions(flush_interval_s=0.05, batch_rows=500),
+        places=Places(Path(sys.argv[1]).parent, Path(sys.argv[1]).parent / "run"),
+        on_begin=lambda recorder: print("begins", flush=True),
+    )
+    print(totals.recorded, totals.lost)
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+@contextmanager
+def recorder(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", PROGRAM, str(folder / "test.ring"), str(folder / "archive")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def frames(first: int, count: int) -> list[Written]:
+    return [Written(market_data(sequence.to_bytes(8, "big") * 4)) for sequence in range(first, first + count)]
+
+
+def rows(folder: Path) -> int:
+    return sum(facts.rows for facts in Archive(folder / "archive").segments()) if (folder / "archive").exists() else 0
+
+
+def stopped(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    return output.splitlines()[-1]
+
+
+def test_the_synthetic_ring_of_these_tests_has_a_real_readers_columns() -> None:
+    from synthetic import RING_SCHEMA as SYNTHETIC_SCHEMA
+
+    assert [(field.name, field.type) for field in SYNTHETIC_SCHEMA] == [(f.name, f.type) for f in RING_SCHEMA]
+
+
+def test_a_ring_is_recorded_stopped_killed_and_resumed_without_a_seam(tmp_path: Path) -> None:
+    writer = RingWriter.attach(tmp_path, capacity=1 << 22)
+    writer.write(*frames(1, 1000))
+    with recorder(tmp_path) as process:
+        wait_for(lambda: rows(tmp_path) == 1000, "the first thousand on disk")
+        writer.write(*frames(1001, 300))
+        wait_for(lambda: rows(tmp_path) == 1300, "the rest within the flush interval")
+        assert stopped(process) == "1300 0"
+    writer.write(*frames(1301, 700))
+    with recorder(tmp_path) as process:
+        wait_for(lambda: rows(tmp_path) > 1300, "the resumption")
+        process.kill()
+    writer.write(*frames(2001, 500))
+    with recorder(tmp_path) as process:
+        wait_for(lambda: rows(tmp_path) == 2500, "all")
+        with recorder(tmp_path) as second:
+            assert "RecorderBusyError" in second.communicate(timeout=20)[1]
+            assert second.returncode == 1
+        stopped(process)
+    table = Archive(tmp_path / "archive").table(["ring_seq", "payload", "channel", "lost_before", "header", "trailer"])
+    assert table.column("ring_seq").to_pylist() == list(range(1, 2501))
+    frame = [
+        b"".join(parts)
+        for parts in zip(*(table.column(n).to_pylist() for n in ("header", "payload", "trailer")), strict=True)
+    ]
+    assert frame == [written.frame for written in frames(1, 2500)]
+    assert set(table.column("channel").to_pylist()) == {"other"}
+    assert set(table.column("lost_before").to_pylist()) == {0}
+    writer.close()
+
+
+def test_a_ring_made_anew_is_gone_over_to(tmp_path: Path) -> None:
+    writer = RingWriter.attach(tmp_path)
+    writer.write(*frames(1, 100))
+    with recorder(tmp_path) as process:
+        wait_for(lambda: rows(tmp_path) == 100, "the first ring")
+        writer.close()
+        remove_ring("test", tmp_path)
+        writer = RingWriter.attach(tmp_path)
+        writer.write(*frames(1, 50))
+        wait_for(lambda: rows(tmp_path) == 150, "the second ring")
+        assert stopped(process) == "150 0"
+    facts = Archive(tmp_path / "archive").segments()
+    assert [(one.first_seq, one.last_seq) for one in facts] == [(1, 100), (1, 50)]
+    assert facts[0].ring_id != facts[1].ring_id
+    writer.close()
+
+
+def test_a_missing_ring_is_one_line(tmp_path: Path) -> None:
+    with recorder(tmp_path) as process:
+        errors = process.communicate(timeout=20)[1]
+    assert process.returncode == 1
+    assert errors.startswith("RingNotFound: ")
+    assert errors.count("\n") == 1

@@ -1,0 +1,50 @@
+import os
+import random
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+from synthetic import RING_ID, assert_rows_are_theirs
+
+from nanotape.storage.archive import Archive
+
+PROGRAM = Path(__file__).parent / "synthetic.py"
+NEWEST = 400_000
+KILLS = 20
+
+
+def start(archive: Archive, seed: int) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(archive.path), str(NEWEST), str(seed)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing done\n"
+    return process
+
+
+def test_a_recorder_killed_at_twenty_random_instants_records_each_sequence_once(archive: Archive) -> None:
+    """Rows in the archive are counted, not counters."""
+    chance = random.Random(20261120)
+    reached = []
+    for kill in range(KILLS):
+        with start(archive, kill) as process:
+            finished = select.select([process.stdout], [], [], chance.uniform(0.001, 0.12))[0]
+            process.kill()
+            process.wait()
+        assert not finished, "it must be killed while it records: raise NEWEST"
+        reached.append(archive.next_sequence(RING_ID) or 1)
+        visible = archive.table(["ring_seq"]).column("ring_seq").to_pylist()
+        assert visible == list(range(1, reached[-1])), "whole rows from the first on, recovered or not"
+    assert reached == sorted(reached)
+    assert len(set(reached)) > KILLS // 2, "most kills must hit a recorder that had got on"
+    with start(archive, KILLS) as process:
+        assert process.communicate(timeout=120)[0] == "finished\n"
+    table = archive.table(["ring_seq", "payload", "ts", "lost_before"])
+    assert table.column("ring_seq").to_pylist() == list(range(1, NEWEST + 1))
+    assert sum(table.column("lost_before").to_pylist()) == 0
+    assert_rows_are_theirs(table)
+    assert all(facts.complete for facts in archive.segments())
+    assert archive.verify() == []

@@ -1,0 +1,1 @@
+"""The terminal UI. Shows what the parts below report and changes nothing by itself."""

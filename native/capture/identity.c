@@ -24,7 +24,7 @@ static void nt_raise_limit(int resource, rlim_t wanted)
 	if (getrlimit(resource, &limit))
 		return;
 	if (limit.rlim_max < wanted) {
-		struct rlimit higher = { wanted, wanted };
+		struct rlimit higher = {wanted, wanted};
 
 		if (!setrlimit(resource, &higher))
 			return;
@@ -47,8 +47,8 @@ static int nt_change_ids(uid_t user, gid_t group, struct nt_fault *fault)
 	if (geteuid() != 0) {
 		if ((user == NT_IDENTITY_KEEP || user == geteuid()) && (group == NT_IDENTITY_KEEP || group == getegid()))
 			return 0;
-		return nt_fault_set(fault, -EPERM, "cannot become user %u, group %u: expected to be started as root, found user %u", user, group,
-				    geteuid());
+		return nt_fault_set(fault, -EPERM, "cannot become user %u, group %u: expected to be started as root, found user %u",
+				    user, group, geteuid());
 	}
 	if (setgroups(0, NULL))
 		return nt_fault_set(fault, -errno, "cannot leave the supplementary groups: %s", strerror(errno));
@@ -62,7 +62,7 @@ static int nt_change_ids(uid_t user, gid_t group, struct nt_fault *fault)
 
 static int nt_drop_capabilities(struct nt_fault *fault)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[NT_CAPABILITY_WORDS];
 
 	memset(data, 0, sizeof(data));
@@ -71,7 +71,9 @@ static int nt_drop_capabilities(struct nt_fault *fault)
 		return nt_fault_set(fault, -errno, "cannot drop the capabilities: %s", strerror(errno));
 	for (int word = 0; word < NT_CAPABILITY_WORDS; word++)
 		if (data[word].effective || data[word].permitted || data[word].inheritable)
-			return nt_fault_set(fault, -EPERM, "capabilities: expected none left, found some: the capture process does not run with any");
+			return nt_fault_set(
+				fault, -EPERM,
+				"capabilities: expected none left, found some: the capture process does not run with any");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return nt_fault_set(fault, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	return 0;

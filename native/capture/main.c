@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nanotape-capture: drops every privilege, borrows or opens its sources, attaches to the ring, runs the loop until told to stop. Prints
- * "ready" when packets flow. Exit status: 0 told to stop, or finite sources done; 1 broken; 2 usage; 3 the holder is gone. */
+/* nanotape-capture: drops every privilege, borrows or opens its sources, attaches to the ring, runs the loop until told to stop.
+ * Prints "ready" when packets flow. Exit status: 0 told to stop, or finite sources done; 1 broken; 2 usage; 3 the holder is gone.
+ * */
 #include "identity.h"
 #include "session.h"
 
@@ -14,8 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define NT_ENDED_POLL_MS 20  /* how soon we see that the loop ended by itself */
-#define NT_LINGER_MS 50      /* a dying holder closes its connection before the kernel has detached its program */
+#define NT_ENDED_POLL_MS 20 /* how soon we see that the loop ended by itself */
+#define NT_LINGER_MS 50     /* a dying holder closes its connection before the kernel has detached its program */
 
 enum nt_exit { NT_EXIT_DONE = 0, NT_EXIT_BROKEN = 1, NT_EXIT_USAGE = 2, NT_EXIT_HOLDER_GONE = 3 };
 
@@ -45,16 +46,16 @@ static bool nt_parse_id(const char *text, uint32_t *id)
 static bool nt_parse_arguments(struct nt_arguments *arguments, int count, char **words)
 {
 	static const struct option options[] = {
-		{ "plan", required_argument, NULL, 'p' },
-		{ "user", required_argument, NULL, 'u' },
-		{ "group", required_argument, NULL, 'g' },
-		{ "die-with-parent", no_argument, NULL, 'd' },
-		{ NULL, 0, NULL, 0 },
+		{"plan", required_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'},
+		{"group", required_argument, NULL, 'g'},
+		{"die-with-parent", no_argument, NULL, 'd'},
+		{NULL, 0, NULL, 0},
 	};
 	bool good = true;
 	int option;
 
-	*arguments = (struct nt_arguments){ .user = NT_IDENTITY_KEEP, .group = NT_IDENTITY_KEEP };
+	*arguments = (struct nt_arguments){.user = NT_IDENTITY_KEEP, .group = NT_IDENTITY_KEEP};
 	while ((option = getopt_long(count, words, "", options, NULL)) != -1) {
 		if (option == 'p')
 			arguments->plan = optarg;
@@ -98,8 +99,8 @@ static bool nt_is_closed(int connection)
 static enum nt_exit nt_wait(const struct nt_session *session, int signals)
 {
 	struct pollfd watched[2] = {
-		{ .fd = signals, .events = POLLIN },
-		{ .fd = nt_session_holder_fd(session), .events = POLLIN },
+		{.fd = signals, .events = POLLIN},
+		{.fd = nt_session_holder_fd(session), .events = POLLIN},
 	};
 
 	while (!nt_loop_ended(session->loop)) {
@@ -120,8 +121,8 @@ static enum nt_exit nt_finish(struct nt_session *session, enum nt_exit status)
 	int error = nt_session_stop(session);
 
 	if (error) {
-		fprintf(stderr, "nanotape-capture: %s: the source broke (%s): restart the capture\n", nt_loop_broken(session->loop)->name,
-			strerror(-error));
+		fprintf(stderr, "nanotape-capture: %s: the source broke (%s): restart the capture\n",
+			nt_loop_broken(session->loop)->name, strerror(-error));
 		return NT_EXIT_BROKEN;
 	}
 	if (status == NT_EXIT_HOLDER_GONE)
@@ -132,7 +133,7 @@ static enum nt_exit nt_finish(struct nt_session *session, enum nt_exit status)
 static int nt_run(const struct nt_arguments *arguments, pid_t parent)
 {
 	static struct nt_session session;
-	struct nt_fault fault = { 0 };
+	struct nt_fault fault = {0};
 	int signals = nt_open_signals();
 	int error = nt_identity_drop(arguments->user, arguments->group, &fault);
 	enum nt_exit status;

@@ -29,7 +29,8 @@ static int nt_session_check_flows(struct nt_session *session, struct nt_fault *f
 		if (error)
 			return error;
 		if (id != flow->id)
-			return nt_fault_set(fault, -ESTALE, "channel %s line %s: the plan expects flow id %u, the ring has %u: plan it anew",
+			return nt_fault_set(fault, -ESTALE,
+					    "channel %s line %s: the plan expects flow id %u, the ring has %u: plan it anew",
 					    flow->channel, flow->line, flow->id, id);
 	}
 	return 0;
@@ -53,8 +54,10 @@ static int nt_session_adopt(struct nt_session *session, struct nt_fault *fault)
 		int error;
 
 		if (!nt_session_afxdp(session, lane->facts.interface))
-			return nt_fault_set(fault, -ESTALE, "the holder lends interface %s, which is not in the plan: restart the holder with this plan",
-					    lane->facts.interface);
+			return nt_fault_set(
+				fault, -ESTALE,
+				"the holder lends interface %s, which is not in the plan: restart the holder with this plan",
+				lane->facts.interface);
 		error = nt_afxdp_adopt(&session->sources[session->source_count], lane, session->borrowed.holder_id, fault);
 		if (error)
 			return error;
@@ -73,7 +76,8 @@ static int nt_session_check_adopted(const struct nt_session *session, const stru
 }
 
 /* The flows of a source are those with its interface. `flows` and `ids` have room for all. */
-static uint32_t nt_session_flows_of(const struct nt_session *session, const struct nt_plan_source *planned, struct nt_flow *flows, uint32_t *ids)
+static uint32_t nt_session_flows_of(const struct nt_session *session, const struct nt_plan_source *planned, struct nt_flow *flows,
+				    uint32_t *ids)
 {
 	uint32_t count = 0;
 
@@ -104,8 +108,8 @@ static int nt_session_open_source(struct nt_session *session, const struct nt_pl
 		error = nt_fault_set(fault, -ENOMEM, "%s: no memory for %u flows", planned->interface, room);
 	} else {
 		count = nt_session_flows_of(session, planned, flows, ids);
-		error = planned->kind == NT_SOURCE_SOCKET ? nt_socket_open(source, planned, flows, ids, count, fault) :
-							    nt_synthetic_open(source, planned, count ? flows : NULL, ids[0], fault);
+		error = planned->kind == NT_SOURCE_SOCKET ? nt_socket_open(source, planned, flows, ids, count, fault)
+							  : nt_synthetic_open(source, planned, count ? flows : NULL, ids[0], fault);
 	}
 	free(flows);
 	free(ids);
@@ -116,7 +120,8 @@ static int nt_session_open_source(struct nt_session *session, const struct nt_pl
 
 static int nt_session_attach(struct nt_session *session, struct nt_fault *fault)
 {
-	int error = nt_ring_attach_writer(&session->ring, &session->plan.header->ring, session->borrowed.holder_id, &session->next_seq, fault);
+	int error = nt_ring_attach_writer(&session->ring, &session->plan.header->ring, session->borrowed.holder_id,
+					  &session->next_seq, fault);
 
 	if (error)
 		return error;
@@ -154,11 +159,12 @@ int nt_session_open(struct nt_session *session, const char *plan_path, struct nt
 		session->borrows = !error;
 	}
 	if (!error)
-		error = nt_session_attach(session, fault);
-	if (!error)
 		error = nt_session_adopt(session, fault);
 	for (uint32_t at = 0; !error && at < session->plan.header->source_count; at++)
 		error = nt_session_open_source(session, &session->plan.sources[at], fault);
+	/* The ring comes last: should a source be refused, no ring was made or begun a new epoch for it. */
+	if (!error)
+		error = nt_session_attach(session, fault);
 	if (!error)
 		error = nt_session_start(session, fault);
 	if (error)

@@ -19,7 +19,7 @@ struct key {
 
 static inline struct key key_of(uint8_t family, const uint8_t *bytes)
 {
-	struct key key = { .family = family };
+	struct key key = {.family = family};
 	uint32_t word;
 
 	if (family == NT_FAMILY_IPV4) {

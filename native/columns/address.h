@@ -15,7 +15,7 @@ struct nt_address_book {
 	struct nt_address *addresses; /* by index */
 	uint32_t *slots;              /* hash table of index + 1; 0: free */
 	uint32_t count;
-	uint32_t capacity;            /* of `addresses`; there are twice as many slots */
+	uint32_t capacity; /* of `addresses`; there are twice as many slots */
 };
 
 int nt_address_book_init(struct nt_address_book *book);

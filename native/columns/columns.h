@@ -30,19 +30,19 @@ struct nt_columns {
 
 	/* Buffers: row_capacity values, or as many bits, rounded up to a byte. Slots that are null hold 0. */
 	int64_t *ring_seq;
-	int64_t *ts;          /* UTC, ns since 1970 */
-	int32_t *ts_kind;     /* enum nt_ts_kind */
+	int64_t *ts;      /* UTC, ns since 1970 */
+	int32_t *ts_kind; /* enum nt_ts_kind */
 	int64_t *rx_delay_ns;
 	uint8_t *rx_delay_valid;
 	uint32_t *flow_id;
-	uint64_t *flow_seq;   /* 0: none */
-	uint8_t *source;      /* index into the ring's source table */
-	int32_t *src_ip;      /* index into the address book */
+	uint64_t *flow_seq; /* 0: none */
+	uint8_t *source;    /* index into the ring's source table */
+	int32_t *src_ip;    /* index into the address book */
 	int32_t *dst_ip;
 	uint8_t *address_valid; /* of both */
 	uint16_t *src_port;
 	uint16_t *dst_port;
-	uint8_t *port_valid;  /* of both */
+	uint8_t *port_valid; /* of both */
 	uint16_t *vlan;
 	uint8_t *vlan_valid;
 	uint32_t *wire_len;

@@ -23,7 +23,7 @@ struct view {
 /* Where an IP datagram's payload stands; offsets from the start of the frame. */
 struct datagram {
 	uint32_t begin;
-	uint32_t end; /* on the wire: may lie beyond what was captured */
+	uint32_t end;    /* on the wire: may lie beyond what was captured */
 	uint16_t offset; /* of a fragment; 0: the first or the only one */
 	bool fragment;
 	uint8_t protocol;
@@ -213,7 +213,7 @@ void nt_frame_parse(struct nt_frame *frame, const uint8_t *data, uint32_t captur
 		.captured = capture_length,
 		.wire = wire_length > capture_length ? wire_length : capture_length,
 	};
-	struct datagram datagram = { .begin = 0 };
+	struct datagram datagram = {.begin = 0};
 	bool whole = false;
 	uint16_t type;
 

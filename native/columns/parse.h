@@ -14,7 +14,7 @@
  * headers, UDP. `header` ends after UDP, in a fragment after IP; `payload` is what UDP's length covers, in a fragment what IP's
  * length covers; `trailer` is the rest: padding, FCS, a switch's stamp. Of any other frame `header` is Ethernet with its tags. */
 struct nt_frame {
-	uint32_t header_bytes;  /* captured; the three add up to the capture length */
+	uint32_t header_bytes; /* captured; the three add up to the capture length */
 	uint32_t payload_bytes;
 	uint32_t trailer_bytes;
 	uint32_t payload_length; /* on the wire: more than payload_bytes when the capture was cut short */
@@ -22,10 +22,10 @@ struct nt_frame {
 	uint16_t vlan;           /* id of the innermost tag, or NT_VLAN_NONE */
 	uint16_t src_port;       /* host order */
 	uint16_t dst_port;
-	bool has_ports;          /* UDP's; a later fragment has none */
-	uint8_t family;          /* NT_FAMILY_*; 0: no intact IP header, and no addresses */
+	bool has_ports; /* UDP's; a later fragment has none */
+	uint8_t family; /* NT_FAMILY_*; 0: no intact IP header, and no addresses */
 	uint8_t reserved[6];
-	const uint8_t *src;      /* in the frame, network order; NULL without `family` */
+	const uint8_t *src; /* in the frame, network order; NULL without `family` */
 	const uint8_t *dst;
 };
 

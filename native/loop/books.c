@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* published = raw - base, so that the books of a ring start at nought and go on, whatever the kernel's counters do. All arithmetic is
- * modulo 2^64: a base may be "negative". */
+/* published = raw - base, so that the books of a ring start at nought and go on, whatever the kernel's counters do. All arithmetic
+ * is modulo 2^64: a base may be "negative". */
 #include "state.h"
 
 #include "../atomic.h"
@@ -26,8 +26,8 @@ static uint64_t nt_known(uint64_t value)
 	return value == NT_COUNT_UNKNOWN ? 0 : value;
 }
 
-/* A new ring meets a holder that has been at work. What it redirected before is what was taken or dropped before: so the books balance
- * from nought even while packets arrive. Where the source cannot say what was taken, occupancy is the next best. */
+/* A new ring meets a holder that has been at work. What it redirected before is what was taken or dropped before: so the books
+ * balance from nought even while packets arrive. Where the source cannot say what was taken, occupancy is the next best. */
 static void nt_base_from_raw(struct nt_source_stats *base, const struct nt_source_stats *raw)
 {
 	*base = *raw;
@@ -43,14 +43,16 @@ static void nt_base_from_raw(struct nt_source_stats *base, const struct nt_sourc
 		base->xdp_seen = base->xdp_redirected + nt_known(raw->xdp_passed_unmatched) + nt_known(raw->xdp_passed_no_socket);
 }
 
-/* The holder of the published figures is gone, and what waited in its RX ring with it. If the helper died before it could publish the
- * last tenth of a second, more was redirected than it said: at least what stands in the ring. */
-static void nt_close_old_holder(struct nt_source_counters *slot)
+/* Whoever counted for the published figures is gone, and what waited in a holder's RX ring with it. If the helper died before it
+ * could publish the last tenth of a second, more was made or redirected than it said: at least what stands in the ring. */
+static void nt_close_old_figures(struct nt_source_counters *slot)
 {
 	struct nt_source_stats *last = &slot->stats;
-	uint64_t arrived = slot->loop.packets + slot->loop.oversize + nt_known(last->rx_dropped) + nt_known(last->rx_ring_full) +
-			   last->lost_with_holder;
+	uint64_t taken = slot->loop.packets + slot->loop.oversize;
+	uint64_t arrived = taken + nt_known(last->rx_dropped) + nt_known(last->rx_ring_full) + last->lost_with_holder;
 
+	if (last->generated != NT_COUNT_UNKNOWN && last->generated < taken)
+		last->generated = taken;
 	if (last->xdp_redirected == NT_COUNT_UNKNOWN)
 		return;
 	if (last->xdp_redirected < arrived) {
@@ -74,7 +76,7 @@ void nt_books_open(struct nt_source_counters *slot, uint64_t holder_id, const st
 	if (!slot->stats.updated_ns && holder_id) {
 		nt_base_from_raw(&slot->base, raw);
 	} else if (!known_holder) {
-		nt_close_old_holder(slot);
+		nt_close_old_figures(slot);
 		for (size_t at = 0; at < NT_STATS; at++)
 			base[at] = -nt_known(nt_stats_words(&slot->stats)[at]);
 	}

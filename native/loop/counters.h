@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NT_BATCH_BUCKETS 8u  /* bucket b: batches of 2^b to 2^(b+1) - 1 packets, the last open-ended */
-#define NT_DELAY_BUCKETS 40u /* bucket 0: below 1 ns (negative too); bucket b: 2^(b-1) to 2^b - 1 ns; the last open-ended */
+#define NT_BATCH_BUCKETS 8u         /* bucket b: batches of 2^b to 2^(b+1) - 1 packets, the last open-ended */
+#define NT_DELAY_BUCKETS 40u        /* bucket 0: below 1 ns (negative too); bucket b: 2^(b-1) to 2^b - 1 ns; the last open-ended */
 #define NT_COUNT_UNKNOWN UINT64_MAX /* cannot be read here: null, not 0 */
 
 enum nt_source_kind {
@@ -17,13 +17,13 @@ enum nt_source_kind {
 	NT_SOURCE_AFXDP = 3,
 };
 
-struct nt_loop_counters { /* written by the capture loop only */
-	uint64_t packets;    /* records put into the ring */
-	uint64_t bytes;      /* frame bytes of these */
-	uint64_t oversize;   /* frames larger than the ring's largest record: not in the ring */
-	uint64_t repeated;   /* seen again after a hand-over and left out: not a loss */
-	uint64_t unstamped;  /* in the ring, with the poll time for a stamp */
-	uint64_t backwards;  /* stamps earlier than the one before in their flow */
+struct nt_loop_counters {   /* written by the capture loop only */
+	uint64_t packets;   /* records put into the ring */
+	uint64_t bytes;     /* frame bytes of these */
+	uint64_t oversize;  /* frames larger than the ring's largest record: not in the ring */
+	uint64_t repeated;  /* seen again after a hand-over and left out: not a loss */
+	uint64_t unstamped; /* in the ring, with the poll time for a stamp */
+	uint64_t backwards; /* stamps earlier than the one before in their flow */
 	uint64_t batches;
 	uint64_t polls_busy; /* polls that brought packets */
 	uint64_t polls_idle;
@@ -34,38 +34,38 @@ struct nt_loop_counters { /* written by the capture loop only */
 	uint64_t delay_histogram[NT_DELAY_BUCKETS];
 };
 
-struct nt_source_stats { /* what lies before the loop; written by the helper thread only */
-	uint64_t xdp_seen;              /* packets that the XDP program judged on this queue */
-	uint64_t xdp_passed_unmatched;  /* to the kernel: not selected */
-	uint64_t xdp_passed_no_socket;  /* to the kernel: selected, but no socket on this queue */
+struct nt_source_stats {               /* what lies before the loop; written by the helper thread only */
+	uint64_t xdp_seen;             /* packets that the XDP program judged on this queue */
+	uint64_t xdp_passed_unmatched; /* to the kernel: not selected */
+	uint64_t xdp_passed_no_socket; /* to the kernel: selected, but no socket on this queue */
 	uint64_t xdp_redirected;
-	uint64_t xdp_unstamped;         /* redirected without metadata: the driver has no room for it */
-	uint64_t rx_dropped;            /* XDP_STATISTICS: no free frame, or it did not fit */
-	uint64_t rx_ring_full;          /* XDP_STATISTICS: the loop was too slow */
-	uint64_t rx_fill_empty;         /* XDP_STATISTICS: advisory; in copy mode each also counts in rx_dropped */
+	uint64_t xdp_unstamped; /* redirected without metadata: the driver has no room for it */
+	uint64_t rx_dropped;    /* XDP_STATISTICS: no free frame, or it did not fit */
+	uint64_t rx_ring_full;  /* XDP_STATISTICS: the loop was too slow */
+	uint64_t rx_fill_empty; /* XDP_STATISTICS: advisory; in copy mode each also counts in rx_dropped */
 	uint64_t rx_invalid;
-	uint64_t rx_occupancy;          /* descriptors that wait in the RX ring now */
-	uint64_t socket_drops;          /* SO_MEMINFO: the socket's buffer was full */
-	uint64_t generated;             /* synthetic: packets offered */
-	int64_t updated_ns;             /* UTC; 0: never */
-	uint64_t lost_with_holder;      /* were in the RX ring of a holder that died */
-	uint64_t wakeups;               /* system calls made to wake the driver; counted by this process, not by the holder */
-	uint64_t rx_taken;              /* descriptors released to the driver since the holder started: the 64-bit extension of the RX
+	uint64_t rx_occupancy;     /* descriptors that wait in the RX ring now */
+	uint64_t socket_drops;     /* SO_MEMINFO: the socket's buffer was full */
+	uint64_t generated;        /* synthetic: packets offered */
+	int64_t updated_ns;        /* UTC; 0: never */
+	uint64_t lost_with_holder; /* were in the RX ring of a holder that died */
+	uint64_t wakeups;          /* system calls made to wake the driver; counted by this process, not by the holder */
+	uint64_t rx_taken;         /* descriptors released to the driver since the holder started: the 64-bit extension of the RX
 	                                 * ring's consumer (nearest to xdp_redirected - rx_dropped - rx_ring_full - rx_occupancy) */
 };
 
 struct nt_source_counters {
-	char name[64];       /* "afxdp:eth1:0": kind, interface, queue */
+	char name[64]; /* "afxdp:eth1:0": kind, interface, queue */
 	char interface[16];
-	uint32_t kind;       /* enum nt_source_kind */
+	uint32_t kind; /* enum nt_source_kind */
 	uint32_t queue;
-	uint32_t zero_copy;  /* 1: the driver bound zero-copy */
-	uint32_t skb_mode;   /* 1: generic XDP */
+	uint32_t zero_copy; /* 1: the driver bound zero-copy */
+	uint32_t skb_mode;  /* 1: generic XDP */
 	uint8_t reserved0[32];
 	/* Published = raw - base. Taken when a ring first meets a holder, so that the books of a ring start at nought
 	 * even where the kernel's counters do not. Written by the helper thread at attach. */
 	struct nt_source_stats base;
-	uint64_t holder_id;  /* whose counters `base` refers to */
+	uint64_t holder_id; /* whose counters `base` refers to */
 	uint8_t reserved1[120];
 	struct nt_source_stats stats;
 	struct nt_loop_counters loop;

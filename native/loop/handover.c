@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A predecessor may have died between any two steps of poll -> publish -> count -> release. Whatever it published and did not release
- * is in its last batch, and that batch is what its source hands us first. */
+/* A predecessor may have died between any two steps of poll -> publish -> count -> release. Whatever it published and did not
+ * release is in its last batch, and that batch is what its source hands us first. */
 #include "state.h"
 
 #include "../atomic.h"
@@ -91,6 +91,7 @@ int nt_loop_take_over(struct nt_loop *loop, uint64_t next_seq, uint64_t holder_i
 	int error = nt_ring_walk_recent(loop->ring, nt_handover_bytes(loop->ring), nt_handover_visit, &handover);
 
 	if (error)
-		return nt_fault_set(fault, error, "the ring's newest records are not what a writer would write: remove the ring and start anew");
+		return nt_fault_set(fault, error,
+				    "the ring's newest records are not what a writer would write: remove the ring and start anew");
 	return 0;
 }

@@ -33,7 +33,7 @@ static void nt_helper_wake(struct nt_loop *loop)
 
 static void *nt_helper_run(void *argument)
 {
-	static const struct timespec pause = { .tv_nsec = NT_WAKE_NS };
+	static const struct timespec pause = {.tv_nsec = NT_WAKE_NS};
 	struct nt_loop *loop = argument;
 
 	for (uint64_t turn = 1; !nt_load_acquire(&loop->helper_stop); turn++) {

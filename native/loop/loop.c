@@ -13,8 +13,8 @@
 
 #define NT_PREFETCH_BYTES 256u
 #define NT_DRAIN_NS 1000000000
-#define NT_WAIT_ONE_MS 20   /* the only source: a stop waits at most this long */
-#define NT_WAIT_TURN_MS 1   /* one of several: the others wait meanwhile */
+#define NT_WAIT_ONE_MS 20 /* the only source: a stop waits at most this long */
+#define NT_WAIT_TURN_MS 1 /* one of several: the others wait meanwhile */
 #define NT_NAP_NS 50000
 
 /* What one batch adds to the counters. */
@@ -53,8 +53,8 @@ static inline uint32_t nt_batch_bucket(uint32_t packets)
 }
 
 /* Copies one packet into its place in the ring. */
-static inline void nt_loop_put(struct nt_loop *loop, struct nt_inlet *inlet, const struct nt_packet *packet, struct nt_poll_time *now,
-			       struct nt_batch_sums *sums)
+static inline void nt_loop_put(struct nt_loop *loop, struct nt_inlet *inlet, const struct nt_packet *packet,
+			       struct nt_poll_time *now, struct nt_batch_sums *sums)
 {
 	struct nt_record *record = nt_writer_next(&loop->writer, NT_RECORD_HEADER_BYTES + packet->capture_length);
 	struct nt_flow_trace *trace = &inlet->flows[packet->flow_id];
@@ -154,7 +154,7 @@ static int nt_loop_take(struct nt_loop *loop, struct nt_inlet *inlet)
 {
 	const struct nt_packet *chosen[NT_BATCH_PACKETS];
 	uint32_t lengths[NT_BATCH_PACKETS];
-	struct nt_batch_sums sums = { 0 };
+	struct nt_batch_sums sums = {0};
 	struct nt_poll_time now;
 	uint32_t count;
 
@@ -203,7 +203,7 @@ static bool nt_loop_turn(struct nt_loop *loop, struct nt_inlet *inlet)
 /* Nothing waited anywhere: spins, or lets the kernel wake us where sleeping is allowed. */
 static void nt_loop_idle(struct nt_loop *loop)
 {
-	static const struct timespec nap = { .tv_nsec = NT_NAP_NS };
+	static const struct timespec nap = {.tv_nsec = NT_NAP_NS};
 	struct nt_inlet *inlet = &loop->inlets[loop->wait_turn++ % loop->inlet_count];
 
 	if (!loop->options.sleep_idle)

@@ -51,14 +51,15 @@ static int nt_pin(int core, struct nt_fault *fault)
 	CPU_ZERO(&set);
 	CPU_SET(core, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) < 0)
-		return nt_fault_set(fault, -errno, "core %d: cannot run there (%s): this host has %ld cores online; choose another core or none", core,
-				    strerror(errno), sysconf(_SC_NPROCESSORS_ONLN));
+		return nt_fault_set(fault, -errno,
+				    "core %d: cannot run there (%s): this host has %ld cores online; choose another core or none",
+				    core, strerror(errno), sysconf(_SC_NPROCESSORS_ONLN));
 	return 0;
 }
 
 static void nt_take_realtime(const struct nt_loop_options *options, struct nt_loop_facts *facts)
 {
-	struct sched_param priority = { .sched_priority = options->realtime };
+	struct sched_param priority = {.sched_priority = options->realtime};
 	size_t room = sizeof(facts->realtime_reason);
 
 	if (options->realtime <= 0)
@@ -66,10 +67,11 @@ static void nt_take_realtime(const struct nt_loop_options *options, struct nt_lo
 	if (options->core < 0)
 		snprintf(facts->realtime_reason, room, "the loop is not pinned to a core");
 	else if (!nt_core_is_isolated(options->core))
-		snprintf(facts->realtime_reason, room, "core %d is not in " NT_ISOLATED_PATH ": a spinning SCHED_FIFO thread would starve it",
-			 options->core);
+		snprintf(facts->realtime_reason, room,
+			 "core %d is not in " NT_ISOLATED_PATH ": a spinning SCHED_FIFO thread would starve it", options->core);
 	else if (sched_setscheduler(0, SCHED_FIFO, &priority) < 0)
-		snprintf(facts->realtime_reason, room, "SCHED_FIFO %d: %s; raise RLIMIT_RTPRIO", options->realtime, strerror(errno));
+		snprintf(facts->realtime_reason, room, "SCHED_FIFO %d: %s; raise RLIMIT_RTPRIO", options->realtime,
+			 strerror(errno));
 	else
 		facts->realtime = true;
 }

@@ -14,8 +14,8 @@ static int64_t nt_round_to_seconds(int64_t ns)
 	return (ns + half) / NT_SECOND_NS * NT_SECOND_NS;
 }
 
-/* The kernel's TAI is its REALTIME plus whole seconds. So the difference of two reads is rounded to what it must be, or else the time
- * between the reads would go into every stamp of the batch. */
+/* The kernel's TAI is its REALTIME plus whole seconds. So the difference of two reads is rounded to what it must be, or else the
+ * time between the reads would go into every stamp of the batch. */
 void nt_poll_time_read(struct nt_poll_time *now, nt_clock_reader clock)
 {
 	int64_t tai_ns, apart_ns;

@@ -22,7 +22,8 @@ void nt_poll_time_read(struct nt_poll_time *now, nt_clock_reader clock);
 void nt_poll_time_read_monotonic(struct nt_poll_time *now, nt_clock_reader clock);
 
 /* `domain` must not be NT_CLOCK_UNKNOWN. */
-static inline int64_t nt_poll_time_to_utc(struct nt_poll_time *now, nt_clock_reader clock, enum nt_clock_domain domain, int64_t stamp_ns)
+static inline int64_t nt_poll_time_to_utc(struct nt_poll_time *now, nt_clock_reader clock, enum nt_clock_domain domain,
+					  int64_t stamp_ns)
 {
 	switch (domain) {
 	case NT_CLOCK_TAI:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The proof that the loop makes no system call: a filter on its thread, under which any but those of a thread's end kill the process. */
+/* The proof that the loop makes no system call: a filter on its thread, under which any but those of a thread's end kill the
+ * process. */
 #include "state.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 /* Clock sources that the vDSO reads without the kernel. Under any other, clock_gettime is a system call. */
 static bool nt_clock_needs_no_call(void)
 {
-	static const char *const names[] = { "tsc\n", "kvm-clock\n", "arch_sys_counter\n", "hyperv_clocksource_tsc_page\n" };
+	static const char *const names[] = {"tsc\n", "kvm-clock\n", "arch_sys_counter\n", "hyperv_clocksource_tsc_page\n"};
 	char found[64];
 	int fd = open(NT_CLOCKSOURCE_PATH, O_RDONLY | O_CLOEXEC);
 	ssize_t got = fd < 0 ? -1 : read(fd, found, sizeof(found) - 1);
@@ -51,7 +52,8 @@ int nt_seccomp_prepare(void **prepared, struct nt_fault *fault)
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int error = filter ? 0 : -ENOMEM;
 
-	/* Kernels before 5.16 would turn speculation off for the very thread that must be fast; where this is not known, it is not needed. */
+	/* Kernels before 5.16 would turn speculation off for the very thread that must be fast; where this is not known, it is not
+	 * needed. */
 	if (filter)
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	for (size_t at = 0; !error && at < sizeof(calls) / sizeof(calls[0]); at++)
@@ -70,7 +72,8 @@ int nt_seccomp_enter(void *prepared, struct nt_fault *fault)
 	int error = seccomp_load(prepared);
 
 	if (error)
-		return nt_fault_set(fault, error, "cannot forbid system calls to the capture loop: %s; set seccomp = false", strerror(-error));
+		return nt_fault_set(fault, error, "cannot forbid system calls to the capture loop: %s; set seccomp = false",
+				    strerror(-error));
 	return 0;
 }
 

@@ -11,8 +11,8 @@
 
 /* What an inlet remembers of each flow. */
 struct nt_flow_trace {
-	int64_t last_ts_ns;    /* UTC stamp of its newest record; 0: none */
-	uint64_t highest_seq;  /* in the ring from the writer before us, which borrowed from the same holder; 0: none */
+	int64_t last_ts_ns;   /* UTC stamp of its newest record; 0: none */
+	uint64_t highest_seq; /* in the ring from the writer before us, which borrowed from the same holder; 0: none */
 };
 
 /* One source as the loop sees it. */
@@ -32,20 +32,20 @@ struct nt_loop {
 	nt_clock_reader clock;
 	struct nt_loop_options options;
 	uint32_t inlet_count;
-	uint32_t wait_turn;              /* whose turn it is to be waited for */
+	uint32_t wait_turn; /* whose turn it is to be waited for */
 	const struct nt_source *broken;
-	int error;                       /* negative errno of `broken` */
+	int error; /* negative errno of `broken` */
 	struct nt_batch batch;
 	struct nt_inlet inlets[NT_LOOP_SOURCES_MAX];
 
-	uint64_t stop;                   /* set by others: drain and end */
-	uint64_t ended;                  /* set by the loop's thread, last */
+	uint64_t stop;  /* set by others: drain and end */
+	uint64_t ended; /* set by the loop's thread, last */
 	uint64_t helper_stop;
 	pthread_t thread, helper;
 	bool thread_runs, helper_runs;
-	sem_t settled;                   /* the thread is in its place, or `start_fault` says why not */
+	sem_t settled; /* the thread is in its place, or `start_fault` says why not */
 	struct nt_fault start_fault;
-	void *filter;                    /* seccomp, until the thread has entered it */
+	void *filter; /* seccomp, until the thread has entered it */
 	struct nt_loop_facts facts;
 };
 

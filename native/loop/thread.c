@@ -30,7 +30,8 @@ static void *nt_allocate_resident(size_t bytes)
 static int nt_inlet_open(struct nt_loop *loop, struct nt_source *source, struct nt_fault *fault)
 {
 	struct nt_inlet *inlet = &loop->inlets[loop->inlet_count];
-	int error = nt_ring_source_slot(loop->ring, source->name, source->interface, source->kind, source->queue, &inlet->slot, fault);
+	int error =
+		nt_ring_source_slot(loop->ring, source->name, source->interface, source->kind, source->queue, &inlet->slot, fault);
 
 	if (error)
 		return error;

@@ -13,13 +13,15 @@
 #include <unistd.h>
 
 #define NT_PLAN_CORES_MAX 1024 /* CPU_SETSIZE */
-#define NT_PLAN_BYTES_MAX                                                                                                                  \
-	(sizeof(struct nt_plan_header) + NT_PLAN_SOURCES_MAX * sizeof(struct nt_plan_source) + NT_RING_FLOWS_MAX * sizeof(struct nt_flow))
+#define NT_PLAN_BYTES_MAX                                                                                                          \
+	(sizeof(struct nt_plan_header) + NT_PLAN_SOURCES_MAX * sizeof(struct nt_plan_source) +                                     \
+	 NT_RING_FLOWS_MAX * sizeof(struct nt_flow))
 
 static int nt_plan_refuse(struct nt_fault *fault, const char *path, const char *what, uint64_t expected, uint64_t found)
 {
-	return nt_fault_set(fault, -EINVAL, "%s: %s: expected %llu, found %llu; let the same release of nanotape write and read the plan", path, what,
-			    (unsigned long long)expected, (unsigned long long)found);
+	return nt_fault_set(fault, -EINVAL,
+			    "%s: %s: expected %llu, found %llu; let the same release of nanotape write and read the plan", path,
+			    what, (unsigned long long)expected, (unsigned long long)found);
 }
 
 /* `limit`: the largest value allowed. */
@@ -35,7 +37,8 @@ static int nt_plan_check_text(struct nt_fault *fault, const char *path, const ch
 {
 	if (memchr(text, '\0', size))
 		return 0;
-	return nt_fault_set(fault, -EINVAL, "%s: %s: expected a text of at most %zu bytes, found one without an end", path, what, size - 1);
+	return nt_fault_set(fault, -EINVAL, "%s: %s: expected a text of at most %zu bytes, found one without an end", path, what,
+			    size - 1);
 }
 
 static bool nt_plan_is_power_of_two(uint64_t value)
@@ -52,12 +55,13 @@ static int nt_plan_read(struct nt_plan *plan, const char *path, struct nt_fault 
 	int error = 0;
 
 	if (fd < 0)
-		return nt_fault_set(fault, -errno, "%s: cannot open the plan as user %u: %s", path, (unsigned)geteuid(), strerror(errno));
+		return nt_fault_set(fault, -errno, "%s: cannot open the plan as user %u: %s", path, (unsigned)geteuid(),
+				    strerror(errno));
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
 		error = nt_fault_set(fault, -EINVAL, "%s: expected a regular file", path);
 	else if ((uint64_t)status.st_size < sizeof(struct nt_plan_header) || (uint64_t)status.st_size > NT_PLAN_BYTES_MAX)
-		error = nt_fault_set(fault, -EINVAL, "%s: expected a plan of %zu to %zu bytes, found %lld", path, sizeof(struct nt_plan_header),
-				     (size_t)NT_PLAN_BYTES_MAX, (long long)status.st_size);
+		error = nt_fault_set(fault, -EINVAL, "%s: expected a plan of %zu to %zu bytes, found %lld", path,
+				     sizeof(struct nt_plan_header), (size_t)NT_PLAN_BYTES_MAX, (long long)status.st_size);
 	else if (!(plan->mapping = malloc((size_t)status.st_size)))
 		error = nt_fault_set(fault, -ENOMEM, "%s: no memory for %lld bytes", path, (long long)status.st_size);
 	while (!error && done < (size_t)status.st_size) {
@@ -66,7 +70,8 @@ static int nt_plan_read(struct nt_plan *plan, const char *path, struct nt_fault 
 		if (got > 0)
 			done += (size_t)got;
 		else if (got == 0 || errno != EINTR)
-			error = nt_fault_set(fault, -EIO, "%s: expected %lld bytes, could read %zu", path, (long long)status.st_size, done);
+			error = nt_fault_set(fault, -EIO, "%s: expected %lld bytes, could read %zu", path,
+					     (long long)status.st_size, done);
 	}
 	plan->bytes = done;
 	close(fd);
@@ -81,7 +86,8 @@ static int nt_plan_check_ring(const struct nt_ring_options *ring, const char *pa
 		return error;
 	if ((error = nt_plan_check_text(fault, path, "shm_directory", ring->shm_directory, sizeof(ring->shm_directory))))
 		return error;
-	if ((error = nt_plan_check_text(fault, path, "hugepage_directory", ring->hugepage_directory, sizeof(ring->hugepage_directory))))
+	if ((error = nt_plan_check_text(fault, path, "hugepage_directory", ring->hugepage_directory,
+					sizeof(ring->hugepage_directory))))
 		return error;
 	if ((error = nt_plan_check_range(fault, path, "ring hugepages", ring->hugepages, NT_HUGEPAGES_REQUIRE)))
 		return error;
@@ -106,11 +112,13 @@ static int nt_plan_check_header(const struct nt_plan *plan, const char *path, st
 		return error;
 	if ((error = nt_plan_check_range(fault, path, "flow_count", header->flow_count, NT_RING_FLOWS_MAX)))
 		return error;
-	expected = sizeof(*header) + header->source_count * sizeof(struct nt_plan_source) + (uint64_t)header->flow_count * sizeof(struct nt_flow);
+	expected = sizeof(*header) + header->source_count * sizeof(struct nt_plan_source) +
+		   (uint64_t)header->flow_count * sizeof(struct nt_flow);
 	if (plan->bytes != expected)
 		return nt_plan_refuse(fault, path, "bytes", expected, plan->bytes);
 	if (header->core < -1 || header->core >= NT_PLAN_CORES_MAX)
-		return nt_fault_set(fault, -EINVAL, "%s: core: expected -1 to %d, found %d", path, NT_PLAN_CORES_MAX - 1, header->core);
+		return nt_fault_set(fault, -EINVAL, "%s: core: expected -1 to %d, found %d", path, NT_PLAN_CORES_MAX - 1,
+				    header->core);
 	if ((error = nt_plan_check_range(fault, path, "realtime", header->realtime, 99)))
 		return error;
 	if ((error = nt_plan_check_range(fault, path, "idle", header->idle, NT_IDLE_SLEEP)))
@@ -122,16 +130,18 @@ static int nt_plan_check_header(const struct nt_plan *plan, const char *path, st
 	return nt_plan_check_ring(&header->ring, path, fault);
 }
 
-static int nt_plan_check_afxdp(const struct nt_plan *plan, const struct nt_plan_source *source, const char *path, struct nt_fault *fault)
+static int nt_plan_check_afxdp(const struct nt_plan *plan, const struct nt_plan_source *source, const char *path,
+			       struct nt_fault *fault)
 {
 	if (!plan->header->holder_socket[0])
-		return nt_fault_set(fault, -EINVAL, "%s: %s: an afxdp source needs holder_socket, found none", path, source->interface);
+		return nt_fault_set(fault, -EINVAL, "%s: %s: an afxdp source needs holder_socket, found none", path,
+				    source->interface);
 	if (source->native_xdp != NT_PREFER && source->native_xdp != NT_REQUIRE)
-		return nt_fault_set(fault, -EINVAL, "%s: %s: native_xdp: expected %d or %d, found %u", path, source->interface, NT_PREFER, NT_REQUIRE,
-				    source->native_xdp);
+		return nt_fault_set(fault, -EINVAL, "%s: %s: native_xdp: expected %d or %d, found %u", path, source->interface,
+				    NT_PREFER, NT_REQUIRE, source->native_xdp);
 	if (!nt_plan_is_power_of_two(source->descriptors))
-		return nt_fault_set(fault, -EINVAL, "%s: %s: descriptors: expected a power of two, found %u", path, source->interface,
-				    source->descriptors);
+		return nt_fault_set(fault, -EINVAL, "%s: %s: descriptors: expected a power of two, found %u", path,
+				    source->interface, source->descriptors);
 	if (source->frame_bytes != 2048 && source->frame_bytes != 4096)
 		return nt_fault_set(fault, -EINVAL, "%s: %s: frame_bytes: expected 2048 or 4096, found %u", path, source->interface,
 				    source->frame_bytes);
@@ -144,16 +154,16 @@ static int nt_plan_check_source(const struct nt_plan *plan, uint32_t at, const c
 	int error;
 
 	if (source->kind < NT_SOURCE_SYNTHETIC || source->kind > NT_SOURCE_AFXDP)
-		return nt_fault_set(fault, -EINVAL, "%s: source %u: kind: expected %d to %d, found %u", path, at, NT_SOURCE_SYNTHETIC,
-				    NT_SOURCE_AFXDP, source->kind);
+		return nt_fault_set(fault, -EINVAL, "%s: source %u: kind: expected %d to %d, found %u", path, at,
+				    NT_SOURCE_SYNTHETIC, NT_SOURCE_AFXDP, source->kind);
 	if ((error = nt_plan_check_text(fault, path, "source interface", source->interface, sizeof(source->interface))))
 		return error;
 	if (!source->interface[0])
 		return nt_fault_set(fault, -EINVAL, "%s: source %u: interface: expected a name, found none", path, at);
 	for (uint32_t other = 0; other < at; other++)
 		if (plan->sources[other].kind == source->kind && !strcmp(plan->sources[other].interface, source->interface))
-			return nt_fault_set(fault, -EINVAL, "%s: sources %u and %u: same kind on the same interface %s", path, other, at,
-					    source->interface);
+			return nt_fault_set(fault, -EINVAL, "%s: sources %u and %u: same kind on the same interface %s", path,
+					    other, at, source->interface);
 	if ((error = nt_plan_check_range(fault, path, "join", source->join, NT_JOIN_IGMP)) ||
 	    (error = nt_plan_check_range(fault, path, "zero_copy", source->zero_copy, NT_REQUIRE)) ||
 	    (error = nt_plan_check_range(fault, path, "umem_hugepages", source->umem_hugepages, NT_HUGEPAGES_REQUIRE)) ||
@@ -173,14 +183,17 @@ static int nt_plan_check_flow(const struct nt_plan *plan, uint32_t at, const cha
 	if (flow->family != NT_FAMILY_IPV4 && flow->family != NT_FAMILY_IPV6)
 		return nt_fault_set(fault, -EINVAL, "%s: flow %u: family: expected 4 or 6, found %u", path, at, flow->family);
 	if (!flow->id || flow->id > NT_RING_FLOWS_MAX)
-		return nt_fault_set(fault, -EINVAL, "%s: flow %u: id: expected 1 to %u, found %u", path, at, NT_RING_FLOWS_MAX, flow->id);
+		return nt_fault_set(fault, -EINVAL, "%s: flow %u: id: expected 1 to %u, found %u", path, at, NT_RING_FLOWS_MAX,
+				    flow->id);
 	if (!flow->port)
 		return nt_fault_set(fault, -EINVAL, "%s: flow %u: port: expected 1 to 65535, found 0", path, at);
 	if (flow->vlan != NT_VLAN_NONE && flow->vlan > 4094)
-		return nt_fault_set(fault, -EINVAL, "%s: flow %u: vlan: expected 0 to 4094 or none, found %u", path, at, flow->vlan);
+		return nt_fault_set(fault, -EINVAL, "%s: flow %u: vlan: expected 0 to 4094 or none, found %u", path, at,
+				    flow->vlan);
 	if (!memcmp(flow->group, none, 16) || memcmp(flow->group + address, none, 16 - address) ||
 	    memcmp(flow->source + address, none, 16 - address))
-		return nt_fault_set(fault, -EINVAL, "%s: flow %u: expected a group of %zu bytes with zeros behind it", path, at, address);
+		return nt_fault_set(fault, -EINVAL, "%s: flow %u: expected a group of %zu bytes with zeros behind it", path, at,
+				    address);
 	if ((error = nt_plan_check_text(fault, path, "flow interface", flow->interface, sizeof(flow->interface))) ||
 	    (error = nt_plan_check_text(fault, path, "feed", flow->feed, sizeof(flow->feed))) ||
 	    (error = nt_plan_check_text(fault, path, "channel", flow->channel, sizeof(flow->channel))) ||
@@ -197,7 +210,7 @@ static int nt_plan_check_flow(const struct nt_plan *plan, uint32_t at, const cha
 
 static int nt_plan_check(struct nt_plan *plan, const char *path, struct nt_fault *fault)
 {
-	uint8_t seen[NT_RING_FLOWS_MAX + 1] = { 0 };
+	uint8_t seen[NT_RING_FLOWS_MAX + 1] = {0};
 	int error;
 
 	plan->header = plan->mapping;
@@ -212,7 +225,8 @@ static int nt_plan_check(struct nt_plan *plan, const char *path, struct nt_fault
 		if ((error = nt_plan_check_flow(plan, at, path, fault)))
 			return error;
 		if (seen[plan->flows[at].id]++)
-			return nt_fault_set(fault, -EINVAL, "%s: flow %u: id %u: expected one of its own, found it twice", path, at, plan->flows[at].id);
+			return nt_fault_set(fault, -EINVAL, "%s: flow %u: id %u: expected one of its own, found it twice", path, at,
+					    plan->flows[at].id);
 	}
 	return 0;
 }

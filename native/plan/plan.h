@@ -17,19 +17,19 @@ enum nt_idle { NT_IDLE_SPIN = 0, NT_IDLE_SLEEP = 1 };
 enum nt_join { NT_JOIN_NONE = 0, NT_JOIN_IGMP = 1 };
 
 struct nt_plan_source {
-	uint32_t kind;           /* enum nt_source_kind */
+	uint32_t kind; /* enum nt_source_kind */
 	char interface[16];
-	uint32_t join;           /* enum nt_join */
-	uint32_t native_xdp;     /* NT_REQUIRE, or NT_PREFER: generic (SKB) mode allowed */
-	uint32_t zero_copy;      /* enum nt_tristate */
-	uint32_t descriptors;    /* of each RX ring, a power of two; also the number of UMEM frames */
-	uint32_t frame_bytes;    /* UMEM chunk: 2048 or 4096 */
-	uint32_t umem_hugepages; /* enum nt_hugepages */
+	uint32_t join;                 /* enum nt_join */
+	uint32_t native_xdp;           /* NT_REQUIRE, or NT_PREFER: generic (SKB) mode allowed */
+	uint32_t zero_copy;            /* enum nt_tristate */
+	uint32_t descriptors;          /* of each RX ring, a power of two; also the number of UMEM frames */
+	uint32_t frame_bytes;          /* UMEM chunk: 2048 or 4096 */
+	uint32_t umem_hugepages;       /* enum nt_hugepages */
 	uint32_t receive_buffer_bytes; /* socket: SO_RCVBUF */
 	uint32_t synthetic_frame_bytes;
 	uint32_t reserved0;
-	uint64_t synthetic_count;      /* 0: endless */
-	uint64_t synthetic_rate_pps;   /* 0: as fast as it goes */
+	uint64_t synthetic_count;    /* 0: endless */
+	uint64_t synthetic_rate_pps; /* 0: as fast as it goes */
 	uint8_t reserved[56];
 };
 
@@ -38,14 +38,14 @@ struct nt_plan_header {
 	uint32_t version;
 	uint32_t source_count;
 	uint32_t flow_count;
-	int32_t core;             /* the loop's core; -1: not pinned */
-	uint32_t realtime;        /* SCHED_FIFO priority; 0: none */
-	uint32_t idle;            /* enum nt_idle */
-	uint32_t seccomp;         /* 1: the loop's thread may make no system call (spin only) */
-	uint32_t capture_uid;     /* who may borrow from the holder, besides root */
+	int32_t core;         /* the loop's core; -1: not pinned */
+	uint32_t realtime;    /* SCHED_FIFO priority; 0: none */
+	uint32_t idle;        /* enum nt_idle */
+	uint32_t seccomp;     /* 1: the loop's thread may make no system call (spin only) */
+	uint32_t capture_uid; /* who may borrow from the holder, besides root */
 	uint32_t ring_gid;
 	uint32_t reserved0;
-	char holder_socket[104];  /* Unix socket path, as long as sun_path allows; empty: no holder */
+	char holder_socket[104]; /* Unix socket path, as long as sun_path allows; empty: no holder */
 	struct nt_ring_options ring;
 	uint8_t reserved1[64];
 };
@@ -63,8 +63,8 @@ struct nt_plan {
 	size_t bytes;
 };
 
-/* Reads and checks a plan file. Every text is NUL-terminated and every enum in range afterwards; the flows of a source are those with
- * its interface. */
+/* Reads and checks a plan file. Every text is NUL-terminated and every enum in range afterwards; the flows of a source are those
+ * with its interface. */
 int nt_plan_load(struct nt_plan *plan, const char *path, struct nt_fault *fault);
 void nt_plan_unload(struct nt_plan *plan);
 

@@ -15,7 +15,6 @@ void (*nt_chunk_test_hook)(const struct nt_reader *reader);
 
 bool nt_chunk_overtaken(const struct nt_reader *reader, uint64_t position)
 {
-	CHUNK_TEST_HOOK(reader);
 	nt_fence_acquire(); /* E, pairs with B */
 #ifdef NT_BREAK_RECHECK     /* negative control of the tests */
 	(void)reader;
@@ -66,6 +65,7 @@ static int chunk_fill(struct nt_reader *reader)
 	bytes = bytes < published ? bytes : published;
 	bytes = bytes < NT_RING_CHUNK_BYTES ? bytes : NT_RING_CHUNK_BYTES;
 	memcpy(reader->chunk, ring->data + offset, bytes);
+	CHUNK_TEST_HOOK(reader);
 	if (nt_chunk_overtaken(reader, reader->position))
 		return -ESTALE;
 	reader->chunk_position = reader->position;

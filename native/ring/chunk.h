@@ -19,7 +19,7 @@ bool nt_chunk_overtaken(const struct nt_reader *reader, uint64_t position);
 bool nt_record_plausible(const struct nt_ring *ring, const struct nt_record *record);
 
 #ifdef NT_TEST_HOOKS
-/* Called between the copy and the check, where a test lets the writer overtake. */
+/* Called between the copy of a chunk and its check, where a test lets the writer overtake. */
 extern void (*nt_chunk_test_hook)(const struct nt_reader *reader);
 #endif
 

@@ -13,13 +13,13 @@
 /* What a header is rebuilt from. Destination MAC: that which the group maps to, or zero for a unicast address; source MAC: zero. No
  * IP options, identification 0, "don't fragment". */
 struct nt_frame_facts {
-	uint16_t family;          /* NT_FAMILY_* */
-	uint16_t source_port;     /* host order */
+	uint16_t family;      /* NT_FAMILY_* */
+	uint16_t source_port; /* host order */
 	uint16_t destination_port;
-	uint8_t ttl;              /* 0: not known */
+	uint8_t ttl; /* 0: not known */
 	uint8_t reserved;
 	uint32_t payload_bytes;
-	uint8_t source[16];       /* network order */
+	uint8_t source[16]; /* network order */
 	uint8_t destination[16];
 };
 

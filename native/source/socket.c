@@ -128,7 +128,8 @@ static void nt_socket_read_stats(struct nt_source *source, struct nt_source_stat
 		struct nt_socket_flow *flow = &self->flows[at];
 		socklen_t bytes = sizeof(memory);
 
-		if (getsockopt(flow->fd, SOL_SOCKET, SO_MEMINFO, memory, &bytes) < 0 || bytes <= SK_MEMINFO_DROPS * sizeof(memory[0]))
+		if (getsockopt(flow->fd, SOL_SOCKET, SO_MEMINFO, memory, &bytes) < 0 ||
+		    bytes <= SK_MEMINFO_DROPS * sizeof(memory[0]))
 			return;
 		self->drops += memory[SK_MEMINFO_DROPS] - flow->last_drops;
 		flow->last_drops = memory[SK_MEMINFO_DROPS];
@@ -170,7 +171,7 @@ static int nt_socket_allocate(struct nt_socket_source *self, uint32_t flow_count
 	if (!self->flows || self->epoll_fd < 0)
 		return -errno;
 	for (uint32_t at = 0; at < NT_BATCH_PACKETS; at++) {
-		self->parts[at] = (struct iovec){ nt_socket_payload(self, at), NT_SOCKET_BUFFER_BYTES - NT_SOCKET_HEADROOM };
+		self->parts[at] = (struct iovec){nt_socket_payload(self, at), NT_SOCKET_BUFFER_BYTES - NT_SOCKET_HEADROOM};
 		self->messages[at].msg_hdr = (struct msghdr){
 			.msg_name = &self->senders[at],
 			.msg_iov = &self->parts[at],
@@ -181,10 +182,10 @@ static int nt_socket_allocate(struct nt_socket_source *self, uint32_t flow_count
 	return 0;
 }
 
-static int nt_socket_add_flow(struct nt_socket_source *self, const struct nt_plan_source *plan, const struct nt_flow *flow, uint32_t id,
-			      struct nt_fault *fault)
+static int nt_socket_add_flow(struct nt_socket_source *self, const struct nt_plan_source *plan, const struct nt_flow *flow,
+			      uint32_t id, struct nt_fault *fault)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.u32 = self->flow_count };
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = self->flow_count};
 	struct nt_socket_flow *added = &self->flows[self->flow_count];
 	int granted, fd = nt_socket_flow_open(flow, plan->receive_buffer_bytes, fault);
 	socklen_t bytes = sizeof(granted);
@@ -202,8 +203,9 @@ static int nt_socket_add_flow(struct nt_socket_source *self, const struct nt_pla
 	/* The kernel doubles what is asked for, to make room for its own overhead. */
 	if (plan->receive_buffer_bytes && !getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &bytes) &&
 	    (uint32_t)granted / 2 < plan->receive_buffer_bytes)
-		snprintf(self->source.note, sizeof(self->source.note), "receive buffer: asked for %u bytes, got %d: raise net.core.rmem_max",
-			 plan->receive_buffer_bytes, granted / 2);
+		snprintf(self->source.note, sizeof(self->source.note),
+			 "receive buffer: asked for %u bytes, got %d: raise net.core.rmem_max", plan->receive_buffer_bytes,
+			 granted / 2);
 	return 0;
 }
 
@@ -214,7 +216,8 @@ int nt_socket_open(struct nt_source **source, const struct nt_plan_source *plan,
 	int error;
 
 	if (!flow_count)
-		return nt_fault_set(fault, -EINVAL, "%s: a socket source needs a flow: expected at least one on this interface, found none",
+		return nt_fault_set(fault, -EINVAL,
+				    "%s: a socket source needs a flow: expected at least one on this interface, found none",
 				    plan->interface);
 	self = calloc(1, sizeof(*self));
 	if (!self)

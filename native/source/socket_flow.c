@@ -29,7 +29,8 @@ static struct nt_flow_text nt_flow_describe(const struct nt_flow *flow)
 	return described;
 }
 
-static socklen_t nt_socket_address(struct sockaddr_storage *address, uint16_t family, const uint8_t *ip, uint16_t port, uint32_t scope)
+static socklen_t nt_socket_address(struct sockaddr_storage *address, uint16_t family, const uint8_t *ip, uint16_t port,
+				   uint32_t scope)
 {
 	memset(address, 0, sizeof(*address));
 	if (family == NT_FAMILY_IPV4) {
@@ -63,7 +64,8 @@ static int nt_socket_set_options(int fd, const struct nt_flow *flow, uint32_t re
 		error = nt_socket_set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
 	/* Else a socket gets every group that any process on this host has joined. */
 	if (!error)
-		error = ipv4 ? nt_socket_set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) : nt_socket_set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+		error = ipv4 ? nt_socket_set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0)
+			     : nt_socket_set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
 	if (!error)
 		error = ipv4 ? nt_socket_set(fd, IPPROTO_IP, IP_RECVTTL, 1) : nt_socket_set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
 	if (!error && !ipv4)
@@ -74,7 +76,8 @@ static int nt_socket_set_options(int fd, const struct nt_flow *flow, uint32_t re
 	if (!error && receive_buffer_bytes && nt_socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)receive_buffer_bytes) < 0)
 		error = nt_socket_set(fd, SOL_SOCKET, SO_RCVBUF, (int)receive_buffer_bytes);
 	if (error)
-		return nt_fault_set(fault, error, "%s: the kernel refuses a socket option: %s", nt_flow_describe(flow).text, strerror(-error));
+		return nt_fault_set(fault, error, "%s: the kernel refuses a socket option: %s", nt_flow_describe(flow).text,
+				    strerror(-error));
 	return 0;
 }
 
@@ -87,10 +90,12 @@ static int nt_socket_bind(int fd, const struct nt_flow *flow, uint32_t interface
 		return 0;
 	switch (errno) {
 	case EACCES:
-		return nt_fault_set(fault, -EACCES, "%s: this port needs CAP_NET_BIND_SERVICE, or net.ipv4.ip_unprivileged_port_start = %u",
+		return nt_fault_set(fault, -EACCES,
+				    "%s: this port needs CAP_NET_BIND_SERVICE, or net.ipv4.ip_unprivileged_port_start = %u",
 				    nt_flow_describe(flow).text, flow->port);
 	case EADDRINUSE:
-		return nt_fault_set(fault, -EADDRINUSE, "%s: in use by a process that does not share it; `ss -ulpn 'sport = :%u'` names it",
+		return nt_fault_set(fault, -EADDRINUSE,
+				    "%s: in use by a process that does not share it; `ss -ulpn 'sport = :%u'` names it",
 				    nt_flow_describe(flow).text, flow->port);
 	case EADDRNOTAVAIL:
 		return nt_fault_set(fault, -EADDRNOTAVAIL, "%s: neither a multicast group nor an address of this host",
@@ -109,8 +114,8 @@ static int nt_socket_join(int fd, const struct nt_flow *flow, uint32_t interface
 {
 	static const uint8_t any[16];
 	int level = flow->family == NT_FAMILY_IPV4 ? IPPROTO_IP : IPPROTO_IPV6;
-	struct group_source_req from = { .gsr_interface = interface };
-	struct group_req group = { .gr_interface = interface };
+	struct group_source_req from = {.gsr_interface = interface};
+	struct group_req group = {.gr_interface = interface};
 	int failed;
 
 	if (!nt_group_is_multicast(flow))
@@ -125,8 +130,8 @@ static int nt_socket_join(int fd, const struct nt_flow *flow, uint32_t interface
 	}
 	if (!failed)
 		return 0;
-	return nt_fault_set(fault, -errno, "%s: cannot join: %s; is the interface up, and has it an address?", nt_flow_describe(flow).text,
-			    strerror(errno));
+	return nt_fault_set(fault, -errno, "%s: cannot join: %s; is the interface up, and has it an address?",
+			    nt_flow_describe(flow).text, strerror(errno));
 }
 
 int nt_socket_flow_open(const struct nt_flow *flow, uint32_t receive_buffer_bytes, struct nt_fault *fault)
@@ -138,7 +143,8 @@ int nt_socket_flow_open(const struct nt_flow *flow, uint32_t receive_buffer_byte
 		return nt_fault_set(fault, -ENODEV, "%s: no such interface here; `ip link` lists those there are", flow->interface);
 	fd = socket(flow->family == NT_FAMILY_IPV4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 && errno == EMFILE)
-		return nt_fault_set(fault, -EMFILE, "%s: too many open files: a socket source needs one a flow; raise RLIMIT_NOFILE",
+		return nt_fault_set(fault, -EMFILE,
+				    "%s: too many open files: a socket source needs one a flow; raise RLIMIT_NOFILE",
 				    nt_flow_describe(flow).text);
 	if (fd < 0)
 		return nt_fault_set(fault, -errno, "%s: no socket: %s", nt_flow_describe(flow).text, strerror(errno));

@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define NT_SOCKET_HEADROOM 64u                     /* the rebuilt header ends where the payload begins */
+#define NT_SOCKET_HEADROOM 64u                               /* the rebuilt header ends where the payload begins */
 #define NT_SOCKET_BUFFER_BYTES (NT_SOCKET_HEADROOM + 65536u) /* no datagram is larger */
 #define NT_SOCKET_CONTROL_BYTES 128u
 
@@ -18,8 +18,8 @@
 struct nt_socket_flow {
 	int fd;
 	uint32_t flow_id;
-	uint64_t flow_seq;         /* of the packet received last */
-	uint32_t last_drops;       /* SK_MEMINFO_DROPS as read last: 32 bits, wraps; the helper thread's */
+	uint64_t flow_seq;   /* of the packet received last */
+	uint32_t last_drops; /* SK_MEMINFO_DROPS as read last: 32 bits, wraps; the helper thread's */
 	struct nt_frame_facts facts;
 };
 
@@ -28,14 +28,14 @@ struct nt_socket_source {
 	int epoll_fd;
 	uint32_t flow_count;
 	struct nt_socket_flow *flows;
-	uint64_t drops;            /* the helper thread's */
+	uint64_t drops; /* the helper thread's */
 	uint32_t ready_count, ready_next;
 	struct epoll_event ready[NT_BATCH_PACKETS]; /* data.u32: index into flows */
 	struct mmsghdr messages[NT_BATCH_PACKETS];
 	struct iovec parts[NT_BATCH_PACKETS];
 	struct sockaddr_in6 senders[NT_BATCH_PACKETS];
 	_Alignas(struct cmsghdr) uint8_t controls[NT_BATCH_PACKETS][NT_SOCKET_CONTROL_BYTES];
-	uint8_t *buffers;          /* NT_BATCH_PACKETS of NT_SOCKET_BUFFER_BYTES */
+	uint8_t *buffers; /* NT_BATCH_PACKETS of NT_SOCKET_BUFFER_BYTES */
 };
 
 extern const struct nt_source_ops nt_socket_ops;

@@ -12,15 +12,15 @@
 #define NT_BATCH_PACKETS 64u
 
 struct nt_packet {
-	const uint8_t *data;   /* Ethernet frame; valid until release */
+	const uint8_t *data; /* Ethernet frame; valid until release */
 	uint32_t capture_length;
 	uint32_t wire_length;
-	int64_t stamp_ns;      /* in `stamp_clock`; ignored when that is NT_CLOCK_UNKNOWN */
-	uint64_t flow_seq;     /* 0: none */
+	int64_t stamp_ns;  /* in `stamp_clock`; ignored when that is NT_CLOCK_UNKNOWN */
+	uint64_t flow_seq; /* 0: none */
 	uint32_t flow_id;
-	uint16_t flags;        /* enum nt_record_flag */
-	uint8_t ts_kind;       /* enum nt_ts_kind */
-	uint8_t stamp_clock;   /* enum nt_clock_domain */
+	uint16_t flags;      /* enum nt_record_flag */
+	uint8_t ts_kind;     /* enum nt_ts_kind */
+	uint8_t stamp_clock; /* enum nt_clock_domain */
 };
 
 struct nt_batch {
@@ -31,13 +31,13 @@ struct nt_batch {
 struct nt_source;
 
 struct nt_source_ops {
-	/* Fills at most NT_BATCH_PACKETS and returns how many; 0 when nothing waits, -ENODATA when a finite source has come to its end,
-	 * another negative errno when the source is broken for good. */
+	/* Fills at most NT_BATCH_PACKETS and returns how many; 0 when nothing waits, -ENODATA when a finite source has come to its
+	 * end, another negative errno when the source is broken for good. */
 	int (*poll)(struct nt_source *source, struct nt_batch *batch);
 	/* Gives the whole batch of the last poll back. Called after its records are published. */
 	void (*release)(struct nt_source *source, const struct nt_batch *batch);
-	/* Helper thread. Raw counters, before `base` is taken off; all are NT_COUNT_UNKNOWN on entry, and those that this kind does not have
-	 * stay so. */
+	/* Helper thread. Raw counters, before `base` is taken off; all are NT_COUNT_UNKNOWN on entry, and those that this kind does
+	 * not have stay so. */
 	void (*read_stats)(struct nt_source *source, struct nt_source_stats *stats);
 	/* Helper thread, every few milliseconds: makes the system calls that the loop may not. May be NULL. */
 	void (*wake)(struct nt_source *source);
@@ -48,14 +48,14 @@ struct nt_source_ops {
 
 struct nt_source { /* first member of every source's own struct */
 	const struct nt_source_ops *ops;
-	char name[64];        /* "afxdp:eth1:0"; names its slot in the ring's source table, across restarts */
+	char name[64]; /* "afxdp:eth1:0"; names its slot in the ring's source table, across restarts */
 	char interface[16];
-	uint32_t kind;        /* enum nt_source_kind */
+	uint32_t kind; /* enum nt_source_kind */
 	uint32_t queue;
 	uint32_t zero_copy;
 	uint32_t skb_mode;
-	uint64_t holder_id;   /* 0: no holder; the raw counters begin anew with each process */
-	char note[160];       /* what the operator should know, one line; empty: nothing */
+	uint64_t holder_id; /* 0: no holder; the raw counters begin anew with each process */
+	char note[160];     /* what the operator should know, one line; empty: nothing */
 };
 
 static inline void nt_source_close(struct nt_source *source)

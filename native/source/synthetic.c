@@ -19,12 +19,12 @@ struct nt_synthetic {
 	uint32_t frame_bytes;
 	uint32_t payload_bytes;
 	uint32_t flow_id;
-	uint32_t header_sum;    /* pseudo header and UDP header */
-	uint64_t count;         /* 0: endless */
-	uint64_t rate_pps;      /* 0: as fast as it goes */
-	uint64_t made;          /* read by the helper thread */
-	int64_t began_ns;       /* CLOCK_MONOTONIC, with the first poll; 0: not yet */
-	uint16_t fill_sums[256];/* one's complement sum of the bytes behind the number, by their first byte */
+	uint32_t header_sum;                        /* pseudo header and UDP header */
+	uint64_t count;                             /* 0: endless */
+	uint64_t rate_pps;                          /* 0: as fast as it goes */
+	uint64_t made;                              /* read by the helper thread */
+	int64_t began_ns;                           /* CLOCK_MONOTONIC, with the first poll; 0: not yet */
+	uint16_t fill_sums[256];                    /* one's complement sum of the bytes behind the number, by their first byte */
 	uint8_t fill[256 + NT_SYNTHETIC_FRAME_MAX]; /* 0, 1, 2, ...: every filling is a part of it */
 	uint8_t frames[NT_BATCH_PACKETS][NT_SYNTHETIC_FRAME_MAX];
 };
@@ -121,8 +121,8 @@ static void nt_synthetic_prepare(struct nt_synthetic *self, const struct nt_flow
 		.destination_port = flow ? flow->port : 30001,
 		.ttl = NT_TTL,
 		.payload_bytes = self->payload_bytes,
-		.source = { 192, 0, 2, 1 },
-		.destination = { 239, 255, 0, 1 },
+		.source = {192, 0, 2, 1},
+		.destination = {239, 255, 0, 1},
 	};
 	static const uint8_t any[4];
 
@@ -153,10 +153,11 @@ int nt_synthetic_open(struct nt_source **source, const struct nt_plan_source *pl
 		return nt_fault_set(fault, -EINVAL, "%s: synthetic frame_bytes: expected %u to %u, found %u", plan->interface,
 				    NT_SYNTHETIC_FRAME_MIN, NT_SYNTHETIC_FRAME_MAX, frame_bytes);
 	if (plan->synthetic_rate_pps > 1000000000)
-		return nt_fault_set(fault, -EINVAL, "%s: synthetic rate: expected at most 1000000000 pps, found %llu", plan->interface,
-				    (unsigned long long)plan->synthetic_rate_pps);
+		return nt_fault_set(fault, -EINVAL, "%s: synthetic rate: expected at most 1000000000 pps, found %llu",
+				    plan->interface, (unsigned long long)plan->synthetic_rate_pps);
 	if (flow && (flow->family != NT_FAMILY_IPV4 || flow->vlan != NT_VLAN_NONE))
-		return nt_fault_set(fault, -EINVAL, "%s: a synthetic source makes untagged IPv4 frames only: choose another flow", plan->interface);
+		return nt_fault_set(fault, -EINVAL, "%s: a synthetic source makes untagged IPv4 frames only: choose another flow",
+				    plan->interface);
 	self = calloc(1, sizeof(*self));
 	if (!self)
 		return nt_fault_set(fault, -ENOMEM, "%s: no memory for the synthetic source", plan->interface);

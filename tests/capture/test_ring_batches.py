@@ -9,7 +9,7 @@ import pytest
 from frames import ethernet, ipv4, ipv6, market_data, udp
 from ring_writer import EPOCH_NS, RingWriter, Written, fault
 
-from nanotape.capture.columns import RING_SCHEMA, TS_KINDS
+from nanotape.capture.columns import FLAG_BITS, RING_SCHEMA, TS_KINDS
 from nanotape.capture.errors import RingCorrupt, RingReplaced, SequenceNotWritten
 from nanotape.capture.reader import Resume, RingReader, Start
 from nanotape.capture.ring import Ring
@@ -81,6 +81,12 @@ def test_a_frame_without_addresses_or_ports_has_nulls(writer: RingWriter, ring: 
     table = read_all(ring)
     assert table["src_ip"].to_pylist() == [None, "10.0.0.1", "10.0.0.1"]
     assert table["dst_port"].to_pylist() == [None, None, 15000]
+
+
+def test_a_rebuilt_header_is_flagged_and_its_checksum_not_judged(writer: RingWriter, ring: Ring) -> None:
+    frame = ethernet(ipv4(udp(b"x"), checksum_error=1))
+    writer.write(Written(frame), Written(frame, flags=FLAG_BITS["rebuilt_header"]))
+    assert read_all(ring)["flags"].to_pylist() == [FLAG_BITS["bad_checksum"], FLAG_BITS["rebuilt_header"]]
 
 
 def test_dictionaries_only_ever_grow_from_batch_to_batch(writer: RingWriter, ring: Ring) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,23 +117,28 @@ def test_a_ring_whose_data_are_gone_is_not_found(writer: RingWriter, tmp_path: P
 
 
 @pytest.mark.root
-def test_a_user_outside_the_group_is_told_so(writer: RingWriter, tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:-1]):
-        if folder.stat().st_uid == os.getuid() and "pytest" in str(folder):
-            folder.chmod(0o755)
-    child = os.fork()
-    if child == 0:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
-        try:
-            Ring.open("test", tmp_path)
-        except PermissionDenied as error:
-            os._exit(0 if "group" in str(error) else 2)
-        except BaseException:
-            os._exit(3)
-        os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+def test_a_user_outside_the_group_is_told_so() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders let nobody else in
+        Path(folder).chmod(0o755)
+        writer = RingWriter.attach(Path(folder))
+        child = os.fork()
+        if child == 0:
+            os._exit(_open_as_nobody(Path(folder)))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        writer.close()
+
+
+def _open_as_nobody(folder: Path) -> int:
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    try:
+        Ring.open("test", folder)
+    except PermissionDenied as error:
+        return 0 if "group" in str(error) else 2
+    except BaseException:
+        return 3
+    return 1
 
 
 def test_listing_shows_good_rings_and_says_what_is_wrong_with_bad_ones(writer: RingWriter, tmp_path: Path) -> None:

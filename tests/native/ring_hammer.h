@@ -32,6 +32,7 @@ struct hammer {
 	struct nt_ring_options options;
 	char descriptor[128];
 	uint64_t writers_done;
+	uint64_t torn; /* copies that the writer overtook while they were made; counted by both readers */
 	struct hammer_reader fast;
 	struct hammer_reader slow;
 };
@@ -73,7 +74,7 @@ static inline void hammer_write(struct hammer *hammer, uint64_t records)
 /* The slow reader waits until the writer is about to overtake it, so that it copies what is being overwritten. */
 static inline void hammer_wait_for_edge(const struct nt_reader *reader, const struct hammer *hammer)
 {
-	uint64_t edge = reader->ring->capacity - reader->next_seq % 16 * 4096;
+	uint64_t edge = reader->ring->capacity - reader->next_seq % 16 * 2048;
 
 	while (nt_reader_lag_bytes(reader) < edge && !nt_load_acquire(&hammer->writers_done))
 		;
@@ -99,9 +100,9 @@ static inline void hammer_read(struct hammer *hammer, struct hammer_reader *book
 			hammer_wait_for_edge(&reader, hammer);
 		record = nt_reader_next(&reader, &error);
 		if (record && !record_intact(record))
-			books->broken++;
+			nt_count(&books->broken, 1);
 		if (error) {
-			books->broken++;
+			nt_count(&books->broken, 1);
 			break;
 		}
 		if (!record && done)
@@ -141,8 +142,9 @@ static inline int hammer_wait_for(pid_t child, int64_t deadline)
 	return -1;
 }
 
-/* Returns the next sequence after the last writer. */
-static inline uint64_t hammer_run(struct hammer *hammer, int kills)
+/* Kills writers until there were HAMMER_KILLS and `*struck` reached `strokes` (on a busy machine a run may strike nothing, and so
+ * prove nothing), or until the deadline. Returns the next sequence after the last writer. */
+static inline uint64_t hammer_run(struct hammer *hammer, const uint64_t *struck, uint64_t strokes)
 {
 	int64_t deadline = nt_clock_ns(CLOCK_MONOTONIC) + HAMMER_DEADLINE_NS;
 	struct nt_ring ring;
@@ -158,11 +160,13 @@ static inline uint64_t hammer_run(struct hammer *hammer, int kills)
 		if (!readers[i])
 			hammer_read(hammer, i ? &hammer->slow : &hammer->fast, i);
 	}
-	for (int i = 0; i < kills; i++) {
+	for (int i = 0; i < HAMMER_KILLS || nt_load_acquire(struck) < strokes; i++) {
+		if (nt_clock_ns(CLOCK_MONOTONIC) > deadline - HAMMER_DEADLINE_NS / 4)
+			break;
 		writer = fork();
 		if (!writer)
 			hammer_write(hammer, 0);
-		hammer_kill_after(writer, HAMMER_LIFE_NS + (int64_t)i * 7654321);
+		hammer_kill_after(writer, HAMMER_LIFE_NS + (int64_t)i % 8 * 7654321);
 	}
 	writer = fork();
 	if (!writer)

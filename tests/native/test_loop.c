@@ -49,8 +49,8 @@ static struct nt_packet *packet(uint32_t length, uint64_t flow_seq, int64_t stam
 /* Runs the script to its end on this thread, as a writer that attached with `next_seq` and `holder_id`. */
 static const struct nt_loop_counters *run_as(uint64_t next_seq, uint64_t holder_id)
 {
-	const struct nt_loop_options options = { .core = -1 };
-	struct nt_source *sources[] = { &source.source };
+	const struct nt_loop_options options = {.core = -1};
+	struct nt_source *sources[] = {&source.source};
 	struct nt_loop_counters *counters;
 	struct nt_loop *loop;
 	uint32_t slot;
@@ -205,9 +205,9 @@ static void a_batch_larger_than_the_rings_is_published_in_several(void **state)
 
 static void histograms_count_by_powers_of_two(void **state)
 {
-	static const int64_t delays[] = { -5, 0, 1, 2, 3, 4, 1023, 1024, 900000 * SECOND };
-	static const uint32_t buckets[] = { 0, 0, 1, 2, 2, 3, 10, 11, NT_DELAY_BUCKETS - 1 };
-	uint64_t expected[NT_DELAY_BUCKETS] = { 0 };
+	static const int64_t delays[] = {-5, 0, 1, 2, 3, 4, 1023, 1024, 900000 * SECOND};
+	static const uint32_t buckets[] = {0, 0, 1, 2, 2, 3, 10, 11, NT_DELAY_BUCKETS - 1};
+	uint64_t expected[NT_DELAY_BUCKETS] = {0};
 	const struct nt_loop_counters *counters;
 
 	(void)state;
@@ -229,8 +229,8 @@ static void histograms_count_by_powers_of_two(void **state)
 
 static void a_source_that_breaks_ends_the_loop_and_is_named(void **state)
 {
-	const struct nt_loop_options options = { .core = -1 };
-	struct nt_source *sources[] = { &source.source };
+	const struct nt_loop_options options = {.core = -1};
+	struct nt_source *sources[] = {&source.source};
 	struct nt_loop *loop;
 
 	(void)state;
@@ -247,8 +247,8 @@ static void a_source_that_breaks_ends_the_loop_and_is_named(void **state)
 
 static void a_source_given_twice_is_refused(void **state)
 {
-	const struct nt_loop_options options = { .core = -1 };
-	struct nt_source *sources[] = { &source.source, &source.source };
+	const struct nt_loop_options options = {.core = -1};
+	struct nt_source *sources[] = {&source.source, &source.source};
 	struct nt_fault fault;
 	struct nt_loop *loop;
 

@@ -196,12 +196,13 @@ static void without_a_holder_each_process_counts_from_nought_and_the_books_go_on
 	open_books(0);
 	raw.generated = 500;
 	publish();
+	slot.loop.packets = 530; /* killed before the last thirty were published */
 	raw.generated = 0;
 	open_books(0);
-	assert_int_equal(slot.stats.generated, 500);
+	assert_int_equal(slot.stats.generated, 530);
 	raw.generated = 20;
 	publish();
-	assert_int_equal(slot.stats.generated, 520);
+	assert_int_equal(slot.stats.generated, 550);
 }
 
 static void unknown_stays_unknown(void **state)

@@ -49,8 +49,8 @@ static void script_batch(uint64_t first, uint64_t last)
 
 static struct nt_loop_counters *run(uint64_t holder_id)
 {
-	const struct nt_loop_options options = { .core = -1 };
-	struct nt_source *sources[] = { &source.source };
+	const struct nt_loop_options options = {.core = -1};
+	struct nt_source *sources[] = {&source.source};
 	struct nt_loop *loop;
 	uint32_t slot;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop as it runs: its threads, its cage, its end. A test whose loop is caged runs in a child, since the cage's answer is death. */
+/* The loop as it runs: its threads, its cage, its end. A test whose loop is caged runs in a child, since the cage's answer is
+ * death. */
 #include "atomic.h"
 #include "clock.h"
 #include "loop/state.h"
@@ -37,7 +38,10 @@ static int tear_down(void **state)
 static struct nt_source *synthetic(uint64_t count, uint64_t rate_pps)
 {
 	struct nt_plan_source plan = {
-		.kind = NT_SOURCE_SYNTHETIC, .interface = "made0", .synthetic_frame_bytes = 242, .synthetic_count = count,
+		.kind = NT_SOURCE_SYNTHETIC,
+		.interface = "made0",
+		.synthetic_frame_bytes = 242,
+		.synthetic_count = count,
 		.synthetic_rate_pps = rate_pps,
 	};
 	struct nt_source *source;
@@ -66,7 +70,7 @@ static void wait_for(const uint64_t *counter, uint64_t least)
 
 static void a_finite_source_ends_the_loop_and_the_books_balance(void **state)
 {
-	const struct nt_loop_options options = { .core = -1 };
+	const struct nt_loop_options options = {.core = -1};
 	struct nt_source *source = synthetic(100000, 0);
 	struct nt_loop *loop = start(source, &options);
 	int64_t until_ns = nt_clock_ns(CLOCK_MONOTONIC) + DEADLINE_NS;
@@ -85,7 +89,7 @@ static void a_finite_source_ends_the_loop_and_the_books_balance(void **state)
 
 static void an_endless_source_is_stopped_at_once_and_sleeping_is_allowed(void **state)
 {
-	const struct nt_loop_options options = { .core = 0, .sleep_idle = true, .seccomp = true, .realtime = 10 };
+	const struct nt_loop_options options = {.core = 0, .sleep_idle = true, .seccomp = true, .realtime = 10};
 	struct nt_source *source = synthetic(0, 20000);
 	struct nt_loop *loop = start(source, &options);
 	int64_t began_ns;
@@ -110,8 +114,8 @@ static void an_endless_source_is_stopped_at_once_and_sleeping_is_allowed(void **
 static void what_waits_in_a_source_is_drained_at_the_stop(void **state)
 {
 	static struct scripted source;
-	const struct nt_loop_options options = { .core = -1 };
-	struct nt_source *sources[] = { &source.source };
+	const struct nt_loop_options options = {.core = -1};
+	struct nt_source *sources[] = {&source.source};
 	struct nt_loop *loop;
 
 	(void)state;
@@ -129,9 +133,9 @@ static void what_waits_in_a_source_is_drained_at_the_stop(void **state)
 
 static void a_core_that_does_not_exist_is_a_fault_of_one_line(void **state)
 {
-	const struct nt_loop_options options = { .core = 1000 };
+	const struct nt_loop_options options = {.core = 1000};
 	struct nt_source *source = synthetic(0, 1000);
-	struct nt_fault fault = { 0 };
+	struct nt_fault fault = {0};
 	struct nt_loop *loop;
 
 	(void)state;
@@ -172,10 +176,11 @@ static int calling_poll(struct nt_source *source, struct nt_batch *batch)
 /* In a child: a caged loop over `source`, stopped after some idle polls or packets. */
 static int run_caged(struct nt_source *source)
 {
-	const struct nt_loop_options options = { .core = -1, .seccomp = true };
+	const struct nt_loop_options options = {.core = -1, .seccomp = true};
 	struct nt_loop *loop;
 
-	if (nt_loop_create(&loop, &ring, 1, 0, &source, 1, &options, NULL) || nt_loop_start(loop, NULL) || !nt_loop_facts(loop)->seccomp)
+	if (nt_loop_create(&loop, &ring, 1, 0, &source, 1, &options, NULL) || nt_loop_start(loop, NULL) ||
+	    !nt_loop_facts(loop)->seccomp)
 		return EXIT_FAULT;
 	wait_for(&ring.sources[0].loop.polls_idle, 1000);
 	getppid(); /* only the loop's thread is caged */
@@ -195,7 +200,7 @@ static int status_of_child(struct nt_source *source)
 
 static void skip_unless_caged(void)
 {
-	const struct nt_loop spinning = { 0 };
+	const struct nt_loop spinning = {0};
 
 	if (!CAGE_IS_TESTABLE) {
 		print_message("a sanitizer makes system calls of its own\n");

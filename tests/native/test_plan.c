@@ -40,17 +40,33 @@ static int set_up(void **state)
 	(void)state;
 	memset(&file, 0, sizeof(file));
 	file.header = (struct nt_plan_header){
-		.magic = NT_PLAN_MAGIC, .version = NT_PLAN_VERSION, .source_count = 2, .flow_count = 2, .core = -1,
-		.holder_socket = "/run/nanotape/holder", .ring = { .name = "r", .shm_directory = "/dev/shm", .capacity = 1 << 20 },
+		.magic = NT_PLAN_MAGIC,
+		.version = NT_PLAN_VERSION,
+		.source_count = 2,
+		.flow_count = 2,
+		.core = -1,
+		.holder_socket = "/run/nanotape/holder",
+		.ring = {.name = "r", .shm_directory = "/dev/shm", .capacity = 1 << 20},
 	};
 	file.sources[0] = (struct nt_plan_source){
-		.kind = NT_SOURCE_AFXDP, .interface = "eth1", .native_xdp = NT_REQUIRE, .descriptors = 65536, .frame_bytes = 2048,
+		.kind = NT_SOURCE_AFXDP,
+		.interface = "eth1",
+		.native_xdp = NT_REQUIRE,
+		.descriptors = 65536,
+		.frame_bytes = 2048,
 	};
-	file.sources[1] = (struct nt_plan_source){ .kind = NT_SOURCE_SOCKET, .interface = "lo" };
+	file.sources[1] = (struct nt_plan_source){.kind = NT_SOURCE_SOCKET, .interface = "lo"};
 	for (uint32_t at = 0; at < 2; at++)
 		file.flows[at] = (struct nt_flow){
-			.id = at + 1, .family = NT_FAMILY_IPV4, .port = 30001, .vlan = NT_VLAN_NONE, .group = { 239, 1, 1, 1 },
-			.interface = "eth1", .feed = "feed", .channel = "channel", .line = "A",
+			.id = at + 1,
+			.family = NT_FAMILY_IPV4,
+			.port = 30001,
+			.vlan = NT_VLAN_NONE,
+			.group = {239, 1, 1, 1},
+			.interface = "eth1",
+			.feed = "feed",
+			.channel = "channel",
+			.line = "A",
 		};
 	return 0;
 }

@@ -163,6 +163,18 @@ static void a_chain_that_leads_nowhere_is_refused(void **state)
 	assert_int_equal(nt_ring_epoch(&f->ring), 1);
 }
 
+static void a_chain_over_a_record_larger_than_the_largest_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct nt_record *first = (struct nt_record *)f->ring.data;
+	uint64_t next_seq;
+
+	put_many(&f->writer, 2048, 2);
+	first->length = 4096; /* leads to the tail, and agrees with itself */
+	first->capture_length = 4096 - NT_RECORD_HEADER_BYTES;
+	assert_int_equal(nt_ring_restart(&f->ring, 0, &next_seq, &f->fault), -EBADMSG);
+}
+
 static void positions_that_no_writer_leaves_are_refused(void **state)
 {
 	static const uint64_t bad[][2] = {{1040, 1032}, {1040, 1044}, {1040, 1040 + 4096 + 8}, {1044, 1044}, {1040, 0}};
@@ -246,6 +258,7 @@ int main(void)
 		RING_TEST(a_thousand_deaths_that_fill_the_ring_with_padding_keep_the_sequence),
 		RING_TEST(an_unusable_index_is_replaced_by_older_entries),
 		RING_TEST(a_chain_that_leads_nowhere_is_refused),
+		RING_TEST(a_chain_over_a_record_larger_than_the_largest_is_refused),
 		RING_TEST(positions_that_no_writer_leaves_are_refused),
 		RING_TEST(a_walk_over_the_recent_visits_at_least_what_was_asked_for_in_order),
 		RING_TEST(a_walk_over_more_than_the_ring_holds_visits_what_it_holds),

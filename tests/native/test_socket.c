@@ -30,7 +30,7 @@ static bool ipv6_is_there;
 
 static void bring_loopback_up(void)
 {
-	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
@@ -57,13 +57,13 @@ static int enter_namespace(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	plan = (struct nt_plan_source){ .kind = NT_SOURCE_SOCKET, .interface = "lo", .receive_buffer_bytes = 8u << 20 };
+	plan = (struct nt_plan_source){.kind = NT_SOURCE_SOCKET, .interface = "lo", .receive_buffer_bytes = 8u << 20};
 	return 0;
 }
 
 static struct nt_flow flow_of(const char *group)
 {
-	struct nt_flow flow = { .id = 1, .port = PORT, .vlan = NT_VLAN_NONE, .interface = "lo" };
+	struct nt_flow flow = {.id = 1, .port = PORT, .vlan = NT_VLAN_NONE, .interface = "lo"};
 
 	flow.family = strchr(group, ':') ? NT_FAMILY_IPV6 : NT_FAMILY_IPV4;
 	assert_int_equal(inet_pton(flow.family == NT_FAMILY_IPV4 ? AF_INET : AF_INET6, group, flow.group), 1);
@@ -72,9 +72,9 @@ static struct nt_flow flow_of(const char *group)
 
 static struct nt_source *open_flows(const struct nt_flow *flows, uint32_t count)
 {
-	static const uint32_t ids[] = { 1, 2, 3, 4 };
+	static const uint32_t ids[] = {1, 2, 3, 4};
 	struct nt_source *source = NULL;
-	struct nt_fault fault = { 0 };
+	struct nt_fault fault = {0};
 
 	if (nt_socket_open(&source, &plan, flows, ids, count, &fault))
 		fail_msg("%s", fault.text);
@@ -84,13 +84,13 @@ static struct nt_source *open_flows(const struct nt_flow *flows, uint32_t count)
 /* A sender with TTL 3 to the group of `flow`, on its interface. */
 static int open_sender(const struct nt_flow *flow)
 {
-	const struct ip_mreqn by = { .imr_ifindex = (int)if_nametoindex(flow->interface) };
+	const struct ip_mreqn by = {.imr_ifindex = (int)if_nametoindex(flow->interface)};
 	const int hops = 3;
 	int fd;
 
 	if (flow->family == NT_FAMILY_IPV4) {
-		struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(PORT) };
-		struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+		struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
 		memcpy(&to.sin_addr, flow->group, 4);
 		fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -99,7 +99,9 @@ static int open_sender(const struct nt_flow *flow)
 		assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &hops, sizeof(hops)), 0);
 		assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	} else {
-		struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(PORT), .sin6_scope_id = (uint32_t)by.imr_ifindex };
+		struct sockaddr_in6 to = {.sin6_family = AF_INET6,
+					  .sin6_port = htons(PORT),
+					  .sin6_scope_id = (uint32_t)by.imr_ifindex};
 
 		memcpy(&to.sin6_addr, flow->group, 16);
 		fd = socket(AF_INET6, SOCK_DGRAM, 0);
@@ -197,11 +199,11 @@ static void ipv6_works_likewise(void **state)
 
 static void each_flow_gets_its_own_packets_and_its_own_sequence(void **state)
 {
-	const struct nt_flow flows[] = { flow_of("239.1.1.1"), flow_of("239.1.1.2"), flow_of("239.1.1.3") };
+	const struct nt_flow flows[] = {flow_of("239.1.1.1"), flow_of("239.1.1.2"), flow_of("239.1.1.3")};
 	struct nt_flow stranger = flow_of("239.1.1.4");
 	struct nt_source *source = open_flows(flows, 3);
-	int senders[] = { open_sender(&flows[0]), open_sender(&flows[1]), open_sender(&flows[2]), open_sender(&stranger) };
-	uint64_t last[4] = { 0 };
+	int senders[] = {open_sender(&flows[0]), open_sender(&flows[1]), open_sender(&flows[2]), open_sender(&stranger)};
+	uint64_t last[4] = {0};
 	uint32_t total = 0;
 	struct nt_batch batch;
 
@@ -240,7 +242,7 @@ static void a_source_filter_lets_only_its_source_through(void **state)
 	(void)state;
 	inet_pton(AF_INET, "127.0.0.9", flow.source);
 	inet_pton(AF_INET, "127.0.0.1", same.source);
-	source = open_flows((const struct nt_flow[]){ flow, same }, 2);
+	source = open_flows((const struct nt_flow[]){flow, same}, 2);
 	sender = open_sender(&flow); /* sends from 127.0.0.1 */
 	send_number(sender, 1);
 	assert_int_equal(poll_once(source, &batch), 1);
@@ -278,7 +280,7 @@ static void drops_of_a_small_buffer_are_counted_exactly(void **state)
 
 static void ten_thousand_a_second_arrive_without_loss(void **state)
 {
-	const struct nt_loop_options options = { .core = -1, .sleep_idle = true, .seccomp = true };
+	const struct nt_loop_options options = {.core = -1, .sleep_idle = true, .seccomp = true};
 	struct nt_flow flow = flow_of("239.1.1.1");
 	struct nt_source *source = open_flows(&flow, 1);
 	int sender = open_sender(&flow);
@@ -321,9 +323,9 @@ static void ten_thousand_a_second_arrive_without_loss(void **state)
 
 static void what_cannot_be_had_is_one_clear_line(void **state)
 {
-	static const uint32_t ids[] = { 1 };
+	static const uint32_t ids[] = {1};
 	struct nt_flow flow = flow_of("239.1.1.1"), taken = flow_of("239.1.1.9");
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(PORT)};
 	int other = socket(AF_INET, SOCK_DGRAM, 0);
 	struct nt_source *source;
 	struct nt_fault fault;
@@ -343,7 +345,7 @@ static void what_cannot_be_had_is_one_clear_line(void **state)
 
 static void a_privileged_port_names_the_capability(void **state)
 {
-	static const uint32_t ids[] = { 1 };
+	static const uint32_t ids[] = {1};
 	struct nt_flow flow = flow_of("239.1.1.1");
 	struct nt_source *source;
 	struct nt_fault fault;

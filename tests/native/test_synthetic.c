@@ -18,11 +18,11 @@ static struct nt_flow flow;
 
 static int set_up(void **state)
 {
-	static const uint8_t group[] = { 239, 192, 7, 9 };
+	static const uint8_t group[] = {239, 192, 7, 9};
 
 	(void)state;
-	plan = (struct nt_plan_source){ .kind = NT_SOURCE_SYNTHETIC, .interface = "made0", .synthetic_frame_bytes = 242 };
-	flow = (struct nt_flow){ .id = 5, .family = NT_FAMILY_IPV4, .port = 30001, .vlan = NT_VLAN_NONE, .interface = "made0" };
+	plan = (struct nt_plan_source){.kind = NT_SOURCE_SYNTHETIC, .interface = "made0", .synthetic_frame_bytes = 242};
+	flow = (struct nt_flow){.id = 5, .family = NT_FAMILY_IPV4, .port = 30001, .vlan = NT_VLAN_NONE, .interface = "made0"};
 	memcpy(flow.group, group, sizeof(group));
 	return 0;
 }
@@ -38,7 +38,7 @@ static struct nt_source *open_source(void)
 /* Addresses, lengths and both checksums, recomputed here over the whole frame. */
 static void assert_frame_is_well_formed(const uint8_t *frame, uint32_t bytes)
 {
-	static const uint8_t mac[] = { 0x01, 0x00, 0x5E, 0x40, 0x07, 0x09 }; /* 192 & 127 = 64 */
+	static const uint8_t mac[] = {0x01, 0x00, 0x5E, 0x40, 0x07, 0x09}; /* 192 & 127 = 64 */
 	uint32_t udp_bytes = bytes - 34, sum;
 
 	assert_memory_equal(frame, mac, sizeof(mac));
@@ -63,7 +63,7 @@ static void assert_payload_is_of(const uint8_t *payload, uint32_t bytes, uint64_
 
 static void frames_are_well_formed_at_every_size(void **state)
 {
-	static const uint32_t sizes[] = { 60, 61, 242, 1514, 9216 };
+	static const uint32_t sizes[] = {60, 61, 242, 1514, 9216};
 	struct nt_batch batch;
 
 	(void)state;
@@ -134,7 +134,7 @@ static void bad_settings_are_refused_in_one_line(void **state)
 
 static void a_million_packets_go_through_the_ring_and_each_byte_is_right(void **state)
 {
-	const struct nt_loop_options options = { .core = -1 };
+	const struct nt_loop_options options = {.core = -1};
 	struct nt_source *source;
 	struct nt_reader reader;
 	struct nt_ring ring;

@@ -1,0 +1,106 @@
+"""The main job: what the exchange sent is what stands in the archive, byte for byte and in order."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from nanotape.capture.sent_log import SentLog
+from nanotape.storage.archive import Archive
+from service_rig import Rig, Wanted, make_rig
+
+pytestmark = pytest.mark.root
+
+
+def recorded_payloads(archive: Archive, line: str) -> pa.ChunkedArray:
+    """Payloads of one line, in the order of recording."""
+    table = archive.table(["line", "payload"])
+    return table.filter(pc.equal(table.column("line").cast(pa.string()), line)).column("payload")
+
+
+def assert_same_bytes(archive: Archive, log: SentLog, line: str) -> int:
+    """Compares a line's recorded payloads with those that the exchange makes again; returns their number."""
+    recorded = recorded_payloads(archive, line).combine_chunks()
+    at = 0
+    for _, payloads in log.batches(line):
+        assert recorded.slice(at, len(payloads)).equals(payloads), f"line {line} differs after packet {at}"
+        at += len(payloads)
+    assert len(recorded) == at
+    return at
+
+
+def assert_sequences_once(archive: Archive) -> int:
+    """Each ring sequence exactly once, from 1 on; returns the last."""
+    sequences = np.concatenate([batch.column(0).to_numpy() for batch in archive.packets(["ring_seq"])])
+    assert (np.diff(sequences, prepend=0) == 1).all()
+    return int(sequences[-1])
+
+
+def test_three_hundred_thousand_packets_a_second_for_ten_seconds_all_arrive_through_af_xdp(
+    make_service_rig: Callable[..., Rig], hugepages: Callable[[int], pathlib.Path]
+) -> None:
+    """Sent = captured = recorded; the recorder is another user than the capture, on huge pages."""
+    rig = make_service_rig(hugepages=hugepages((512 << 20) * 2 // (2 << 20) + 2))
+    with rig.service() as service:
+        exchange = rig.exchange("--rate", "300000", "--packets", "3000000", lines=["A"])
+        while exchange.running():
+            service.wait(0.1)
+        sent = exchange.result().line("A")
+        books = rig.wait_taken(service)
+    assert sent.sent == 3_000_001  # and the end of the session
+    assert books.sources[0].redirected == sent.sent
+    assert books.in_ring == books.last_seq == sent.sent
+    assert books.lost == 0
+    assert books.unexplained == 0
+    assert assert_sequences_once(rig.archive()) == sent.sent
+    assert assert_same_bytes(rig.archive(), SentLog.read(exchange.log), "A") == sent.sent
+    assert not service.restarts
+
+
+def test_ten_thousand_packets_a_second_all_arrive_through_plain_sockets() -> None:
+    """On loopback, both lines, with headers rebuilt and flagged so."""
+    with make_rig(Wanted(kind="socket", interface="lo", capacity="64 MiB"), None) as rig, rig.service() as service:
+        exchange = rig.exchange("--rate", "10000", "--seconds", "3")
+        while exchange.running():
+            service.wait(0.1)
+        log = exchange.result()
+        books = rig.wait_taken(service)
+        service.stop()
+        assert books.in_ring == sum(line.sent for line in log.lines)
+        assert books.lost == books.unexplained == 0
+        for line in log.lines:
+            assert assert_same_bytes(rig.archive(), log, line.name) == line.sent
+        flags = rig.archive().table(["flags"]).column("flags")
+        assert pc.all(pc.not_equal(pc.bit_wise_and(flags, pa.scalar(1 << 2, pa.uint16())), 0)).as_py()
+
+
+def test_both_lines_with_gaps_stand_in_the_archive_as_sent(rig: Rig) -> None:
+    """What the exchange withheld is missing, and nothing else."""
+    gaps = ("--gap", "A:1000:5", "--gap", "A:3000:2", "--gap", "B:3000:2", "--burst", "4")
+    with rig.service() as service:
+        exchange = rig.exchange("--rate", "20000", "--seconds", "2", *gaps)
+        while exchange.running():
+            service.wait(0.1)
+        log = exchange.result()
+        rig.wait_taken(service)
+    for line in log.lines:
+        assert assert_same_bytes(rig.archive(), log, line.name) == line.sent
+        assert line.withheld == {"A": 7, "B": 2}[line.name]
+
+
+def test_a_quiet_feed_is_on_disk_within_the_flush_interval(rig: Rig) -> None:
+    """One packet, and nothing after it: visible in the archive while everything runs on."""
+    with rig.service() as service:
+        exchange = rig.exchange("--rate", "10", "--packets", "1", "--no-end-of-session", lines=["A"])
+        sent = exchange.result().line("A")
+        from deadline import wait_for
+
+        def visible() -> int:
+            service.wait(0.05)
+            return sum(facts.rows for facts in rig.archive().segments())
+
+        wait_for(lambda: visible() == sent.sent, "the packet in the archive", 5.0)

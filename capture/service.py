@@ -24,7 +24,7 @@ from nanotape.native import executable
 HOLDER, CAPTURE, RECORDER = "holder", "capture", "recorder"
 
 _CAPTURE_HOLDER_GONE = 3
-_SOUND_AFTER_S = 5.0  # a process that lived as long is restarted at once when it dies
+_SOUND_AFTER_S = 0.5  # a process that lived as long is restarted at once: RX rings hold out for less than a second
 _BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 
 

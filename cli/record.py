@@ -14,6 +14,7 @@ from nanotape.capture.processes import end_with_parent
 from nanotape.cli.options import AsJson, ConfigFile, talk
 from nanotape.config import Settings, load
 from nanotape.storage import record as storage
+from nanotape.storage.encoder import Compression
 from nanotape.storage.recorder import RecorderOptions
 from nanotape.storage.segment import Fsync
 
@@ -59,7 +60,7 @@ def recorder_options(settings: Settings) -> RecorderOptions:
         rotate_bytes=chosen.rotate_bytes,
         rotate_interval_s=chosen.rotate_interval / 1e9,
         fsync=Fsync(chosen.fsync),
-        zstd_level=chosen.zstd_level,
+        compression=Compression(chosen.compression, chosen.compression_level),
         start=chosen.start,
     )
 

@@ -151,11 +151,6 @@ class RecorderSettings(Section):
     start: Annotated[Literal["oldest", "latest"], Choice()] = "oldest"
     """Where a recorder begins that has nothing to resume: with what the ring still holds, or with what comes next."""
 
-    @property
-    def zstd_level(self) -> int:
-        """Level of zstd; 0: another compression, or none."""
-        return (self.compression_level or 1) if self.compression == "zstd" else 0
-
 
 class Settings(Section):
     """nanotape's configuration."""

@@ -4,6 +4,7 @@ Whoever writes them knows each message's bytes before any of them reaches a file
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
@@ -55,20 +56,35 @@ class _Collector:
         return data
 
 
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How the buffers of a segment are compressed."""
+
+    kind: Literal["zstd", "lz4", "none"] = "zstd"
+    level: int | None = None
+    """Of zstd; None: 1, the fastest."""
+
+    def codec(self) -> pa.Codec | None:
+        """For pyarrow; None: uncompressed."""
+        if self.kind == "zstd":
+            return pa.Codec("zstd", compression_level=self.level or 1)
+        return pa.Codec("lz4") if self.kind == "lz4" else None
+
+
 class StreamEncoder:
     """One stream: the schema first, dictionaries as they grow, a message for each batch."""
 
-    def __init__(self, schema: pa.Schema, zstd_level: int = 1) -> None:
+    def __init__(self, schema: pa.Schema, compression: Compression | None = None) -> None:
         """Prepares a stream.
 
         Args:
             schema: Of every batch, with the metadata that the file shall carry.
-            zstd_level: 1 is fastest; 0 leaves the buffers uncompressed.
+            compression: Of the buffers; None: zstd, level 1.
         """
         self._schema = schema
         self._collector = _Collector()
         options = ipc.IpcWriteOptions(
-            compression=pa.Codec("zstd", compression_level=zstd_level) if zstd_level else None,
+            compression=(compression or Compression()).codec(),
             emit_dictionary_deltas=True,
             use_threads=False,
         )

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock, SystemClock
+from nanotape.storage.encoder import Compression
 from nanotape.storage.errors import SegmentWriteError
 from nanotape.storage.lock import RecorderLock
 from nanotape.storage.packets import PacketMapper, RingFacts, with_loss
@@ -65,8 +66,8 @@ class RecorderOptions:
     """Age at which a segment is ended."""
     fsync: Fsync = Fsync.INTERVAL
     """What a power cut may lose: see Fsync."""
-    zstd_level: int = 1
-    """0: uncompressed."""
+    compression: Compression = Compression()
+    """Of the segments' buffers."""
     start: Start = "oldest"
     """Where to begin with a ring that the archive does not know."""
     idle_sleep_s: float = 0.005
@@ -172,7 +173,7 @@ class Recorder:
             rotate_bytes=self._options.rotate_bytes,
             rotate_interval_s=self._options.rotate_interval_s,
             fsync=self._options.fsync,
-            zstd_level=self._options.zstd_level,
+            compression=self._options.compression,
         )
         self._ticked_ns = self._clock.monotonic_ns()
         self._publish()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from nanotape.storage.clock import Clock
+from nanotape.storage.encoder import Compression
 from nanotape.storage.errors import SegmentWriteError, StorageError
 from nanotape.storage.recovery import recover_part
 from nanotape.storage.segment import Fsync, SegmentIdentity, SegmentWriter
@@ -30,7 +31,7 @@ class SegmentRotation:
         rotate_bytes: int,
         rotate_interval_s: float,
         fsync: Fsync,
-        zstd_level: int,
+        compression: Compression,
     ) -> None:
         """Opens nothing yet.
 
@@ -42,7 +43,7 @@ class SegmentRotation:
             rotate_bytes: A segment of at least this size is ended.
             rotate_interval_s: A segment of at least this age is ended.
             fsync: See Fsync.
-            zstd_level: See StreamEncoder.
+            compression: See StreamEncoder.
         """
         self._directory = directory
         self._identity = identity
@@ -51,7 +52,7 @@ class SegmentRotation:
         self._rotate_bytes = rotate_bytes
         self._rotate_ns = int(rotate_interval_s * 1e9)
         self._fsync = fsync
-        self._zstd_level = zstd_level
+        self._compression = compression
         self._writer: SegmentWriter | None = None
         self._opened_ns = 0
         self._unfinished: list[Path] = []
@@ -102,7 +103,7 @@ class SegmentRotation:
             first,
             self._clock.utc_ns(),
             fsync=self._fsync,
-            zstd_level=self._zstd_level,
+            compression=self._compression,
         )
         self._opened_ns = self._clock.monotonic_ns()
         return self._writer

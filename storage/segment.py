@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from nanotape.storage import sidecar
-from nanotape.storage.encoder import EncodedMessage, StreamEncoder
+from nanotape.storage.encoder import Compression, EncodedMessage, StreamEncoder
 from nanotape.storage.errors import BatchRefusedError, SegmentWriteError
 from nanotape.storage.ipc_file import FILE_MAGIC, Message, MessageKind, build_tail
 from nanotape.storage.sidecar import NO_SEQUENCE, SidecarEntry, checksum
@@ -69,7 +69,7 @@ class SegmentWriter:
         opened_ns: int,
         *,
         fsync: Fsync = Fsync.INTERVAL,
-        zstd_level: int = 1,
+        compression: Compression | None = None,
     ) -> None:
         """Creates the part file and its sidecar.
 
@@ -80,7 +80,7 @@ class SegmentWriter:
             first_seq: Ring sequence of the first row to come.
             opened_ns: UTC, for the name.
             fsync: When to sync.
-            zstd_level: See StreamEncoder.
+            compression: See StreamEncoder.
 
         Raises:
             SegmentWriteError: The files cannot be created. Nothing is left of them where that can be helped.
@@ -99,7 +99,7 @@ class SegmentWriter:
             b"ring_id": identity.ring_id,
             b"host": identity.host,
         }
-        self._encoder = StreamEncoder(schema.with_metadata({**metadata, b"first_seq": str(first_seq)}), zstd_level)
+        self._encoder = StreamEncoder(schema.with_metadata({**metadata, b"first_seq": str(first_seq)}), compression)
         self._sequence_column = schema.get_field_index("ring_seq")
         self._waiting: list[EncodedMessage] = []
         self._messages: list[Message] = []

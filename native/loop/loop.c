@@ -164,7 +164,7 @@ static int nt_loop_take(struct nt_loop *loop, struct nt_inlet *inlet)
 		uint32_t end = done + nt_writer_reserve(&loop->writer, lengths + done, count - done);
 
 		if (end == done)
-			return -EMSGSIZE; /* a record that max_record_bytes allows fits into any batch: the ring is not what it says */
+			return -EMSGSIZE; /* what max_record_bytes allows fits into any batch: the ring is not what it says */
 		sums.packets += end - done;
 		while (done < end)
 			nt_loop_put(loop, inlet, chosen[done++], &now, &sums);

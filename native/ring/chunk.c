@@ -73,8 +73,8 @@ static int chunk_fill(struct nt_reader *reader)
 	return 1;
 }
 
-/* Judges the record at reader->position, which lies in the chunk. Returns 1 and the record, 0 after padding or when the chunk does not
- * hold all of it, -EBADMSG. */
+/* Judges the record at reader->position, which lies in the chunk. Returns 1 and the record, 0 after padding or when the chunk
+ * does not hold all of it, -EBADMSG. */
 static int chunk_parse(struct nt_reader *reader, const struct nt_record **record)
 {
 	const struct nt_ring *ring = reader->ring;

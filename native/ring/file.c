@@ -41,7 +41,8 @@ static int descriptor_load(const char *path, int flags, int *fd, struct stat *fi
 	return 0;
 }
 
-/* Opens the data that a checked descriptor names. They must belong to the descriptor's owner. Returns the fd or a negative errno. */
+/* Opens the data that a checked descriptor names. They must belong to the descriptor's owner. Returns the fd or a negative
+ * errno. */
 static int data_open(const struct nt_ring_descriptor *found, const struct stat *descriptor, int flags, struct nt_fault *fault)
 {
 	int fd = open(found->data_path, flags | O_CLOEXEC | O_NOFOLLOW);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring's shared memory, byte for byte. PROTOCOL.md draws it and says why. Change anything here: raise NT_RING_LAYOUT_VERSION. */
+/* The ring's shared memory, byte for byte. PROTOCOL.md draws it and says why. Change anything here: raise
+ * NT_RING_LAYOUT_VERSION. */
 #ifndef NT_RING_LAYOUT_H
 #define NT_RING_LAYOUT_H
 

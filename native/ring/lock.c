@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One writer for each ring: flock, which the kernel gives back however the process ends. The file is 0600, because whoever may open a
- * file may lock it, and a reader must not be able to keep the writer out. */
+/* One writer for each ring: flock, which the kernel gives back however the process ends. The file is 0600, because whoever may
+ * open a file may lock it, and a reader must not be able to keep the writer out. */
 #include "lock.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A reader: copies chunks out of the ring, checks that the writer did not overtake it meanwhile, hands out whole records, and counts
- * exactly what it lost. Never writes to the ring, never makes the writer wait. */
+/* A reader: copies chunks out of the ring, checks that the writer did not overtake it meanwhile, hands out whole records, and
+ * counts exactly what it lost. Never writes to the ring, never makes the writer wait. */
 #ifndef NT_RING_READER_H
 #define NT_RING_READER_H
 
@@ -29,14 +29,14 @@ struct nt_reader {
 int nt_reader_init(struct nt_reader *reader, struct nt_ring *ring, enum nt_reader_resume resume, struct nt_fault *fault);
 void nt_reader_free(struct nt_reader *reader);
 
-/* Goes to the newest (the next record will be one that is not published yet), the oldest intact, or a given sequence. A sequence that
- * is gone already is a loss, counted when the next record is read. The next one to be published may be asked for; one beyond it is
- * refused with -ERANGE. Returns 0 or a negative errno (-EBADMSG: no writer could have written this; -EAGAIN: overtaken again and
- * again), and then leaves the reader where it was. */
+/* Goes to the newest (the next record will be one that is not published yet), the oldest intact, or a given sequence. A
+ * sequence that is gone already is a loss, counted when the next record is read. The next one to be published may be asked
+ * for; one beyond it is refused with -ERANGE. Returns 0 or a negative errno (-EBADMSG: no writer could have written this;
+ * -EAGAIN: overtaken again and again), and then leaves the reader where it was. */
 int nt_reader_seek(struct nt_reader *reader, enum nt_reader_start start, uint64_t sequence);
 
-/* The next record, valid until the next call; NULL when there is none yet. `error` (may be NULL) is set to a negative errno when the
- * ring holds what no writer could have written. */
+/* The next record, valid until the next call; NULL when there is none yet. `error` (may be NULL) is set to a negative errno
+ * when the ring holds what no writer could have written. */
 const struct nt_record *nt_reader_next(struct nt_reader *reader, int *error);
 
 /* Bytes published that the reader has not handed out. */

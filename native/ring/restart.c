@@ -70,7 +70,8 @@ static uint64_t index_entry(const struct nt_ring *ring, uint64_t granule, uint64
 	return entry;
 }
 
-/* Tries the index entries from `granule` on, newer ones (step 1) or older ones (step -1), until a walk from one leads to the tail. */
+/* Tries the index entries from `granule` on, newer ones (step 1) or older ones (step -1), until a walk from one leads to the
+ * tail. */
 static int walk_from_index(const struct nt_ring *ring, uint64_t granule, int step, struct start *start)
 {
 	uint64_t tail = ring->positions->tail;

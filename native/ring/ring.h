@@ -59,14 +59,14 @@ int nt_ring_remove(const char *shm_directory, const char *name, struct nt_fault 
 /* In-process ring on the heap for tests and the model: same structures, no files. */
 int nt_ring_make_private(struct nt_ring *ring, uint64_t capacity, struct nt_fault *fault);
 
-/* What attaching does after the lock is held: covers what a dead writer left half-written, finds the next sequence, mends the index,
- * begins the next epoch. For a private ring it stands for the restart of a process. */
+/* What attaching does after the lock is held: covers what a dead writer left half-written, finds the next sequence, mends the
+ * index, begins the next epoch. For a private ring it stands for the restart of a process. */
 int nt_ring_restart(struct nt_ring *ring, uint64_t holder_id, uint64_t *next_seq, struct nt_fault *fault);
 
-/* Writer only, between two batches: visits, in order, the published records of about the last `min_bytes` (whole granules: at least
- * that much where the ring still holds it). For the hand-over: which flow sequences are in the ring already. Records of all epochs are
- * visited: compare nt_ring_epoch_read(ring, nt_ring_epoch_of(ring, record->ring_seq), ...).holder_id where that matters.
- * Returns 0, or -EBADMSG when the ring holds what no writer could have written. */
+/* Writer only, between two batches: visits, in order, the published records of about the last `min_bytes` (whole granules: at
+ * least that much where the ring still holds it). For the hand-over: which flow sequences are in the ring already. Records of
+ * all epochs are visited: compare nt_ring_epoch_read(ring, nt_ring_epoch_of(ring, record->ring_seq), ...).holder_id where that
+ * matters. Returns 0, or -EBADMSG when the ring holds what no writer could have written. */
 int nt_ring_walk_recent(struct nt_ring *ring, uint64_t min_bytes, void (*visit)(const struct nt_record *record, void *context),
 			void *context);
 

@@ -77,7 +77,8 @@ static int last_entry_until(const struct nt_reader *reader, uint64_t sequence, s
 	return -ENOENT;
 }
 
-/* Where the newest writer began, if that is intact: needed while the index names nothing, as after a death before its first entry. */
+/* Where the newest writer began, if that is intact: needed while the index names nothing, as after a death before its first
+ * entry. */
 static int start_of_epoch(const struct nt_reader *reader, struct start *start)
 {
 	struct nt_ring_epoch entry;

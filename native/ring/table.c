@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The entry is taken out of the history (epoch 0) before its fields change: a reader that copies it sees that it changed meanwhile. */
+/* The entry is taken out of the history (epoch 0) before its fields change: a reader that copies it sees that it changed
+ * meanwhile. */
 void nt_ring_epoch_begin(struct nt_ring *ring, uint64_t holder_id, uint64_t first_seq)
 {
 	uint64_t epoch = ring->descriptor->epoch + 1;

@@ -83,7 +83,8 @@ void nt_writer_publish(struct nt_writer *writer)
 	}
 	writer->tail = writer->cursor;
 	nt_store_release(&ring->positions->tail, writer->tail); /* C, pairs with D */
-	/* After the tail, so that an entry always names a published record; a death before this leaves an entry missing, no more. */
+	/* After the tail, so that an entry always names a published record; a death before this leaves an entry missing, no
+	 * more. */
 	for (uint32_t i = 0; i < writer->entry_count; i++) {
 		uint64_t granule = writer->entries[i] / ring->granule_bytes;
 

@@ -23,8 +23,8 @@ void nt_writer_init(struct nt_writer *writer, struct nt_ring *ring, uint64_t nex
  * than max_record_bytes must have been left out before. */
 uint32_t nt_writer_reserve(struct nt_writer *writer, const uint32_t *lengths, uint32_t count);
 
-/* Place for the next record of the batch, after any padding. The caller fills everything but length and ring_seq, which are set here,
- * and the frame behind it. */
+/* Place for the next record of the batch, after any padding. The caller fills everything but length and ring_seq, which are
+ * set here, and the frame behind it. */
 struct nt_record *nt_writer_next(struct nt_writer *writer, uint32_t length);
 
 /* Makes the batch visible, then enters it into the index. */

@@ -80,14 +80,6 @@ def test_the_loop_spins_when_asked_or_when_it_has_a_core(loop: str, spins: bool)
     assert loads(f"[loop]\n{loop}").loop.spins is spins
 
 
-@pytest.mark.parametrize(
-    ("recorder", "level"),
-    [("", 1), ("compression_level = 3", 3), ('compression = "none"', 0), ('compression = "lz4"', 0)],
-)
-def test_the_level_is_that_of_zstd(recorder: str, level: int) -> None:
-    assert loads(f"[recorder]\n{recorder}").recorder.zstd_level == level
-
-
 def test_flows_are_flat_in_the_order_of_the_file() -> None:
     settings = loads(
         """

@@ -5,39 +5,15 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from archive_truth import assert_same_bytes, assert_sequences_once
+from deadline import wait_for
 from nanotape.capture.sent_log import SentLog
-from nanotape.storage.archive import Archive
 from service_rig import Rig, Wanted, make_rig
 
 pytestmark = pytest.mark.root
-
-
-def recorded_payloads(archive: Archive, line: str) -> pa.ChunkedArray:
-    """Payloads of one line, in the order of recording."""
-    table = archive.table(["line", "payload"])
-    return table.filter(pc.equal(table.column("line").cast(pa.string()), line)).column("payload")
-
-
-def assert_same_bytes(archive: Archive, log: SentLog, line: str) -> int:
-    """Compares a line's recorded payloads with those that the exchange makes again; returns their number."""
-    recorded = recorded_payloads(archive, line).combine_chunks()
-    at = 0
-    for _, payloads in log.batches(line):
-        assert recorded.slice(at, len(payloads)).equals(payloads), f"line {line} differs after packet {at}"
-        at += len(payloads)
-    assert len(recorded) == at
-    return at
-
-
-def assert_sequences_once(archive: Archive) -> int:
-    """Each ring sequence exactly once, from 1 on; returns the last."""
-    sequences = np.concatenate([batch.column(0).to_numpy() for batch in archive.packets(["ring_seq"])])
-    assert (np.diff(sequences, prepend=0) == 1).all()
-    return int(sequences[-1])
 
 
 def test_three_hundred_thousand_packets_a_second_for_ten_seconds_all_arrive_through_af_xdp(
@@ -97,8 +73,6 @@ def test_a_quiet_feed_is_on_disk_within_the_flush_interval(rig: Rig) -> None:
     with rig.service() as service:
         exchange = rig.exchange("--rate", "10", "--packets", "1", "--no-end-of-session", lines=["A"])
         sent = exchange.result().line("A")
-        from deadline import wait_for
-
         def visible() -> int:
             service.wait(0.05)
             return sum(facts.rows for facts in rig.archive().segments())

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Real processes on one ring: writers that are killed and succeeded, a fast reader, and a slow one that reads where it is just about to
- * be overtaken. Every byte follows from the sequence, so what a reader believes wrongly shows. */
+/* Real processes on one ring: writers that are killed and succeeded, a fast reader, and a slow one that reads where it is just
+ * about to be overtaken. Every byte follows from the sequence, so what a reader believes wrongly shows. */
 #ifndef NT_TEST_RING_HAMMER_H
 #define NT_TEST_RING_HAMMER_H
 

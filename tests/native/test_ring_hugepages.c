@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Data on huge pages. Takes root: a mount namespace with a hugetlbfs of its own, and two pages reserved for the time of the test. */
+/* Data on huge pages. Takes root: a mount namespace with a hugetlbfs of its own, and two pages reserved for the time of the
+ * test. */
 #include "ring_fixture.h"
 
 #include <dirent.h>

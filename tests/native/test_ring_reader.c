@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reader against every interleaving that matters, each driven by hand in one thread. The ring: 64 KiB, granules of 4 KiB; records
- * of 64 bytes, so that the record at position p has the sequence p / 64 + 1. */
+/* The reader against every interleaving that matters, each driven by hand in one thread. The ring: 64 KiB, granules of 4 KiB;
+ * records of 64 bytes, so that the record at position p has the sequence p / 64 + 1. */
 #define NT_TEST_HOOKS 1
 #include "../../native/ring/chunk.c"
 
@@ -77,7 +77,8 @@ static void one_record_more_laps_it_and_it_resumes_a_quarter_on(void **state)
 
 	fill(f, 1);
 	put(&f->writer, SPAN);
-	/* tail_intent - capacity is 64: the target, a quarter on, lies one record beyond a granule's first; the next entry is taken. */
+	/* tail_intent - capacity is 64: the target, a quarter on, lies one record beyond a granule's first; the next entry is
+	 * taken. */
 	expect_record(&f->reader, quarter + SPAN + 1, quarter + SPAN);
 	assert_int_equal(f->reader.loss_events, 1);
 	assert_int_equal(f->reader.lost, quarter + SPAN);

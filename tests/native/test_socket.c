@@ -26,7 +26,7 @@
 #define PAYLOAD 100u
 
 static struct nt_plan_source plan;
-static bool ipv6_is_there;
+static bool veth_is_there;
 
 static void bring_loopback_up(void)
 {
@@ -38,7 +38,7 @@ static void bring_loopback_up(void)
 }
 
 /* Loopback takes no IPv6 groups: a veth gives the sender its own packets back. */
-static bool make_ipv6_interface(void)
+static bool make_veth(void)
 {
 	return !system("ip link add ntsocket0 type veth peer name ntsocket1 && ip address add fd00::1/64 dev ntsocket0 nodad &&"
 		       " ip link set ntsocket0 up && ip link set ntsocket1 up");
@@ -49,7 +49,7 @@ static int enter_namespace(void **state)
 	(void)state;
 	if (!unshare(CLONE_NEWNET) || !unshare(CLONE_NEWUSER | CLONE_NEWNET)) {
 		bring_loopback_up();
-		ipv6_is_there = make_ipv6_interface();
+		veth_is_there = make_veth();
 	}
 	return 0;
 }
@@ -178,7 +178,7 @@ static void ipv6_works_likewise(void **state)
 	int sender;
 
 	(void)state;
-	if (!ipv6_is_there) {
+	if (!veth_is_there) {
 		print_message("no network namespace with IPv6 here\n");
 		skip();
 	}
@@ -247,6 +247,29 @@ static void a_source_filter_lets_only_its_source_through(void **state)
 	send_number(sender, 1);
 	assert_int_equal(poll_once(source, &batch), 1);
 	assert_int_equal(batch.packets[0].flow_id, 2);
+	source->ops->close(source);
+	close(sender);
+}
+
+static void the_same_group_on_two_interfaces_is_two_flows(void **state)
+{
+	struct nt_flow here = flow_of("239.1.1.1"), there = here;
+	struct nt_source *source;
+	struct nt_batch batch;
+	int sender;
+
+	(void)state;
+	if (!veth_is_there) {
+		print_message("no network namespace with a veth here\n");
+		skip();
+	}
+	strcpy(there.interface, "ntsocket0");
+	source = open_flows((const struct nt_flow[]){there, here}, 2);
+	sender = open_sender(&here);
+	send_number(sender, 1);
+	assert_int_equal(poll_once(source, &batch), 1);
+	assert_int_equal(batch.packets[0].flow_id, 2);
+	assert_int_equal(source->ops->poll(source, &batch), 0);
 	source->ops->close(source);
 	close(sender);
 }
@@ -369,6 +392,7 @@ int main(void)
 		cmocka_unit_test_setup(ipv6_works_likewise, set_up),
 		cmocka_unit_test_setup(each_flow_gets_its_own_packets_and_its_own_sequence, set_up),
 		cmocka_unit_test_setup(a_source_filter_lets_only_its_source_through, set_up),
+		cmocka_unit_test_setup(the_same_group_on_two_interfaces_is_two_flows, set_up),
 		cmocka_unit_test_setup(drops_of_a_small_buffer_are_counted_exactly, set_up),
 		cmocka_unit_test_setup(ten_thousand_a_second_arrive_without_loss, set_up),
 		cmocka_unit_test_setup(what_cannot_be_had_is_one_clear_line, set_up),

@@ -20,7 +20,7 @@ from deadline import wait_for
 from nanotape.capture.conservation import RingBooks, ring_books
 from nanotape.capture.ring import Ring
 from nanotape.capture.sent_log import SentLog
-from nanotape.capture.service import Service, ServiceOptions, recorder_command
+from nanotape.capture.service import CAPTURE, Service, ServiceOptions, recorder_command
 from nanotape.config import Settings, load
 from nanotape.storage.archive import Archive
 
@@ -122,7 +122,7 @@ class Rig:
             with self.ring() as ring:
                 books = ring_books(ring)
             seen.append(books)
-            quiet = len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]
+            quiet = service.pid(CAPTURE) is not None and len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]
             return books if quiet and not any(source.waiting for source in books.sources) else None
 
         return wait_for(still, "the capture to take all that was sent", seconds)

@@ -68,7 +68,6 @@ class Service:
         self._children: dict[str, Child] = {}
         self._tries: dict[str, int] = {}
         self._due: dict[str, float] = {}
-        self._planned_stop = False
         self.places: Places | None = None
         self.restarts: dict[str, int] = {}
         """How often each process was started anew."""
@@ -132,10 +131,13 @@ class Service:
         return self._restart(name)
 
     def stop(self) -> None:
-        """Ends everything in order: capture, recorder, holder. May be called twice."""
-        self._planned_stop = True
+        """Ends everything in order: holder, capture, recorder. May be called twice.
+
+        With the holder goes the XDP program: then nothing moves any more while the capture takes what waits, and its
+        last books are exact; then the recorder takes what is in the ring.
+        """
         self._due.clear()
-        for name in (CAPTURE, RECORDER, HOLDER):
+        for name in (HOLDER, CAPTURE, RECORDER):
             child = self._children.pop(name, None)
             if child:
                 child.stop()

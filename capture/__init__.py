@@ -1,1 +1,1 @@
-"""The control plane of capture and the reader of rings. Imports `nanotape.native` and `nanotape.config`, nothing above them."""
+"""The control plane of capture and the reader of rings. Imports native and config, nothing above."""

@@ -67,12 +67,16 @@ class Child:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
                 self.stop()
-                raise ServiceError(f"{self.name}: expected it to be ready within {timeout_s:.0f} s, it is not; see its messages")
+                raise ServiceError(
+                    f"{self.name}: expected it to be ready within {timeout_s:.0f} s, it is not; see its messages"
+                )
             said = os.read(self._process.stdout.fileno(), 4096)
             if not said:
                 status = self._process.wait()
                 self.close()
-                raise ServiceError(f"{self.name}: ended before it was ready ({ending(status)})", max(status, 1) if status <= 2 else 1)
+                raise ServiceError(
+                    f"{self.name}: ended before it was ready ({ending(status)})", max(status, 1) if status <= 2 else 1
+                )
             self._said += said
 
     def signal(self, number: signal.Signals) -> None:

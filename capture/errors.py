@@ -49,7 +49,7 @@ class SimulationError(CaptureError):
 
 
 class SimulationUsageError(SimulationError):
-    """Raised when the simulated exchange is asked for what cannot be: a rate of 0, a gap on a line that is not there."""
+    """Raised when the simulated exchange is asked for what cannot be, such as a rate of 0."""
 
 
 class HostError(CaptureError):

@@ -1,4 +1,4 @@
-"""The folders and files of a running ring: where they are, and made with the owners and modes that keep the parts apart.
+"""The folders and files of a running ring: where they are, with owners and modes that keep the parts apart.
 
 Nothing is made below a parent that does not exist: a mistyped path is refused, not created.
 """
@@ -80,7 +80,9 @@ def _folder(path: Path, mode: int, owners: Accounts, uid: int | None, parents: b
         path.mkdir(parents=parents)
     except FileExistsError:
         if not path.is_dir():
-            raise PlaceUnusable(f"{path}: expected a folder, found something else; remove it or set another path") from None
+            raise PlaceUnusable(
+                f"{path}: expected a folder, found something else; remove it or set another path"
+            ) from None
         if not owners.switches and not os.access(path, os.W_OK | os.X_OK):
             raise PlaceUnusable(
                 f"{path}: expected a folder that this user may write to, found one that it may not; "
@@ -88,9 +90,13 @@ def _folder(path: Path, mode: int, owners: Accounts, uid: int | None, parents: b
             ) from None
         return
     except FileNotFoundError:
-        raise PlaceUnusable(f"{path}: expected its parent folder {path.parent}, which does not exist; make it first") from None
+        raise PlaceUnusable(
+            f"{path}: expected its parent folder {path.parent}, which does not exist; make it first"
+        ) from None
     except OSError as error:
-        raise PlaceUnusable(f"{path}: cannot be made: {error.strerror}; run as its parent's owner or set another path") from None
+        raise PlaceUnusable(
+            f"{path}: cannot be made: {error.strerror}; run as its parent's owner or set another path"
+        ) from None
     if owners.switches:
         os.chown(path, 0 if uid is None else uid, owners.ring_gid)
     path.chmod(mode)

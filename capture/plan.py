@@ -42,10 +42,10 @@ def write_plan(settings: Settings, where: Places, owners: Accounts) -> list[str]
     sources = ffi.new("struct nt_plan_source[]", len(interfaces))
     for entry, interface in zip(sources, interfaces, strict=True):
         _fill_source(entry, settings, interface)
-    entries = ffi.new("struct nt_flow[]", len(planned)) if planned else None
+    entries = ffi.new("struct nt_flow[]", len(planned))
     for index, (flow, number) in enumerate(zip(planned, flow_ids(planned, _known_flows(settings, where)), strict=True)):
         _fill_flow(entries[index], flow, number)
-    parts = [bytes(ffi.buffer(part)) for part in (header, sources, entries) if part is not None]
+    parts = [bytes(ffi.buffer(part)) for part in (header, sources, entries)]
     draft = where.plan.with_suffix(".new")
     try:
         draft.write_bytes(b"".join(parts))
@@ -156,4 +156,3 @@ def _text(field: Any, value: str) -> None:
     if len(raw) >= ffi.sizeof(field):
         raise PlaceUnusable(f"{value}: expected at most {ffi.sizeof(field) - 1} bytes; choose a shorter one")
     ffi.memmove(field, raw, len(raw))
-

@@ -1,4 +1,4 @@
-"""Processes: whether one that a file in shared memory names still lives, and ending with one's parent. Never signals any."""
+"""Processes: whether one that shared memory names still lives, and ending with one's parent. Never signals any."""
 
 import ctypes
 import os
@@ -28,7 +28,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def end_with_parent(parent: int) -> None:
-    """Has the kernel send us SIGTERM when `parent` ends; call it after any change of user, which takes the wish back."""
+    """Has the kernel send us SIGTERM when `parent` ends; call it after a change of user, which undoes it."""
     _prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
     if os.getppid() != parent:  # it ended before we asked
         raise SystemExit(0)

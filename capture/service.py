@@ -1,6 +1,6 @@
 """The processes of one ring - holder, capture, recorder - started in order, restarted when they die, ended in order.
 
-The holder's death ends the service: with it go the packets' way in. Everything else is restarted and goes on where it was.
+The holder's death ends the service: with it goes the packets' way in. All else is restarted and goes on where it was.
 """
 
 import os
@@ -121,9 +121,8 @@ class Service:
         select.select([*watched, *([] if wake is None else [wake])], [], [], timeout_s)
         happened = [event for child in watched.values() if child.status is not None for event in self._on_end(child)]
         now = time.monotonic()
-        for name in [name for name, due in self._due.items() if due <= now]:
-            happened.append(self._restart(name))
-        return happened
+        due_now = [name for name, due in self._due.items() if due <= now]
+        return happened + [self._restart(name) for name in due_now]
 
     def restart(self, name: str) -> Happening:
         """A planned restart of one part: asked to end, started anew. What waits in rings meanwhile is not lost."""
@@ -173,7 +172,9 @@ class Service:
         happened = [Happening(child.name, "ended", ending(status))]
         if child.name == HOLDER or (child.name == CAPTURE and status == _CAPTURE_HOLDER_GONE):
             self.stop()
-            raise ServiceError(f"{HOLDER}: it is gone, and with it every packet's way in; all was ended in order, start again")
+            raise ServiceError(
+                f"{HOLDER}: it is gone, and with it every packet's way in; all was ended in order, start again"
+            )
         if child.name == CAPTURE and status == 0:
             self.finished = True
             return happened

@@ -15,11 +15,16 @@ def capture(
     config: ConfigFile = None,
     holder: Annotated[
         Path | None,
-        typer.Option("--holder", metavar="SOCKET", help="Borrow from a holder that runs already, instead of starting one."),
+        typer.Option(
+            "--holder", metavar="SOCKET", help="Borrow from a holder that runs already, instead of starting one."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Capture into the ring only; readers such as `nanotape record` write to disk."""
     settings = load(config)
-    talk(f"{settings.ring.name}: nothing is written to disk by this command; `nanotape record` does that, or `nanotape run` for both")
+    talk(
+        f"{settings.ring.name}: no reader of this command writes to disk; "
+        "`nanotape record` does that, or `nanotape run` for both"
+    )
     supervise(settings, ServiceOptions(borrow_from=holder), as_json)

@@ -1,4 +1,4 @@
-"""The `nanotape` command: one verb a module, errors as one line on standard error, exit status 0 fine, 1 something wrong, 2 usage."""
+"""The `nanotape` command: one verb a module, errors as one line on stderr; 0 fine, 1 something wrong, 2 usage."""
 
 import importlib.metadata
 import sys
@@ -35,7 +35,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def nanotape(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Records multicast market data: every packet, nanosecond-stamped, from the NIC to Arrow files."""
 

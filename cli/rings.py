@@ -17,7 +17,9 @@ from nanotape.config import DEFAULT_FILE, Settings, load
 
 def rings(
     config: ConfigFile = None,
-    remove: Annotated[str | None, typer.Option("--remove", metavar="NAME", help="Remove a ring that no process writes.")] = None,
+    remove: Annotated[
+        str | None, typer.Option("--remove", metavar="NAME", help="Remove a ring that no process writes.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the rings of this host: where they are, who writes and reads them, how far behind each reader is."""
@@ -44,7 +46,8 @@ def _print(found: tuple[RingFacts | UnreadableRing, ...], shm: Path) -> None:
             continue
         writer = f"writer {ring.writer_pid}" if ring.writer_alive else "no writer"
         console.print(
-            f"{ring.name}: {ring.capacity_bytes >> 20} MiB on {ring.memory}, epoch {ring.epoch}, {writer}, {ring.packets:,} packets",
+            f"{ring.name}: {ring.capacity_bytes >> 20} MiB on {ring.memory}, epoch {ring.epoch}, {writer}, "
+            f"{ring.packets:,} packets",
             markup=False,
         )
         if ring.fallback_reason:

@@ -26,7 +26,10 @@ def supervise(settings: Settings, options: ServiceOptions, as_json: bool) -> Non
     with StopSignals() as signals:
         with service:
             assert service.places is not None  # noqa: S101 - it has started
-            talk(f"{settings.ring.name}: capturing" + (f", recording to {service.places.archive}" if options.record else ""))
+            talk(
+                f"{settings.ring.name}: capturing"
+                + (f", recording to {service.places.archive}" if options.record else "")
+            )
             while not signals.caught and not service.finished:
                 service.wait(_TICK_S, signals.fileno())
         with Ring.open(settings.ring.name, service.places.shm) as ring:
@@ -38,12 +41,18 @@ def supervise(settings: Settings, options: ServiceOptions, as_json: bool) -> Non
 
 def _text(books: RingBooks) -> str:
     verdict = "BALANCED" if not books.unexplained else f"UNEXPLAINED: {books.unexplained:,} packets"
-    rows = [f"{books.ring}: {books.in_ring:,} packets in the ring since it was made, {books.lost:,} lost before it: {verdict}"]
+    rows = [
+        f"{books.ring}: {books.in_ring:,} packets in the ring since it was made, "
+        f"{books.lost:,} lost before it: {verdict}"
+    ]
     for source in books.sources:
         stages: dict[str, Any] = {
             name: value
             for name, value in asdict(source).items()
             if isinstance(value, int) and name != "in_ring" and value
         }
-        rows.append(f"  {source.name}: {source.in_ring:,} in ring" + "".join(f", {name} {value:,}" for name, value in stages.items()))
+        rows.append(
+            f"  {source.name}: {source.in_ring:,} in ring"
+            + "".join(f", {name} {value:,}" for name, value in stages.items())
+        )
     return "\n".join(rows)

@@ -5,7 +5,7 @@ says so.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import pyarrow as pa
@@ -66,7 +66,7 @@ class RecorderOptions:
     """Age at which a segment is ended."""
     fsync: Fsync = Fsync.INTERVAL
     """What a power cut may lose: see Fsync."""
-    compression: Compression = Compression()
+    compression: Compression = field(default_factory=Compression)
     """Of the segments' buffers."""
     start: Start = "oldest"
     """Where to begin with a ring that the archive does not know."""

@@ -24,14 +24,15 @@ def write(scene: Scene) -> Path:
     source = "afxdp" if scene.root else "socket"
     capture, group = _unused_account(), _unused_account()
     channel = "\n".join(
-        f'[[channel.line]]\nname = "{name}"\ngroup = "{address}"\nport = {port}' for name, (address, port) in LINES.items()
+        f'[[channel.line]]\nname = "{name}"\ngroup = "{address}"\nport = {port}'
+        for name, (address, port) in LINES.items()
     )
     text = f"""# What `nanotape demo` runs.
 [paths]
 run_dir = "{scene.folder}/run"
 archive = "{scene.folder}/archive"
 shm_dir = "{shared_memory(scene.folder)}"
-hugepage_dir = "{scene.hugepages / scene.folder.name if scene.hugepages else ''}"
+hugepage_dir = "{scene.hugepages / scene.folder.name if scene.hugepages else ""}"
 
 [user]
 capture = "{capture}"
@@ -41,14 +42,14 @@ group = "{group}"
 [ring]
 name = "{RING}"
 capacity = "{RING_BYTES >> 20} MiB"
-hugepages = "{'prefer' if scene.hugepages else 'off'}"
+hugepages = "{"prefer" if scene.hugepages else "off"}"
 
 [source]
 kind = "{source}"
 interface = "{scene.interface}"
 zerocopy = "off"
 descriptors = {DESCRIPTORS}
-umem_hugepages = "{'prefer' if scene.hugepages else 'off'}"
+umem_hugepages = "{"prefer" if scene.hugepages else "off"}"
 receive_buffer = "64 MiB"
 
 [recorder]

@@ -1,4 +1,4 @@
-"""The exchange of the demo: `nanotape simulate` in its own namespace, with gaps of its own making, watched while it sends."""
+"""The exchange of the demo: `nanotape simulate` in its own namespace, with gaps of its own making."""
 
 import contextlib
 import json

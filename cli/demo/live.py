@@ -28,7 +28,9 @@ class LiveTable:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Clears the table; the news stay."""
         if not self._quiet:
             self._live.stop()
@@ -44,7 +46,14 @@ class LiveTable:
         if self._quiet:
             return
         table = Table(title=self._title, title_justify="left", box=None)
-        for column in ("sent", "in the ring", "recorded", "lost before the ring", "lost by the recorder", "recorder behind"):
+        for column in (
+            "sent",
+            "in the ring",
+            "recorded",
+            "lost before the ring",
+            "lost by the recorder",
+            "recorder behind",
+        ):
             table.add_column(column, justify="right")
         try:
             books = ring_books(ring)

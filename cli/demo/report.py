@@ -13,7 +13,10 @@ def report_text(verdict: Verdict) -> str:
         f"recorded  {verdict.recorded:>12,}",
         *(f"lost      {count:>12,} {stage}" for stage, count in verdict.lost.items() if count),
         *(_line(line) for line in verdict.lines),
-        *(f"killed    {name} with SIGKILL {count} time{'s' if count > 1 else ''}; it went on where it was" for name, count in _kills(verdict)),
+        *(
+            f"killed    {name} with SIGKILL {count} time{'s' if count > 1 else ''}; it went on where it was"
+            for name, count in _kills(verdict)
+        ),
         f"delay     {_delays(verdict)} from stamp to ring",
         f"on disk   {verdict.archive_bytes / 1e6:,.1f} MB for {verdict.payload_bytes / 1e6:,.1f} MB of payload",
         "BALANCED" if verdict.balanced else f"NOT BALANCED: {verdict.unexplained:,} packets unexplained",
@@ -36,7 +39,8 @@ def _kills(verdict: Verdict) -> list[tuple[str, int]]:
 def _line(line: LineVerdict) -> str:
     bytes_said = "byte for byte as sent" if line.same_bytes else "NOT the bytes that were sent"
     return (
-        f"line {line.name}    {line.recorded:>12,} of {line.sent:,}, {bytes_said}; gaps upstream: {line.gaps_found} found of "
+        f"line {line.name}    {line.recorded:>12,} of {line.sent:,}, {bytes_said}; "
+        f"gaps upstream: {line.gaps_found} found of "
         f"{line.gaps_made} made, {line.messages_missing:,} messages"
     )
 

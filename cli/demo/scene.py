@@ -1,4 +1,4 @@
-"""The demo's stage: two network namespaces joined by veth, huge pages for a while, a folder. All of it is taken down again.
+"""The demo's stage: two network namespaces joined by veth, huge pages, a folder. All is taken down again.
 
 What a killed demo left standing is taken down by the next one: each writes down what it makes before it makes it.
 """
@@ -59,7 +59,6 @@ class Ledger:
         for folder in (Path(self.folder), shared_memory(Path(self.folder))):
             shutil.rmtree(folder, ignore_errors=True)
         self.path.unlink(missing_ok=True)
-
 
     def _huge_folders(self) -> list[Path]:
         """Ring data of ours on any hugetlbfs."""
@@ -179,9 +178,11 @@ def _do(*command: str | Sequence[str]) -> None:
     try:
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise SceneUnavailable(f"{command[0]}: expected this program, it is not installed; install iproute2 and ethtool") from None
+        raise SceneUnavailable(
+            f"{command[0]}: expected this program, it is not installed; install iproute2 and ethtool"
+        ) from None
     if done.returncode:
         raise SceneUnavailable(
-            f"{' '.join(str(word) for word in command)}: {done.stderr.strip() or 'failed'}; the demo as root needs network "
-            "namespaces and veth; run it as an ordinary user for the one on loopback"
+            f"{' '.join(str(word) for word in command)}: {done.stderr.strip() or 'failed'}; "
+            "the demo as root needs network namespaces and veth; run it as an ordinary user for the one on loopback"
         )

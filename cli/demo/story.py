@@ -1,4 +1,4 @@
-"""The demo's course: stage, service, exchange, a kill of the recorder and one of the capture, the account, the stage cleared."""
+"""The demo's course: stage, service, exchange, a kill of recorder and capture, the account."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from nanotape.capture.conservation import RingBooks, ring_books
 from nanotape.capture.errors import PlaceUnusable, ServiceError
@@ -62,17 +63,21 @@ def tell(options: DemoOptions) -> Verdict:
                 raise ServiceError(f"{error}: {said}" if said else str(error), error.status) from None
 
 
-def _play(options: DemoOptions, stage: Scene, signals: StopSignals, talk: object) -> Verdict:
+def _play(options: DemoOptions, stage: Scene, signals: StopSignals, talk: IO[str]) -> Verdict:
     config = configuration.write(stage)
     settings = load(config)
     rate = options.rate or (ROOT_RATE if stage.root else USER_RATE)
     where = "AF_XDP on veth between two network namespaces" if stage.root else "plain UDP on loopback, without root"
     service = Service(
-        settings, ServiceOptions(record=recorder_command(config), wrap=stage.capture, talk=talk), lambda line: table.tell(f"  {line}")
+        settings,
+        ServiceOptions(record=recorder_command(config), wrap=stage.capture, talk=talk),
+        lambda line: table.tell(f"  {line}"),
     )
     with LiveTable(f"nanotape demo: {where}", options.quiet) as table:
         if not stage.root:
-            table.tell("not root: the socket source on loopback is shown instead of AF_XDP; run as root for the whole story")
+            table.tell(
+                "not root: the socket source on loopback is shown instead of AF_XDP; run as root for the whole story"
+            )
         with service:
             assert service.places is not None  # noqa: S101 - it has started
             exchange = Exchange(stage, rate, options.seconds)
@@ -117,7 +122,13 @@ def _play(options: DemoOptions, stage: Scene, signals: StopSignals, talk: object
 
 
 def _watch(
-    options: DemoOptions, stage: Scene, signals: StopSignals, service: Service, exchange: Exchange, ring: Ring, table: LiveTable
+    options: DemoOptions,
+    stage: Scene,
+    signals: StopSignals,
+    service: Service,
+    exchange: Exchange,
+    ring: Ring,
+    table: LiveTable,
 ) -> None:
     """Until the exchange has sent all, with a kill of the recorder at a third and of the capture at two thirds."""
     assert service.places is not None  # noqa: S101 - it has started
@@ -161,7 +172,10 @@ def _check_destination(path: Path) -> None:
     if not path.parent.is_dir():
         raise PlaceUnusable(f"{path}: expected its parent folder {path.parent}, which does not exist; make it first")
     if path.exists() and not (path / _MARK).exists() and (not path.is_dir() or any(path.iterdir())):
-        raise PlaceUnusable(f"{path}: expected nothing or an earlier demo's archive, found something else; choose another with --archive")
+        raise PlaceUnusable(
+            f"{path}: expected nothing or an earlier demo's archive, found something else; "
+            "choose another with --archive"
+        )
 
 
 def _leave(archive: Path, destination: Path) -> None:

@@ -72,7 +72,9 @@ class LineTally:
 
     def add(self, payloads: pa.BinaryArray) -> None:
         """The next packets of this line."""
-        offsets = np.frombuffer(payloads.buffers()[1], dtype=np.int32)[payloads.offset : payloads.offset + len(payloads) + 1]
+        offsets = np.frombuffer(payloads.buffers()[1], dtype=np.int32)[
+            payloads.offset : payloads.offset + len(payloads) + 1
+        ]
         data = np.frombuffer(payloads.buffers()[2] or b"", dtype=np.uint8)[offsets[0] : offsets[-1]]
         self.packets += len(payloads)
         self.bytes += len(data)

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from archive_truth import assert_same_bytes, assert_sequences_once
 from deadline import wait_for
+from service_rig import Exchange, Rig
+
 from nanotape.capture.conservation import ring_books
 from nanotape.capture.errors import ServiceError
 from nanotape.capture.service import CAPTURE, HOLDER, RECORDER, Service
-from service_rig import Exchange, Rig
 
 pytestmark = pytest.mark.root
 
@@ -97,7 +98,7 @@ def test_a_planned_restart_of_the_capture_loses_and_repeats_nothing(
 
 def test_the_recorder_killed_at_twenty_random_instants_records_each_sequence_exactly_once(rig: Rig) -> None:
     """Each successor cuts the part file after its last whole message and goes on."""
-    chance = random.Random(20)  # noqa: S311 - moments, not secrets
+    chance = random.Random(20)
     with rig.service() as service:
         exchange = rig.exchange("--rate", "40000", "--seconds", "45", lines=["A"])
         kills = 0
@@ -108,7 +109,9 @@ def test_the_recorder_killed_at_twenty_random_instants_records_each_sequence_exa
                 while time.monotonic() < end:
                     service.wait(0.02)
                 kills += kill(service, RECORDER)
-                wait_for(lambda old=old: service.wait(0.02) is not None and service.pid(RECORDER) != old, "its death", 30)
+                wait_for(
+                    lambda old=old: service.wait(0.02) is not None and service.pid(RECORDER) != old, "its death", 30
+                )
             os.kill(_simulate_pid(exchange), signal.SIGTERM)
             assert_all_there(rig, service, exchange)
         finally:

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pytest
 from archive_truth import assert_same_bytes, assert_sequences_once
 from deadline import wait_for
-from nanotape.capture.sent_log import SentLog
 from service_rig import Rig, Wanted, make_rig
+
+from nanotape.capture.sent_log import SentLog
 
 pytestmark = pytest.mark.root
 
@@ -73,6 +74,7 @@ def test_a_quiet_feed_is_on_disk_within_the_flush_interval(rig: Rig) -> None:
     with rig.service() as service:
         exchange = rig.exchange("--rate", "10", "--packets", "1", "--no-end-of-session", lines=["A"])
         sent = exchange.result().line("A")
+
         def visible() -> int:
             service.wait(0.05)
             return sum(facts.rows for facts in rig.archive().segments())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from nanotape.capture.sent_log import SentLog
 from nanotape.storage.archive import Archive
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import namespaces
 from deadline import wait_for
+
 from nanotape.capture.conservation import RingBooks, ring_books
 from nanotape.capture.ring import Ring
 from nanotape.capture.sent_log import SentLog
@@ -159,7 +160,7 @@ class Exchange:
 
 def remove_leftovers() -> None:
     """Removes folders of test runs that are no more."""
-    for base in (pathlib.Path("/var/tmp"), pathlib.Path("/dev/shm")):  # noqa: S108 - removed again
+    for base in (pathlib.Path("/var/tmp"), pathlib.Path("/dev/shm")):
         for path in base.glob(f"{namespaces.PREFIX}*"):
             if namespaces.owner_is_gone(path.name):
                 shutil.rmtree(path, ignore_errors=True)
@@ -170,8 +171,8 @@ def make_rig(wanted: Wanted, pair: namespaces.NamespacePair | None) -> Iterator[
     """A rig between the sides of a pair, or on loopback without one."""
     remove_leftovers()
     stem = f"{namespaces.PREFIX}{os.getpid()}-"
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=stem, dir="/var/tmp"))  # noqa: S108 - removed again
-    shm = pathlib.Path(tempfile.mkdtemp(prefix=stem, dir="/dev/shm"))  # noqa: S108 - removed again
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=stem, dir="/var/tmp"))
+    shm = pathlib.Path(tempfile.mkdtemp(prefix=stem, dir="/dev/shm"))
     try:
         folder.chmod(0o755)
         shm.rmdir()  # the service makes it, for its own account

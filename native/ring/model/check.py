@@ -65,7 +65,9 @@ def main() -> int:
         for letter, meaning in FENCES.items():
             broken = search([f"-DNO_{letter}", *bounds], folder)
             surprises += broken.violation is None
-            sys.stdout.write(f"  without {letter} ({meaning}): {broken.violation or 'STILL PROVED: the control fails'}\n")
+            sys.stdout.write(
+                f"  without {letter} ({meaning}): {broken.violation or 'STILL PROVED: the control fails'}\n"
+            )
     return 1 if surprises else 0
 
 

@@ -53,11 +53,13 @@ zerocopy = "off"
 descriptors = {descriptors}
 umem_hugepages = "{tristate}"
 receive_buffer = "64 MiB"
+{source}
 
 [recorder]
 flush_interval = "200ms"
 {recorder}
 
+{tables}
 {channels}
 """
 
@@ -73,6 +75,11 @@ class Wanted:
     recorder: str = ""
     lines: tuple[tuple[str, str], ...] = tuple(LINES.items())
     hugepages: pathlib.Path | None = None
+    source: str = ""
+    tables: str = ""
+    """Further tables, as TOML."""
+    channels: str = ""
+    """The channels as TOML, instead of those of `lines`."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -189,8 +196,8 @@ def make_rig(wanted: Wanted, pair: namespaces.NamespacePair | None) -> Iterator[
 
 
 def _configuration(wanted: Wanted, folder: pathlib.Path, shm: pathlib.Path) -> str:
-    channels = ""
-    for number, (name, where) in enumerate(wanted.lines):
+    channels = wanted.channels
+    for number, (name, where) in enumerate(() if channels else wanted.lines):
         group, _, port = where.rpartition(":")
         if number == 0 or not name.isalpha():
             channels += f'\n[[channel]]\nname = "channel-{number}"\nfeed = "simulated"\nframing = "moldudp64"\n'
@@ -207,5 +214,7 @@ def _configuration(wanted: Wanted, folder: pathlib.Path, shm: pathlib.Path) -> s
         interface=wanted.interface,
         descriptors=wanted.descriptors,
         recorder=wanted.recorder,
+        source=wanted.source,
+        tables=wanted.tables,
         channels=channels,
     )

@@ -64,14 +64,23 @@ class PlaceUnusable(HostError):
     """Raised when a folder that nanotape needs cannot be made or used."""
 
 
+class RingBusy(HostError):
+    """Raised when another service runs the ring that one is to be started for."""
+
+
+class NothingToCapture(HostError):
+    """Raised when a configuration names no flow, and its source has nothing without one."""
+
+
 class ServiceError(CaptureError):
-    """Raised when a process of the service ended before it was ready; it has said why on its standard error.
+    """Raised when a process of the service ended before it was ready, or the service cannot go on.
 
     Attributes:
         status: Exit status to end with.
+        told: A process has said why on standard error already: to repeat that something failed adds nothing.
     """
 
-    def __init__(self, message: str, status: int = 1) -> None:
+    def __init__(self, message: str, status: int = 1, *, told: bool = False) -> None:
         """With the exit status that fits the failure."""
         super().__init__(message)
-        self.status = status
+        self.status, self.told = status, told

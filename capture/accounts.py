@@ -6,6 +6,7 @@ Only a process that root started can hand work to other users; any other runs ev
 import grp
 import os
 import pwd
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nanotape.capture.errors import AccountUnknown
@@ -36,44 +37,32 @@ def accounts(user: User) -> Accounts:
     if os.geteuid() != 0:
         return Accounts(os.geteuid(), os.geteuid(), os.getegid(), switches=False)
     return Accounts(
-        capture_uid=user_id(user.capture, "user.capture"),
-        record_uid=user_id(user.record, "user.record"),
-        ring_gid=group_id(user.group, "user.group"),
+        capture_uid=_user(user.capture, "user.capture"),
+        record_uid=_user(user.record, "user.record"),
+        ring_gid=_number(
+            user.group, "user.group", "group", lambda name: grp.getgrnam(name).gr_gid, "groupadd --system"
+        ),
         switches=True,
     )
 
 
-def user_id(name: str, key: str) -> int:
-    """Number of a user given by name or number; `key` names it in the error.
+def _user(name: str, key: str) -> int:
+    return _number(name, key, "user", lambda known: pwd.getpwnam(known).pw_uid, "useradd --system --no-create-home")
 
-    Raises:
-        AccountUnknown: There is none of that name.
-    """
+
+def _group(name: str, key: str) -> int:
+    return _number(name, key, "group", lambda known: grp.getgrnam(known).gr_gid, "groupadd --system")
+
+
+def _number(name: str, key: str, kind: str, look_up: Callable[[str], int], command: str) -> int:
     if name.isdigit():
         return int(name)
     try:
-        return pwd.getpwnam(name).pw_uid
+        return look_up(name)
     except KeyError:
         raise AccountUnknown(
-            f"{key}: expected a user of this host, found {name!r}, which it does not know; "
-            f"make it (useradd --system --no-create-home {name}) or set {key}"
-        ) from None
-
-
-def group_id(name: str, key: str) -> int:
-    """Number of a group given by name or number; `key` names it in the error.
-
-    Raises:
-        AccountUnknown: There is none of that name.
-    """
-    if name.isdigit():
-        return int(name)
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
-        raise AccountUnknown(
-            f"{key}: expected a group of this host, found {name!r}, which it does not know; "
-            f"make it (groupadd --system {name}) or set {key}"
+            f"{key}: expected a {kind} of this host, found {name!r}, which it does not know; "
+            f"make it ({command} {name}) or set {key}"
         ) from None
 
 

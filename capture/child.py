@@ -17,6 +17,7 @@ from nanotape.capture.errors import ServiceError
 READY = b"ready\n"
 READY_TIMEOUT_S = 60.0  # prefaulting a large ring takes its time
 STOP_TIMEOUT_S = 15.0
+_TOLD = (1, 2, 3)  # statuses with which our processes end after a line that says why
 
 
 class Child:
@@ -74,9 +75,9 @@ class Child:
             if not said:
                 status = self._process.wait()
                 self.close()
-                raise ServiceError(
-                    f"{self.name}: ended before it was ready ({ending(status)})", max(status, 1) if status <= 2 else 1
-                )
+                told = status in _TOLD
+                text = f"{self.name}: ended before it was ready ({ending(status)})"
+                raise ServiceError(text, 2 if status == 2 else 1, told=told)
             self._said += said
 
     def signal(self, number: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 Nothing is made below a parent that does not exist: a mistyped path is refused, not created.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from nanotape.capture.accounts import Accounts
 from nanotape.capture.errors import PlaceUnusable
+from nanotape.capture.footprint import Footprint
 from nanotape.config.settings import Settings
 
 _SOCKET_PATH_BYTES = 103  # sun_path, as far as a plan holds it
@@ -55,29 +57,37 @@ def places(settings: Settings) -> Places:
     )
 
 
-def prepare(settings: Settings, owners: Accounts, record: bool) -> Places:
+def prepare(settings: Settings, owners: Accounts, record: bool, made: Footprint) -> Places:
     """Makes what is missing, each folder for the account that works in it.
+
+    Args:
+        settings: The configuration.
+        owners: The accounts.
+        record: Whether there will be a recorder, which needs an archive.
+        made: Takes down what was made, when this fails too.
 
     Raises:
         PlaceUnusable: A parent is missing, something else stands there, or it may not be written to.
     """
     found = places(settings)
     # Root keeps the run directory: who could rename the plan or the socket could speak for the holder.
-    _folder(found.folder.parent, 0o755, owners, None, parents=True)
-    _folder(found.folder, 0o750 if owners.switches else 0o755, owners, None)
-    _folder(found.readers, 0o1770, owners, owners.capture_uid)
-    _folder(found.shm, 0o755, owners, owners.capture_uid)
+    _folder(made, found.folder.parent, 0o755, owners, None, parents=True)
+    _folder(made, found.folder, 0o750 if owners.switches else 0o755, owners, None)
+    _folder(made, found.readers, 0o1770, owners, owners.capture_uid)
+    _folder(made, found.shm, 0o755, owners, owners.capture_uid)
     if found.hugepages:
-        _folder(found.hugepages, 0o755, owners, owners.capture_uid)
+        _folder(made, found.hugepages, 0o755, owners, owners.capture_uid)
     if record:
-        _folder(found.archive, 0o755, owners, owners.record_uid)
+        _folder(made, found.archive, 0o755, owners, owners.record_uid)
     return found
 
 
-def _folder(path: Path, mode: int, owners: Accounts, uid: int | None, parents: bool = False) -> None:
+def _folder(
+    made: Footprint, path: Path, mode: int, owners: Accounts, uid: int | None, parents: bool = False
+) -> None:
     """Makes a folder; one that is there stays as it is, but it must be one and, for ourselves, writable."""
     try:
-        path.mkdir(parents=parents)
+        made.folder(path, parents=parents)
     except FileExistsError:
         if not path.is_dir():
             raise PlaceUnusable(
@@ -89,17 +99,22 @@ def _folder(path: Path, mode: int, owners: Accounts, uid: int | None, parents: b
                 "run as its owner or set another path"
             ) from None
         return
-    except FileNotFoundError:
-        raise PlaceUnusable(
-            f"{path}: expected its parent folder {path.parent}, which does not exist; make it first"
-        ) from None
     except OSError as error:
-        raise PlaceUnusable(
-            f"{path}: cannot be made: {error.strerror}; run as its parent's owner or set another path"
-        ) from None
+        raise PlaceUnusable(_refusal(path, error)) from None
     if owners.switches:
         os.chown(path, 0 if uid is None else uid, owners.ring_gid)
     path.chmod(mode)
+
+
+def _refusal(path: Path, error: OSError) -> str:
+    """Why a folder cannot be made, and what to do."""
+    if error.errno == errno.ENOENT and not path.parent.exists():
+        return f"{path}: expected its parent folder {path.parent}, which does not exist; make it first"
+    if error.errno == errno.ENOTDIR:
+        return f"{path}: expected a folder above it, found a file there; set another path"
+    if error.errno == errno.EROFS:
+        return f"{path}: cannot be made: its file system is read-only; mount it writable or set another path"
+    return f"{path}: cannot be made: {error.strerror}; run as its parent's owner or set another path"
 
 
 def _hugepage_folder(settings: Settings) -> Path | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from nanotape.capture.accounts import Accounts
 from nanotape.capture.counters import FAMILY_IPV6, SOURCE_KINDS, VLAN_NONE
-from nanotape.capture.errors import PlaceUnusable, RingError
+from nanotape.capture.errors import NothingToCapture, PlaceUnusable, RingError
 from nanotape.capture.places import Places
 from nanotape.capture.ring import Ring
 from nanotape.config import Flow, Settings, flows
@@ -35,8 +35,14 @@ def write_plan(settings: Settings, where: Places, owners: Accounts) -> list[str]
 
     Raises:
         PlaceUnusable: The file cannot be written.
+        NothingToCapture: No channel is configured, and the source makes nothing of its own.
     """
     planned = flows(settings)
+    if not planned and settings.source.kind != "synthetic":
+        raise NothingToCapture(
+            f"{settings.source.kind}: expected at least one [[channel]] with a [[channel.line]] to capture, found none; "
+            "add one (config/examples has some)"
+        )
     interfaces = list(dict.fromkeys(flow.interface for flow in planned)) or [settings.source.interface or "synthetic"]
     header = _header(settings, where, owners, len(interfaces), len(planned))
     sources = ffi.new("struct nt_plan_source[]", len(interfaces))

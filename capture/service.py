@@ -3,6 +3,7 @@
 The holder's death ends the service: with it goes the packets' way in. All else is restarted and goes on where it was.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -15,9 +16,13 @@ from typing import IO, Any
 
 from nanotape.capture.accounts import Accounts, accounts
 from nanotape.capture.child import Child, ending
-from nanotape.capture.errors import ServiceError
+from nanotape.capture.errors import RingError, ServiceError
+from nanotape.capture.footprint import Footprint
+from nanotape.capture.listing import remove_ring
 from nanotape.capture.places import Places, prepare
 from nanotape.capture.plan import write_plan
+from nanotape.capture.ring import ring_path
+from nanotape.capture.service_lock import LOCK_NAME, ServiceLock
 from nanotape.config import Settings
 from nanotape.native import executable
 
@@ -68,6 +73,7 @@ class Service:
         self._children: dict[str, Child] = {}
         self._tries: dict[str, int] = {}
         self._due: dict[str, float] = {}
+        self._lock: ServiceLock | None = None
         self.places: Places | None = None
         self.restarts: dict[str, int] = {}
         """How often each process was started anew."""
@@ -87,18 +93,31 @@ class Service:
         """Makes folders and plan, starts the processes, and returns when all are ready.
 
         Raises:
-            CaptureError: Something failed; nothing is left running.
+            CaptureError: Something failed; nothing is left running, and nothing that this start made is left at all.
         """
-        self.places = prepare(self._settings, self._owners, record=self._options.record is not None)
-        if self._options.borrow_from is not None:
-            self.places = replace(self.places, holder_socket=self._options.borrow_from)
-        write_plan(self._settings, self.places, self._owners)
+        made = Footprint()
         try:
+            self._make(made)
             for name in self._names():
                 self._start(name).wait_ready()
         except BaseException:
-            self.stop()
+            self._end_processes()
+            made.undo()
+            self._unlock()
             raise
+
+    def _make(self, made: Footprint) -> None:
+        """Folders, lock and plan, in this order: what a running service uses is not touched."""
+        name = self._settings.ring.name
+        self.places = prepare(self._settings, self._owners, self._options.record is not None, made)
+        if self._options.borrow_from is not None:
+            self.places = replace(self.places, holder_socket=self._options.borrow_from)
+        lock = self.places.folder / LOCK_NAME
+        made.file(lock)
+        self._lock = ServiceLock(lock, name)
+        made.file(self.places.plan)
+        made.ring(name, self.places.shm)
+        write_plan(self._settings, self.places, self._owners)
 
     def pid(self, name: str) -> int | None:
         """Process id of a running part."""
@@ -135,6 +154,15 @@ class Service:
         With the holder goes the XDP program: then nothing moves any more while the capture takes what waits, and its
         last books are exact; then the recorder takes what is in the ring.
         """
+        self._end_processes()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+    def _end_processes(self) -> None:
         self._due.clear()
         for name in (HOLDER, CAPTURE, RECORDER):
             child = self._children.pop(name, None)

@@ -89,12 +89,3 @@ int nt_identity_drop(uid_t user, gid_t group, struct nt_fault *fault)
 	error = nt_change_ids(user, group, fault);
 	return error ? error : nt_drop_capabilities(fault);
 }
-
-int nt_identity_die_with(pid_t parent, struct nt_fault *fault)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0))
-		return nt_fault_set(fault, -errno, "cannot follow the parent's death: %s", strerror(errno));
-	if (getppid() != parent)
-		return nt_fault_set(fault, -ESRCH, "the parent is dead already");
-	return 0;
-}

@@ -14,7 +14,4 @@
  * privilege up for good: groups, ids, the capability sets, and the way back through exec. */
 int nt_identity_drop(uid_t user, gid_t group, struct nt_fault *fault);
 
-/* SIGTERM when the parent dies; `parent` is who it was at start. */
-int nt_identity_die_with(pid_t parent, struct nt_fault *fault);
-
 #endif

@@ -2,6 +2,7 @@
 /* nanotape-capture: drops every privilege, borrows or opens its sources, attaches to the ring, runs the loop until told to stop.
  * Prints "ready" when packets flow. Exit status: 0 told to stop, or finite sources done; 1 broken; 2 usage; 3 the holder is gone.
  * */
+#include "../process.h"
 #include "identity.h"
 #include "session.h"
 
@@ -11,7 +12,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,19 +74,6 @@ static bool nt_parse_arguments(struct nt_arguments *arguments, int count, char *
 	return false;
 }
 
-/* Signals come through a descriptor: blocked before any thread exists. */
-static int nt_open_signals(void)
-{
-	sigset_t stop;
-
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigprocmask(SIG_BLOCK, &stop, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static bool nt_is_closed(int connection)
 {
 	char byte;
@@ -135,12 +122,12 @@ static int nt_run(const struct nt_arguments *arguments, pid_t parent)
 {
 	static struct nt_session session;
 	struct nt_fault fault = {0};
-	int signals = nt_open_signals();
-	int error = nt_identity_drop(arguments->user, arguments->group, &fault);
+	int signals = nt_process_signals(&fault);
+	int error = signals < 0 ? signals : nt_identity_drop(arguments->user, arguments->group, &fault);
 	enum nt_exit status;
 
 	if (!error && arguments->die_with_parent)
-		error = nt_identity_die_with(parent, &fault);
+		error = nt_process_die_with(parent, &fault);
 	if (!error)
 		error = nt_session_open(&session, arguments->plan, &fault);
 	if (error) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nanotape-holder: makes, with privilege, the kernel objects that a capture process uses without, and lends them until SIGTERM. */
 #include "holder.h"
+#include "../process.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define NT_EXIT_FAILED 1
@@ -52,29 +52,6 @@ static int read_arguments(struct nt_arguments *arguments, int argc, char **argv)
 			return -EINVAL;
 	}
 	return arguments->plan && optind == argc ? 0 : -EINVAL;
-}
-
-/* The parent may have gone before the request: then no signal will come. */
-static int die_with_parent(pid_t parent, struct nt_fault *fault)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM))
-		return nt_fault_set(fault, -errno, "cannot ask to end with the parent: %s", strerror(errno));
-	return getppid() == parent ? 0 : nt_fault_set(fault, -ESRCH, "the parent process has ended already");
-}
-
-/* Blocked from the beginning, so that a signal during set-up still ends in an orderly way. */
-static int open_signals(struct nt_fault *fault)
-{
-	sigset_t signals;
-	int fd;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? nt_fault_set(fault, -errno, "signalfd: %s", strerror(errno)) : fd;
 }
 
 /* A join socket for every 20 groups, three descriptors a lane. */
@@ -188,10 +165,10 @@ static int hold(const struct nt_arguments *arguments, pid_t parent, struct nt_fa
 	int signal_fd;
 	int error;
 
-	signal_fd = open_signals(fault);
+	signal_fd = nt_process_signals(fault);
 	if (signal_fd < 0)
 		return signal_fd;
-	if (arguments->die_with_parent && (error = die_with_parent(parent, fault)))
+	if (arguments->die_with_parent && (error = nt_process_die_with(parent, fault)))
 		return error;
 	error = nt_plan_load(&plan, arguments->plan, fault);
 	if (error)

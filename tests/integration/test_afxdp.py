@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 import pathlib
 import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 
 import deadline
 import frames
@@ -24,27 +22,10 @@ IPV6_GROUP = "ff15::99"
 HOP_BY_HOP, FRAGMENT, DESTINATION, UDP = 0, 44, 60, 17
 
 
-@pytest.fixture(scope="module")
-def holder_path(request: pytest.FixtureRequest) -> pathlib.Path:
-    """The holder's executable: installed, or of the build folder that NANOTAPE_NATIVE_DIR names."""
-    folder = os.environ.get("NANOTAPE_NATIVE_DIR") or request.getfixturevalue("native_dir")
-    return pathlib.Path(folder) / "nanotape-holder"
-
-
-@pytest.fixture(scope="module")
-def programs() -> Iterator[holder_rig.Programs]:
-    """The borrower and the sender."""
-    with holder_rig.make_programs() as made:
-        yield made
-
-
 @pytest.fixture
-def rig(
-    namespace_pair: namespaces.NamespacePair, holder_path: pathlib.Path, programs: holder_rig.Programs
-) -> Iterator[holder_rig.Rig]:
-    """A rig on the right side of the pair."""
-    with holder_rig.make_rig(holder_path, namespace_pair.right, programs) as made:
-        yield made
+def rig(holder_rig_on_right: holder_rig.Rig) -> holder_rig.Rig:
+    """A holder's rig, without a service around it."""
+    return holder_rig_on_right
 
 
 def ipv4(group: str = "239.1.1.1", port: int = 15000, **options: object) -> bytes:

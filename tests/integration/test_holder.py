@@ -9,7 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import deadline
 import holder_rig
@@ -22,27 +22,10 @@ pytestmark = pytest.mark.root
 NET_ADMIN, NET_RAW = 1 << 12, 1 << 13
 
 
-@pytest.fixture(scope="module")
-def holder_path(request: pytest.FixtureRequest) -> pathlib.Path:
-    """The holder's executable: installed, or of the build folder that NANOTAPE_NATIVE_DIR names."""
-    folder = os.environ.get("NANOTAPE_NATIVE_DIR") or request.getfixturevalue("native_dir")
-    return pathlib.Path(folder) / "nanotape-holder"
-
-
-@pytest.fixture(scope="module")
-def programs() -> Iterator[holder_rig.Programs]:
-    """The borrower and the sender."""
-    with holder_rig.make_programs() as made:
-        yield made
-
-
 @pytest.fixture
-def rig(
-    namespace_pair: namespaces.NamespacePair, holder_path: pathlib.Path, programs: holder_rig.Programs
-) -> Iterator[holder_rig.Rig]:
-    """A rig on the right side of the pair."""
-    with holder_rig.make_rig(holder_path, namespace_pair.right, programs) as made:
-        yield made
+def rig(holder_rig_on_right: holder_rig.Rig) -> holder_rig.Rig:
+    """A holder's rig, without a service around it."""
+    return holder_rig_on_right
 
 
 def joined(side: namespaces.Side) -> set[str]:

@@ -13,12 +13,13 @@ import pytest
 from archive_truth import assert_sequences_once
 from deadline import wait_for
 from kernel_listener import kernel_listener
-from nanotape.capture.conservation import SourceBooks, ring_books
-from nanotape.capture.service import Service
-from nanotape.storage.archive import Archive
 from pcap_file import ethernet_captures, read_pcap, write_pcap
 from selection_model import Target, is_selected, multicast_targets
 from service_rig import Rig, Wanted, make_rig
+
+from nanotape.capture.conservation import SourceBooks, ring_books
+from nanotape.capture.service import Service
+from nanotape.storage.archive import Archive
 
 pytestmark = pytest.mark.root
 

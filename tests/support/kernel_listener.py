@@ -1,4 +1,4 @@
-"""What reaches the kernel on an interface: a packet socket in a process of its own, which logs every frame that comes in."""
+"""What reaches the kernel on an interface: a packet socket in a process of its own, which logs each frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The XDP program's choice (native/xdp/select.bpf.c) once more, in plain Python: the oracle of tests with real frames."""
+"""The XDP program's choice (native/xdp/select.bpf.c) once more, in Python: the oracle for real frames."""
 
 from __future__ import annotations
 

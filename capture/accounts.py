@@ -39,9 +39,7 @@ def accounts(user: User) -> Accounts:
     return Accounts(
         capture_uid=_user(user.capture, "user.capture"),
         record_uid=_user(user.record, "user.record"),
-        ring_gid=_number(
-            user.group, "user.group", "group", lambda name: grp.getgrnam(name).gr_gid, "groupadd --system"
-        ),
+        ring_gid=_group(user.group, "user.group"),
         switches=True,
     )
 

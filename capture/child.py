@@ -15,8 +15,9 @@ from typing import IO, Any
 from nanotape.capture.errors import ServiceError
 
 READY = b"ready\n"
-READY_TIMEOUT_S = 60.0  # prefaulting a large ring takes its time
 STOP_TIMEOUT_S = 15.0
+INTERRUPTED = 130
+"""Exit status of a command that a signal ended before its work had begun."""
 _TOLD = (1, 2, 3)  # statuses with which our processes end after a line that says why
 
 
@@ -43,8 +44,12 @@ class Child:
             )
         except OSError as error:
             raise ServiceError(f"{name}: {command[0]} cannot be started: {error.strerror}") from None
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        self._stdout = self._process.stdout
         self.pidfd = os.pidfd_open(self._process.pid)
         self._said = b""
+        self.last_words = ""
+        """The last line that it said after `ready`, once it has ended; empty without one."""
 
     @property
     def pid(self) -> int:
@@ -56,29 +61,47 @@ class Child:
         """Exit status, negative the signal that killed it; None while it runs."""
         return self._process.poll()
 
-    def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
+    def wait_ready(self, timeout_s: float, wake: int | None = None) -> None:
         """Waits until it says `ready`.
 
+        Args:
+            timeout_s: The longest to wait.
+            wake: A file descriptor that ends the wait when it becomes readable.
+
         Raises:
-            ServiceError: It ended first, or took too long; it is ended then.
+            ServiceError: It ended first, took too long, or the wait was ended; it is ended then.
         """
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         deadline = time.monotonic() + timeout_s
+        watched = [self._stdout] if wake is None else [self._stdout, wake]
         while READY not in self._said:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+            left = max(deadline - time.monotonic(), 0.0)
+            readable = select.select(watched, [], [], left)[0]
+            if wake in readable:
+                self.stop()
+                raise ServiceError(f"{self.name}: told to stop before it was ready; all was ended", INTERRUPTED)
+            if not readable:
                 self.stop()
                 raise ServiceError(
                     f"{self.name}: expected it to be ready within {timeout_s:.0f} s, it is not; see its messages"
                 )
-            said = os.read(self._process.stdout.fileno(), 4096)
-            if not said:
+            if not self._listen():
                 status = self._process.wait()
                 self.close()
-                told = status in _TOLD
                 text = f"{self.name}: ended before it was ready ({ending(status)})"
-                raise ServiceError(text, 2 if status == 2 else 1, told=told)
-            self._said += said
+                raise ServiceError(text, 2 if status == 2 else 1, told=status in _TOLD)
+
+    @property
+    def said_ready(self) -> bool:
+        """Whether it has said `ready` by now."""
+        while READY not in self._said and select.select([self._stdout], [], [], 0)[0]:
+            if not self._listen():
+                break
+        return READY in self._said
+
+    def _listen(self) -> bool:
+        said = os.read(self._stdout.fileno(), 65_536)
+        self._said += said
+        return bool(said)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal, if it still runs."""
@@ -106,12 +129,19 @@ class Child:
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        if not self._stdout.closed:
+            self.last_words = _last_line(self._said + self._stdout.read())
+            self._stdout.close()
+
+
+def _last_line(said: bytes) -> str:
+    lines = said.partition(READY)[2].decode("utf-8", "replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "")
 
 
 def ending(status: int) -> str:
     """An exit status in words."""
     if status < 0:
-        return f"killed by {signal.Signals(-status).name}"
+        named = {number.value: number.name for number in signal.Signals}
+        return f"killed by {named.get(-status, f'signal {-status}')}"
     return f"exit status {status}"

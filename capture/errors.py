@@ -44,6 +44,10 @@ class ReaderNameInvalid(RingError):
     """Raised when a reader's name cannot be a file name."""
 
 
+class ReaderBusy(RingError):
+    """Raised when another process reads a ring under the same name."""
+
+
 class SimulationError(CaptureError):
     """Raised when the simulated exchange cannot send, or its log cannot be written or read."""
 

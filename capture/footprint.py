@@ -1,7 +1,12 @@
 """What a start has made so far, in order: a start that fails takes back just that, so that nothing half-made stays."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
+
+from nanotape.capture.errors import RingError
+from nanotape.capture.listing import remove_ring
+from nanotape.capture.ring import ring_path
 
 
 class Footprint:
@@ -9,30 +14,31 @@ class Footprint:
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._made: list[Path] = []
+        self._undo: list[Callable[[], object]] = []
 
-    def folder(self, path: Path, mode: int = 0o777, *, parents: bool = False) -> None:
-        """Makes a folder, and those above it when told so, and remembers each.
+    def folder(self, path: Path, *, parents: bool = False) -> None:
+        """Makes a folder, and those above it when told so.
 
         Raises:
             OSError: As `Path.mkdir` does.
         """
         if parents and not path.parent.exists():
             self.folder(path.parent, parents=True)
-        path.mkdir(mode)
-        self._made.append(path)
+        path.mkdir()
+        self._undo.append(path.rmdir)  # which fails, and rightly, when others have put something into it
 
-    def file(self, path: Path) -> None:
-        """Remembers a file that is about to be made; one that is there already stays."""
-        if not path.exists():
-            self._made.append(path)
+    def file(self, path: Path, *, is_new: bool) -> None:
+        """Remembers a file that this start makes; one that was there before stays."""
+        if is_new:
+            self._undo.append(path.unlink)
+
+    def ring(self, name: str, shm_directory: Path) -> None:
+        """Remembers a ring that is about to be made; one that is there already stays."""
+        if not ring_path(name, shm_directory).exists():
+            self._undo.append(lambda: remove_ring(name, shm_directory))
 
     def undo(self) -> None:
-        """Removes it all, the newest first. Folders in which others have put something stay."""
-        while self._made:
-            path = self._made.pop()
-            with contextlib.suppress(OSError):
-                if path.is_dir():
-                    path.rmdir()
-                else:
-                    path.unlink()
+        """Removes it all, the newest first; what is gone already, or in use, is no error."""
+        while self._undo:
+            with contextlib.suppress(OSError, RingError):
+                self._undo.pop()()

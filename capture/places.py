@@ -1,10 +1,11 @@
 """The folders and files of a running ring: where they are, with owners and modes that keep the parts apart.
 
-Nothing is made below a parent that does not exist: a mistyped path is refused, not created.
+Only the run directory's parents are made: any other path with a missing parent is mistyped, and refused.
 """
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ class Places:
     """Paths of one ring on this host."""
 
     folder: Path
-    """State of this ring: plan, holder's socket, readers."""
+    """State of this ring: plan, configuration, holder's socket, readers."""
     plan: Path
+    config: Path
+    """The configuration that the running service was started with."""
     holder_socket: Path
     readers: Path
     shm: Path
@@ -49,6 +52,7 @@ def places(settings: Settings) -> Places:
     return Places(
         folder=folder,
         plan=folder / "plan",
+        config=folder / "nanotape.toml",
         holder_socket=socket,
         readers=folder / "readers",
         shm=Path(settings.paths.shm_dir),
@@ -71,39 +75,82 @@ def prepare(settings: Settings, owners: Accounts, record: bool, made: Footprint)
     """
     found = places(settings)
     # Root keeps the run directory: who could rename the plan or the socket could speak for the holder.
-    _folder(made, found.folder.parent, 0o755, owners, None, parents=True)
-    _folder(made, found.folder, 0o750 if owners.switches else 0o755, owners, None)
+    _folder(made, found.folder.parent, 0o755, owners, 0, parents=True)
+    _folder(made, found.folder, 0o750 if owners.switches else 0o755, owners, 0)
     _folder(made, found.readers, 0o1770, owners, owners.capture_uid)
     _folder(made, found.shm, 0o755, owners, owners.capture_uid)
     if found.hugepages:
         _folder(made, found.hugepages, 0o755, owners, owners.capture_uid)
     if record:
-        _folder(made, found.archive, 0o755, owners, owners.record_uid)
+        _archive(made, found.archive, owners)
     return found
 
 
-def _folder(
-    made: Footprint, path: Path, mode: int, owners: Accounts, uid: int | None, parents: bool = False
-) -> None:
-    """Makes a folder; one that is there stays as it is, but it must be one and, for ourselves, writable."""
+def _folder(made: Footprint, path: Path, mode: int, owners: Accounts, uid: int, parents: bool = False) -> None:
+    """Makes a folder for `uid`; one that is there already must be such that nobody else can put something into it."""
     try:
         made.folder(path, parents=parents)
+    except FileExistsError:
+        _check(path, owners, uid)
+    except OSError as error:
+        raise PlaceUnusable(_refusal(path, error)) from None
+    else:
+        _give(path, mode, owners, uid)
+
+
+def _archive(made: Footprint, path: Path, owners: Accounts) -> None:
+    """The archive may be a link to another disk and have any owner: only the recorder writes there, as its own user."""
+    try:
+        made.folder(path)
     except FileExistsError:
         if not path.is_dir():
             raise PlaceUnusable(
                 f"{path}: expected a folder, found something else; remove it or set another path"
             ) from None
-        if not owners.switches and not os.access(path, os.W_OK | os.X_OK):
-            raise PlaceUnusable(
-                f"{path}: expected a folder that this user may write to, found one that it may not; "
-                "run as its owner or set another path"
-            ) from None
-        return
+        if not owners.switches:
+            _check_writable(path)
     except OSError as error:
         raise PlaceUnusable(_refusal(path, error)) from None
-    if owners.switches:
-        os.chown(path, 0 if uid is None else uid, owners.ring_gid)
-    path.chmod(mode)
+    else:
+        _give(path, 0o755, owners, owners.record_uid)
+
+
+def _check(path: Path, owners: Accounts, uid: int) -> None:
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise PlaceUnusable(f"{path}: expected a folder, found something else; remove it or set another path")
+    if not owners.switches:
+        _check_writable(path)
+    elif found.st_uid not in (0, uid) or found.st_mode & stat.S_IWOTH:
+        # Anybody may make folders in /dev/shm: one that waits there for root is a trap.
+        raise PlaceUnusable(
+            f"{path}: expected a folder of user {uid} that others cannot write to, found one of user {found.st_uid} "
+            f"with mode {stat.S_IMODE(found.st_mode):o}; remove it or set another path"
+        )
+    elif found.st_uid != uid:
+        _give(path, stat.S_IMODE(found.st_mode), owners, uid)
+
+
+def _check_writable(path: Path) -> None:
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PlaceUnusable(
+            f"{path}: expected a folder that this user may write to, found one that it may not; "
+            "run as its owner or set another path"
+        )
+
+
+def _give(path: Path, mode: int, owners: Accounts, uid: int) -> None:
+    """By descriptor: the name may be somebody else's by now."""
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise PlaceUnusable(f"{path}: cannot be opened: {error.strerror}; remove it or set another path") from None
+    try:
+        if owners.switches:
+            os.fchown(folder, uid, owners.ring_gid)
+        os.fchmod(folder, mode)
+    finally:
+        os.close(folder)
 
 
 def _refusal(path: Path, error: OSError) -> str:

@@ -6,6 +6,7 @@ Flow ids come from the ring's own table where the ring exists, so that an id nev
 import os
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nanotape.capture.accounts import Accounts
@@ -40,8 +41,8 @@ def write_plan(settings: Settings, where: Places, owners: Accounts) -> list[str]
     planned = flows(settings)
     if not planned and settings.source.kind != "synthetic":
         raise NothingToCapture(
-            f"{settings.source.kind}: expected at least one [[channel]] with a [[channel.line]] to capture, found none; "
-            "add one (config/examples has some)"
+            f"{settings.source.kind}: expected at least one [[channel]] with a [[channel.line]] to capture, "
+            "found none; add one (config/examples has some)"
         )
     interfaces = list(dict.fromkeys(flow.interface for flow in planned)) or [settings.source.interface or "synthetic"]
     header = _header(settings, where, owners, len(interfaces), len(planned))
@@ -52,16 +53,29 @@ def write_plan(settings: Settings, where: Places, owners: Accounts) -> list[str]
     for index, (flow, number) in enumerate(zip(planned, flow_ids(planned, _known_flows(settings, where)), strict=True)):
         _fill_flow(entries[index], flow, number)
     parts = [bytes(ffi.buffer(part)) for part in (header, sources, entries)]
-    draft = where.plan.with_suffix(".new")
-    try:
-        draft.write_bytes(b"".join(parts))
-        if owners.switches:
-            os.chown(draft, 0, owners.ring_gid)
-        draft.chmod(0o640)
-        draft.replace(where.plan)
-    except OSError as error:
-        raise PlaceUnusable(f"{where.plan}: cannot be written: {error.strerror}; check paths.run_dir") from None
+    write_owned(where.plan, b"".join(parts), owners)
     return interfaces
+
+
+def write_owned(path: Path, content: bytes, owners: Accounts) -> None:
+    """Replaces a file of the run directory, whole or not at all; the ring's group may read it.
+
+    Raises:
+        PlaceUnusable: It cannot be written.
+    """
+    draft = path.with_name(path.name + ".new")
+    try:
+        draft.unlink(missing_ok=True)
+        # Exclusively, following no link: root writes this.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(draft, flags, 0o640), "wb") as file:
+            file.write(content)
+            if owners.switches:
+                os.fchown(file.fileno(), 0, owners.ring_gid)
+            os.fchmod(file.fileno(), 0o640)
+        draft.replace(path)
+    except OSError as error:
+        raise PlaceUnusable(f"{path}: cannot be written: {error.strerror}; check paths.run_dir") from None
 
 
 def flow_ids(planned: Sequence[Flow], known: Sequence[Any]) -> list[int]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from nanotape.capture.columns import AddressBook, ColumnBuffers
 from nanotape.capture.errors import RingCorrupt, RingError, RingReplaced, SequenceNotWritten
 from nanotape.capture.packet import Packet, packets_of
-from nanotape.capture.readers import StatusFile
+from nanotape.capture.readers import RUN_DIRECTORY, StatusFile, status_path
 from nanotape.capture.waiting import Waiting, waiting_of
 from nanotape.native import ffi, lib
 
@@ -44,7 +44,7 @@ class RingReader:
         ring: "Ring",
         start: Start = "latest",
         resume: Resume = "quarter",
-        status_path: Path | None = None,
+        status: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """See `Ring.reader`."""
@@ -62,11 +62,8 @@ class RingReader:
         self._status: StatusFile | None = None
         self._finalizer = weakref.finalize(self, _release, self._handle, None)
         self.seek(start)
-        if status_path is not None:
-            self._status = StatusFile(status_path, ring.handle)
-            self._finalizer.detach()
-            self._finalizer = weakref.finalize(self, _release, self._handle, self._status)
-            self._status.update(self._handle)
+        if status is not None:
+            self._show(status)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -210,6 +207,35 @@ class RingReader:
     def is_replaced(self) -> bool:
         """Whether the ring's files were removed or made anew since it was opened."""
         return not self._ring.is_current()
+
+    def newest_seq(self) -> int:
+        """Newest ring sequence that is published now; 0 before the first.
+
+        Raises:
+            RingError: It cannot be found: see `seek`.
+        """
+        with RingReader(self._ring, "latest") as newest:
+            return (newest.next_seq or 1) - 1
+
+    def show_as(self, reader_name: str, run_directory: str | Path = RUN_DIRECTORY) -> None:
+        """Makes the status file by which others see this reader, once.
+
+        Raises:
+            ReaderNameInvalid: The name cannot be a file name.
+            ReaderBusy: Another process reads under this name.
+            RingError: The file cannot be made; PermissionDenied when this user may not. The reader reads all the same.
+        """
+        with self._lock:
+            self._open()
+            self._show(status_path(Path(run_directory), self._ring.name, reader_name))
+
+    def _show(self, path: Path) -> None:
+        if self._status is not None:
+            raise ValueError("reader has a status file already")
+        status = self._status = StatusFile(path, self._ring.handle)
+        self._finalizer.detach()
+        self._finalizer = weakref.finalize(self, _release, self._handle, status)
+        status.update(self._handle)
 
     def publish_status(
         self, recorded: int | None = None, write_failures: int | None = None, written_bytes: int | None = None

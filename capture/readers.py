@@ -1,16 +1,20 @@
 """The small status file of each reader: by it others see how far behind a reader is, and what it lost or recorded.
 
-`RUN_DIRECTORY/RING/readers/READER.status`, written by the reader alone, readable by all, removed when it closes.
+`RUN_DIRECTORY/RING/readers/READER.status`, written and locked by the reader alone, readable by all, removed when it
+closes.
 """
 
+import contextlib
 import errno
+import fcntl
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nanotape.capture.counters import COUNT_UNKNOWN, count, text
-from nanotape.capture.errors import PermissionDenied, ReaderNameInvalid, RingError
+from nanotape.capture.errors import PermissionDenied, ReaderBusy, ReaderNameInvalid, RingError
 from nanotape.capture.processes import is_alive
 from nanotape.native import ffi, lib
 
@@ -77,7 +81,10 @@ class StatusFile:
 
         Raises:
             PermissionDenied: The folder may not be written to by this user.
+            ReaderBusy: Another process reads under this name.
+            RingError: The file cannot be made for another reason.
         """
+        _refuse_second(path)
         self._path = path
         self._recorded = [COUNT_UNKNOWN] * 3
         try:
@@ -86,6 +93,8 @@ class StatusFile:
             raise PermissionDenied(
                 f"{path.parent}: this user may not make it; run as its owner or make it first"
             ) from refusal
+        except OSError as refusal:
+            raise RingError(f"{path.parent}: cannot be made: {refusal.strerror}; see to it") from refusal
         status = ffi.new("struct nt_reader_status **")
         fault = ffi.new("struct nt_fault *")
         error = lib.nt_reader_status_create(status, bytes(path), path.stem.encode(), ring, fault)
@@ -93,6 +102,11 @@ class StatusFile:
             kind = PermissionDenied if error in (-errno.EACCES, -errno.EPERM, -errno.EROFS) else RingError
             raise kind(ffi.string(fault.text).decode("utf-8", "replace"))
         self._status = status[0]
+        # Held for as long as we live, and no longer; also what tells our file from one that came to stand in its place.
+        self._lock = _opened(path)
+        if self._lock is not None:
+            with contextlib.suppress(OSError):  # who may read it may lock it: that must not keep us from reading
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def update(self, reader: Any) -> None:
         """Publishes the position of a `struct nt_reader *`."""
@@ -104,8 +118,59 @@ class StatusFile:
         lib.nt_reader_status_recorded(self._status, *self._recorded)
 
     def close(self) -> None:
-        """Removes the file."""
-        lib.nt_reader_status_close(self._status, bytes(self._path))
+        """Removes the file, unless it is another reader's by now."""
+        is_ours = self._lock is None or _is_at(self._path, self._lock)
+        lib.nt_reader_status_close(self._status, bytes(self._path) if is_ours else b"")
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def _refuse_second(path: Path) -> None:
+    """A name stands for one reader: a second would take the first one's file away.
+
+    The file's lock says that a reader lives, but who may read the file can lock it too; its process id says so, but it
+    may be another process's by now. Both together do.
+    """
+    status = ffi.new("struct nt_reader_status *")
+    error = lib.nt_reader_status_load(status, bytes(path))
+    if error not in (0, -errno.EAGAIN) or status.pid == os.getpid() or not is_alive(status.pid):
+        return
+    if _is_locked(path):
+        raise ReaderBusy(
+            f"reader {path.stem} of ring {path.parent.parent.name}: expected none of this name, found process "
+            f"{status.pid}; stop it, or give this one another name (recorder.name)"
+        )
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of a status file."""
+    descriptor = _opened(path)
+    if descriptor is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)  # with the lock
+    return False
+
+
+def _opened(path: Path) -> int | None:
+    """A descriptor to lock the file with; None when there is none to be had. Waits for nothing, follows no link."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def list_readers(ring: "Ring", run_directory: Path = RUN_DIRECTORY) -> tuple[ReaderFacts, ...]:

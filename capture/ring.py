@@ -207,7 +207,7 @@ class Ring:
         try:
             with self.path.open("rb") as file:
                 found = file.read(_RING_ID.stop)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # not yet ours to read: another one, which is being made
             return False
         return found[_RING_ID].hex() == self.ring_id
 
@@ -230,7 +230,8 @@ class Ring:
 
         Raises:
             SequenceNotWritten: The sequence is still to come.
-            PermissionDenied: The status file cannot be made.
+            ReaderBusy: Another process reads under this name.
+            RingError: The status file cannot be made; PermissionDenied when this user may not.
         """
         self._open()
         path = None if reader_name is None else status_path(Path(run_directory), self.name, reader_name)

@@ -3,7 +3,6 @@
 The holder's death ends the service: with it goes the packets' way in. All else is restarted and goes on where it was.
 """
 
-import contextlib
 import os
 import select
 import signal
@@ -16,20 +15,22 @@ from typing import IO, Any
 
 from nanotape.capture.accounts import Accounts, accounts
 from nanotape.capture.child import Child, ending
-from nanotape.capture.errors import RingError, ServiceError
+from nanotape.capture.errors import ServiceError
 from nanotape.capture.footprint import Footprint
-from nanotape.capture.listing import remove_ring
 from nanotape.capture.places import Places, prepare
-from nanotape.capture.plan import write_plan
-from nanotape.capture.ring import ring_path
+from nanotape.capture.plan import write_owned, write_plan
 from nanotape.capture.service_lock import LOCK_NAME, ServiceLock
 from nanotape.config import Settings
+from nanotape.config.show import effective
 from nanotape.native import executable
 
 HOLDER, CAPTURE, RECORDER = "holder", "capture", "recorder"
 
-_CAPTURE_HOLDER_GONE = 3
-_SOUND_AFTER_S = 0.5  # a process that lived as long is restarted at once: RX rings hold out for less than a second
+_CAPTURE_HOLDER_GONE, _CAPTURE_FINITE = 3, 4  # exit statuses, native/capture/main.c
+_SOUND_AFTER_S = 0.5  # who was ready and lived as long is restarted at once: RX rings hold out for less than a second
+_READY_TIMEOUT_S = 60.0
+_PREFAULT_BYTES_S = 500e6  # at the least: a large ring takes its time to be touched
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -39,7 +40,7 @@ class Happening:
 
     process: str
     what: str
-    """`ended` or `restarted`."""
+    """`ended`, `restarted` or `failed`."""
     detail: str
 
 
@@ -47,8 +48,10 @@ class Happening:
 class ServiceOptions:
     """What to start, and around it."""
 
-    record: Sequence[str] | None = None
-    """Command of the recorder, without its account; None: capture only."""
+    record: bool = False
+    """Whether to record too."""
+    record_options: Sequence[str] = ()
+    """Further options of the recorder's command."""
     wrap: Sequence[str] = ()
     """Put before the command of what opens sockets and interfaces: `ip netns exec NAME`."""
     talk: IO[Any] | None = None
@@ -77,6 +80,8 @@ class Service:
         self.places: Places | None = None
         self.restarts: dict[str, int] = {}
         """How often each process was started anew."""
+        self.recorder_words = ""
+        """The last recorder's own account, as JSON; empty as long as none has ended in order."""
         self.finished = False
         """The capture ended by itself, as a finite source does."""
 
@@ -89,17 +94,21 @@ class Service:
         """Stops it."""
         self.stop()
 
-    def start(self) -> None:
+    def start(self, wake: int | None = None) -> None:
         """Makes folders and plan, starts the processes, and returns when all are ready.
+
+        Args:
+            wake: A file descriptor that ends the start when it becomes readable.
 
         Raises:
             CaptureError: Something failed; nothing is left running, and nothing that this start made is left at all.
         """
         made = Footprint()
+        patience = _READY_TIMEOUT_S + self._settings.ring.capacity_bytes / _PREFAULT_BYTES_S
         try:
             self._make(made)
             for name in self._names():
-                self._start(name).wait_ready()
+                self._start(name).wait_ready(patience, wake)
         except BaseException:
             self._end_processes()
             made.undo()
@@ -109,15 +118,19 @@ class Service:
     def _make(self, made: Footprint) -> None:
         """Folders, lock and plan, in this order: what a running service uses is not touched."""
         name = self._settings.ring.name
-        self.places = prepare(self._settings, self._owners, self._options.record is not None, made)
+        self.places = prepare(self._settings, self._owners, self._options.record, made)
         if self._options.borrow_from is not None:
             self.places = replace(self.places, holder_socket=self._options.borrow_from)
         lock = self.places.folder / LOCK_NAME
-        made.file(lock)
+        is_new = not lock.exists()
         self._lock = ServiceLock(lock, name)
-        made.file(self.places.plan)
+        made.file(lock, is_new=is_new)
+        for path in (self.places.plan, self.places.config):
+            made.file(path, is_new=not path.exists())
         made.ring(name, self.places.shm)
         write_plan(self._settings, self.places, self._owners)
+        # A recorder that is restarted records what is captured, whatever became of the operator's file meanwhile.
+        write_owned(self.places.config, effective(self._settings).encode(), self._owners)
 
     def pid(self, name: str) -> int | None:
         """Process id of a running part."""
@@ -145,7 +158,9 @@ class Service:
 
     def restart(self, name: str) -> Happening:
         """A planned restart of one part: asked to end, started anew. What waits in rings meanwhile is not lost."""
-        self._children.pop(name).stop()
+        child = self._children.pop(name, None)
+        if child:
+            child.stop()
         return self._restart(name)
 
     def stop(self) -> None:
@@ -168,6 +183,8 @@ class Service:
             child = self._children.pop(name, None)
             if child:
                 child.stop()
+                if name == RECORDER:
+                    self.recorder_words = child.last_words
 
     def _names(self) -> list[str]:
         needs_holder = self._settings.source.kind == "afxdp" and self._options.borrow_from is None
@@ -183,7 +200,11 @@ class Service:
         owners = self._owners
         if name == RECORDER:
             switch = ["--user", str(owners.record_uid), "--group", str(owners.ring_gid)] if owners.switches else []
-            return [*(self._options.record or ()), *switch, "--supervised"]
+            # Before its libraries start threads, on import: what it renounces later, it renounces for one thread alone.
+            renounce = ["setpriv", "--no-new-privs"] if owners.switches else []
+            # -P: a module of the folder that we happen to be in is not ours.
+            verb = [sys.executable, "-P", "-m", "nanotape.cli.main", "record", "--config", str(self.places.config)]
+            return [*renounce, *verb, *self._options.record_options, *switch, "--supervised", str(os.getpid())]
         command = [str(executable(f"nanotape-{name}")), "--plan", str(self.places.plan), "--die-with-parent"]
         if name == HOLDER:
             return [*wrap, *command]
@@ -194,6 +215,7 @@ class Service:
     def _on_end(self, child: Child) -> list[Happening]:
         status = child.status
         assert status is not None  # noqa: S101 - the caller saw it end
+        sound = child.said_ready and time.monotonic() - child.started > _SOUND_AFTER_S
         child.close()
         self._children.pop(child.name, None)
         self._log(f"{child.name}: {ending(status)}")
@@ -203,39 +225,40 @@ class Service:
             raise ServiceError(
                 f"{HOLDER}: it is gone, and with it every packet's way in; all was ended in order, start again"
             )
-        if child.name == CAPTURE and status == 0:
+        if child.name == CAPTURE and status == _CAPTURE_FINITE:
             self.finished = True
-            return happened
-        if time.monotonic() - child.started > _SOUND_AFTER_S:
-            self._tries[child.name] = 0
-        tries = self._tries.get(child.name, 0)
-        self._tries[child.name] = tries + 1
-        self._due[child.name] = time.monotonic() + _BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)]
+        else:
+            self._put_off(child.name, sound=sound)
         return happened
+
+    def _put_off(self, name: str, *, sound: bool) -> None:
+        """Plans the next start, the later the more often it failed."""
+        tries = 0 if sound else self._tries.get(name, 0)
+        self._tries[name] = tries + 1
+        self._due[name] = time.monotonic() + _BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)]
 
     def _restart(self, name: str) -> Happening:
         self._due.pop(name, None)
         self.restarts[name] = self.restarts.get(name, 0) + 1
         # Not waited for: while a recorder starts, the capture may die too, and its RX rings hold out only so long.
-        child = self._start(name)
+        try:
+            child = self._start(name)
+        except ServiceError as error:  # no memory or no process to be had just now
+            self._put_off(name, sound=False)
+            self._log(str(error))
+            return Happening(name, "failed", str(error))
         self._log(f"{name}: started anew, pid {child.pid}")
         return Happening(name, "restarted", f"pid {child.pid}")
 
 
-def recorder_command(config_file: Path | None, extra: Sequence[str] = ()) -> list[str]:
-    """The command of a recorder for the same configuration, by this very interpreter."""
-    config = [] if config_file is None else ["--config", str(config_file.resolve())]
-    return [sys.executable, "-m", "nanotape.cli.main", "record", *config, *extra]
-
-
 class StopSignals:
-    """SIGINT and SIGTERM as a readable descriptor, for as long as the `with` lasts."""
+    """SIGINT, SIGTERM and SIGHUP as a readable descriptor, for as long as the `with` lasts."""
 
     def __enter__(self) -> "StopSignals":
         """Takes the signals over; in the main thread only."""
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.caught = False
-        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:

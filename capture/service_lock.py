@@ -1,4 +1,4 @@
-"""One service for each ring and run directory: whoever comes second is refused before it touches what the first one uses.
+"""One service for each ring and run directory: the second is refused before it touches what the first one uses.
 
 A file lock that the kernel drops with the process, so that a crash leaves nothing to clean up.
 """

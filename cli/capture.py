@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nanotape.capture.service import ServiceOptions
-from nanotape.cli.options import AsJson, ConfigFile, talk
+from nanotape.cli.options import AsJson, ConfigFile
 from nanotape.cli.supervise import supervise
 from nanotape.config import load
 
@@ -22,9 +22,4 @@ def capture(
     as_json: AsJson = False,
 ) -> None:
     """Capture into the ring only; readers such as `nanotape record` write to disk."""
-    settings = load(config)
-    talk(
-        f"{settings.ring.name}: no reader of this command writes to disk; "
-        "`nanotape record` does that, or `nanotape run` for both"
-    )
-    supervise(settings, ServiceOptions(borrow_from=holder), as_json)
+    supervise(load(config), ServiceOptions(borrow_from=holder), as_json)

@@ -47,7 +47,8 @@ def main() -> None:
     try:
         app()
     except (ConfigError, CaptureError, StorageError) as error:
-        sys.stderr.write(f"nanotape: {error}\n")
+        if not (isinstance(error, ServiceError) and error.told):
+            sys.stderr.write("".join(f"nanotape: {line}\n" for line in str(error).splitlines()))
         sys.exit(_status(error))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nobody to tell

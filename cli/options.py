@@ -1,10 +1,11 @@
 """Options that several verbs share, with one wording."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from nanotape.storage.log import log_to_stderr
 
 ConfigFile = Annotated[
     Path | None,
@@ -20,6 +21,5 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 
 
 def talk(line: str) -> None:
-    """One line to the operator, on standard error: stdout belongs to data."""
-    sys.stderr.write(f"nanotape: {line}\n")
-    sys.stderr.flush()
+    """One line to the operator, on standard error: stdout belongs to data. Lost when nobody can take it."""
+    log_to_stderr(line)

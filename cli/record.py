@@ -1,14 +1,13 @@
 """`nanotape record`: reads a ring and writes segments, unprivileged, until a signal."""
 
 import json
-import os
 import sys
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from nanotape.capture.accounts import give_up_privilege
+from nanotape.capture.accounts import accounts, give_up_privilege
 from nanotape.capture.places import places
 from nanotape.capture.processes import end_with_parent
 from nanotape.cli.options import AsJson, ConfigFile, talk
@@ -22,34 +21,46 @@ from nanotape.storage.segment import Fsync
 def record(
     config: ConfigFile = None,
     ring: Annotated[str | None, typer.Option("--ring", help="Ring to record. Default: the configured one.")] = None,
-    user: Annotated[int | None, typer.Option("--user", metavar="UID", help="As root: go over to this user.")] = None,
-    group: Annotated[int | None, typer.Option("--group", metavar="GID", help="As root: go over to this group.")] = None,
+    user: Annotated[
+        int | None, typer.Option("--user", metavar="UID", help="As root: go over to this user. Default: user.record.")
+    ] = None,
+    group: Annotated[
+        int | None, typer.Option("--group", metavar="GID", help="As root: go over to this group. Default: user.group.")
+    ] = None,
     supervised: Annotated[
-        bool, typer.Option("--supervised", help='Say "ready" on stdout, and end with the parent process.')
-    ] = False,
+        int | None,
+        typer.Option("--supervised", metavar="PID", help='End with process PID; say "ready", and the totals at the end.'),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Record a ring into the archive, until a signal. Restarted, it goes on with the next ring sequence."""
-    parent = os.getppid()
     settings = load(config)
     where = places(settings)
-    if user is not None or group is not None:
-        give_up_privilege(os.getuid() if user is None else user, os.getgid() if group is None else group)
-    if supervised:
-        end_with_parent(parent)
+    _leave_root(settings, user, group)
+    if supervised is not None:
+        end_with_parent(supervised)
     totals = storage.record(
         ring or settings.ring.name,
         where.archive,
         recorder_options(settings),
-        places=storage.Places(where.shm, where.folder.parent, settings.recorder.name),
-        on_begin=(lambda _: _ready()) if supervised else None,
+        places=storage.RecordPlaces(where.shm, where.folder.parent, settings.recorder.name),
+        on_begin=(lambda _: _ready()) if supervised is not None else None,
         log=talk,
     )
-    if as_json:
+    if as_json or supervised is not None:
         sys.stdout.write(json.dumps(asdict(totals)) + "\n")
     else:
         talk(f"{totals.recorded:,} packets recorded, {totals.lost:,} lost, {totals.write_failures:,} not written")
     raise typer.Exit(1 if totals.write_failures else 0)
+
+
+def _leave_root(settings: Settings, user: int | None, group: int | None) -> None:
+    """Root-owned files would lock out every recorder that comes after."""
+    if user is None or group is None:
+        owners = accounts(settings.user)
+        user = owners.record_uid if user is None else user
+        group = owners.ring_gid if group is None else group
+    give_up_privilege(user, group)
 
 
 def recorder_options(settings: Settings) -> RecorderOptions:

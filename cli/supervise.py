@@ -7,52 +7,82 @@ from typing import Any
 
 import typer
 
-from nanotape.capture.conservation import RingBooks, ring_books
+from nanotape.capture.conservation import RingBooks, SourceBooks, ring_books
+from nanotape.capture.places import Places
 from nanotape.capture.ring import Ring
 from nanotape.capture.service import Service, ServiceOptions, StopSignals
 from nanotape.cli.options import talk
 from nanotape.config import Settings
+from nanotape.storage.archive import Archive
 
 _TICK_S = 1.0
 
 
 def supervise(settings: Settings, options: ServiceOptions, as_json: bool) -> None:
-    """Starts, watches, stops, reports; exit status 1 when packets are unexplained.
+    """Starts, watches, stops, reports; exit status 1 when packets are unexplained, or not in the archive.
 
     Raises:
         CaptureError: The service could not start, or its holder died.
     """
     service = Service(settings, options, talk)
     with StopSignals() as signals:
-        with service:
+        try:
+            service.start(signals.fileno())
             assert service.places is not None  # noqa: S101 - it has started
-            talk(
-                f"{settings.ring.name}: capturing"
-                + (f", recording to {service.places.archive}" if options.record else "")
-            )
+            talk(f"{settings.ring.name}: capturing, {_where_to(options, service.places)}")
             while not signals.caught and not service.finished:
                 service.wait(_TICK_S, signals.fileno())
-        with Ring.open(settings.ring.name, service.places.shm) as ring:
-            books = ring_books(ring)
-    report = {**asdict(books), "lost": books.lost, "unexplained": books.unexplained, "restarts": service.restarts}
-    sys.stdout.write((json.dumps(report) if as_json else _text(books)) + "\n")
-    raise typer.Exit(1 if books.unexplained else 0)
+        finally:
+            service.stop()
+    with Ring.open(settings.ring.name, service.places.shm) as ring:
+        books = ring_books(ring)
+        unrecorded = _unrecorded(ring, books, service.places) if options.record else None
+    recorder = json.loads(service.recorder_words) if service.recorder_words else None
+    sound = not books.unexplained and (unrecorded == 0 if options.record else True)
+    if as_json:
+        report = {**asdict(books), "lost": books.lost, "unexplained": books.unexplained, "restarts": service.restarts}
+        sys.stdout.write(json.dumps({**report, "recorder": recorder, "unrecorded": unrecorded}) + "\n")
+    else:
+        sys.stdout.write(_text(books, recorder, unrecorded) + "\n")
+    raise typer.Exit(0 if sound else 1)
 
 
-def _text(books: RingBooks) -> str:
+def _where_to(options: ServiceOptions, places: Places) -> str:
+    if options.record:
+        return f"recording to {places.archive}"
+    return "but no reader of this command writes to disk; `nanotape record` does that, or `nanotape run` for both"
+
+
+def _unrecorded(ring: Ring, books: RingBooks, places: Places) -> int:
+    """Records at the ring's end that the archive does not reach: by its own files, whatever the recorder says."""
+    following = Archive(places.archive).next_sequence(ring.ring_id) if places.archive.is_dir() else None
+    return books.last_seq - ((following or 1) - 1)
+
+
+def _text(books: RingBooks, recorder: dict[str, Any] | None, unrecorded: int | None) -> str:
     verdict = "BALANCED" if not books.unexplained else f"UNEXPLAINED: {books.unexplained:,} packets"
     rows = [
         f"{books.ring}: {books.in_ring:,} packets in the ring since it was made, "
-        f"{books.lost:,} lost before it: {verdict}"
+        f"{books.lost:,} lost before it: {verdict}",
+        *(_source(source) for source in books.sources),
     ]
-    for source in books.sources:
-        stages: dict[str, Any] = {
-            name: value
-            for name, value in asdict(source).items()
-            if isinstance(value, int) and name != "in_ring" and value
-        }
+    if recorder:
         rows.append(
-            f"  {source.name}: {source.in_ring:,} in ring"
-            + "".join(f", {name} {value:,}" for name, value in stages.items())
+            f"  recorder, since its last start: {recorder['recorded']:,} recorded, {recorder['lost']:,} lost, "
+            f"{recorder['write_failures']:,} could not be written"
+        )
+    if unrecorded:
+        rows.append(
+            f"  NOT IN THE ARCHIVE: the newest {unrecorded:,} packets; the next start takes what the ring still has"
         )
     return "\n".join(rows)
+
+
+def _source(source: SourceBooks) -> str:
+    stages = {
+        name: value for name, value in asdict(source).items() if isinstance(value, int) and name != "in_ring" and value
+    }
+    checked = "" if source.offered is not None else " (what was sent is not known here: no balance before the ring)"
+    return f"  {source.name}: {source.in_ring:,} in ring{checked}" + "".join(
+        f", {name} {value:,}" for name, value in stages.items()
+    )

@@ -1,7 +1,7 @@
 """The one class that decides what of an archive is visible.
 
 Complete segments are, and of a live part file what its sidecar covers: never a half-written file, never a row twice,
-while a recorder goes on writing. Needs no native code and never writes.
+while a recorder goes on writing. Needs no native code and never writes, but for the folders that a recorder asks for.
 """
 
 import contextlib
@@ -103,10 +103,6 @@ class Archive:
         """What is visible now, by ring, then ring_id in order of appearance, then sequence."""
         rings = [ring] if ring is not None else self._rings()
         return [facts for name in rings for facts in self._ring_segments(name)]
-
-    def next_sequence(self, ring_id: str) -> int | None:
-        """Where a recorder of this ring goes on: the highest ring sequence there is + 1; None when there is none."""
-        return max((facts.last_seq + 1 for facts in self.segments() if facts.ring_id == ring_id), default=None)
 
     def packets(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """All visible packets, batch by batch in the order of `segments()`; memory stays at about one batch.
@@ -233,9 +229,7 @@ def _facts_without_sidecar(path: Path, ring: str, size: int) -> SegmentFacts | N
             ]
             ring_id = (reader.schema.metadata or {}).get(b"ring_id", b"").decode("ascii")
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise ArchiveError(
-            f"{path}: a complete segment expected, found: {_first_line(error)}; run nanotape verify"
-        ) from error
+        raise ArchiveError(f"{path}: a complete segment expected, found: {_first_line(error)}; move it away") from error
     if not columns:
         return None
     rows = sum(map(len, columns))
@@ -259,7 +253,7 @@ def _read(facts: SegmentFacts, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
                     for batch in stream:
                         yield _arranged(batch, schema)
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise ArchiveError(f"{facts.path}: cannot read: {_first_line(error)}; run nanotape verify") from error
+        raise ArchiveError(f"{facts.path}: cannot read: {_first_line(error)}; see Archive.verify") from error
 
 
 def _open(facts: SegmentFacts) -> pa.NativeFile:

@@ -12,6 +12,10 @@ class ArchiveError(StorageError):
     """Raised when an archive directory is missing, is no directory, or cannot be written."""
 
 
+class ArchiveAheadError(StorageError):
+    """Raised when an archive holds sequences of a ring that the ring itself has not come to yet."""
+
+
 class RecorderBusyError(StorageError):
     """Raised when another recorder already writes the same ring into the same archive."""
 

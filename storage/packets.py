@@ -38,6 +38,10 @@ class RingFacts(Protocol):
     def ring_id(self) -> str:
         """32 hexadecimal digits."""
 
+    @property
+    def writer_alive(self) -> bool:
+        """Whether more may come."""
+
     def flows(self) -> Sequence[Any]:
         """Entries with id, feed, channel, line, interface; the table only grows."""
 

@@ -6,22 +6,32 @@ It goes over to the new ring when the old one is made anew.
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from nanotape.capture.errors import RingNotFound, RingNotReady
+from nanotape.capture.errors import (
+    PermissionDenied,
+    ReaderBusy,
+    ReaderNameInvalid,
+    RingError,
+    RingNotFound,
+    RingNotReady,
+)
+from nanotape.capture.reader import RingReader
 from nanotape.capture.readers import RUN_DIRECTORY
 from nanotape.capture.ring import SHM_DIRECTORY, Ring
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock, SystemClock
-from nanotape.storage.recorder import Recorder, RecorderOptions, RecorderTotals, log_to_stderr
-from nanotape.storage.rotation import Log
+from nanotape.storage.log import Log, log_to_stderr
+from nanotape.storage.recorder import Recorder, RecorderOptions, RecorderTotals
 
 _REOPEN_PAUSE_S = 0.1
+_REFUSALS_TOLD = 50  # a ring that is being made may be closed to us for a moment; after 5 s it is worth a line
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class RecordPlaces:
     """Where a ring and a reader's status are."""
 
     shm_directory: Path = SHM_DIRECTORY
@@ -35,7 +45,7 @@ def record(
     archive_path: Path | str,
     options: RecorderOptions | None = None,
     *,
-    places: Places | None = None,
+    places: RecordPlaces | None = None,
     on_begin: Callable[[Recorder], None] | None = None,
     clock: Clock | None = None,
     log: Log = log_to_stderr,
@@ -47,7 +57,7 @@ def record(
         archive_path: Made if its parent exists.
         options: None: the defaults.
         places: None: the defaults.
-        on_begin: Called with each recorder before its first step.
+        on_begin: Called with each recorder before its first step, once it has the archive to itself.
         clock: None: the host's.
         log: Takes one line at a time.
 
@@ -55,11 +65,11 @@ def record(
         What was recorded, over all rings of that name.
 
     Raises:
-        CaptureError: The ring cannot be opened or read.
-        StorageError: The archive cannot be written, or another recorder writes it.
+        CaptureError: The ring cannot be opened or read, or another recorder has the same name.
+        StorageError: The archive cannot be written, another recorder writes it, or it is ahead of the ring.
     """
     return _Recording(
-        ring_name, Archive.create(archive_path), options, places or Places(), clock or SystemClock(), log
+        ring_name, Path(archive_path), options, places or RecordPlaces(), clock or SystemClock(), log
     ).run(on_begin)
 
 
@@ -67,9 +77,15 @@ class _Recording:
     """One call of `record`."""
 
     def __init__(
-        self, ring_name: str, archive: Archive, options: RecorderOptions | None, places: Places, clock: Clock, log: Log
+        self,
+        ring_name: str,
+        archive: Path,
+        options: RecorderOptions | None,
+        places: RecordPlaces,
+        clock: Clock,
+        log: Log,
     ) -> None:
-        self._ring_name, self._archive, self._options = ring_name, archive, options
+        self._ring_name, self._archive_path, self._options = ring_name, archive, options
         self._places, self._clock, self._log = places, clock, log
         self._recorder: Recorder | None = None
         self._stopping = False
@@ -89,34 +105,47 @@ class _Recording:
                 signal.signal(number, handler)
 
     def _record(self, ring: Ring, on_begin: Callable[[Recorder], None] | None) -> RecorderTotals:
-        with ring.reader(
-            "oldest", reader_name=self._places.reader_name, run_directory=self._places.run_directory
-        ) as reader:
-            recorder = self._recorder = Recorder(
-                ring, reader, self._archive, self._options, clock=self._clock, log=self._log
-            )
-            if on_begin:
-                on_begin(recorder)
+        archive = Archive.create(self._archive_path)  # not before there is a ring: a mistyped name makes nothing
+        with ring.reader("oldest") as reader:
+            self._show(reader)
+            recorder = self._recorder = Recorder(ring, reader, archive, self._options, clock=self._clock, log=self._log)
             if self._stopping:
                 recorder.stop()
-            recorder.run()
+            recorder.run(partial(on_begin, recorder) if on_begin else None)
             return recorder.totals
+
+    def _show(self, reader: RingReader) -> None:
+        """Makes the status file. That others see the recorder is worth less than that it records."""
+        if self._places.reader_name is None:
+            return
+        try:
+            reader.show_as(self._places.reader_name, self._places.run_directory)
+        except (ReaderBusy, ReaderNameInvalid):
+            raise
+        except RingError as error:
+            self._log(f"{error}; recording all the same, unseen by `nanotape rings`")
 
     def _reopen(self) -> Ring | None:
         """The ring of the same name that was made in place of the last one; None when told to stop."""
         if not self._stopping:
             self._log(f"{self._ring_name}: the ring was removed or made anew; waiting for the next of that name")
+        refusals = 0
         while not self._stopping:
             try:
                 return Ring.open(self._ring_name, self._places.shm_directory)
             except (RingNotFound, RingNotReady):
-                self._clock.sleep(_REOPEN_PAUSE_S)
+                refusals = 0
+            except PermissionDenied as error:  # its maker opens it to the group when it is ready
+                refusals += 1
+                if refusals == _REFUSALS_TOLD:
+                    self._log(f"{error}; waiting on")
+            self._clock.sleep(_REOPEN_PAUSE_S)
         return None
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping = True
+        again, self._stopping = self._stopping, True
         if self._recorder:
-            self._recorder.stop()
+            self._recorder.stop(at_once=again)
 
 
 def _sum(one: RecorderTotals, other: RecorderTotals) -> RecorderTotals:

@@ -4,50 +4,27 @@ It never stops reading because the disk refuses; what it could not write it coun
 says so.
 """
 
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from pathlib import Path
 
 import pyarrow as pa
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.encoder import Compression
-from nanotape.storage.errors import SegmentWriteError
+from nanotape.storage.errors import ArchiveAheadError, SegmentWriteError
 from nanotape.storage.lock import RecorderLock
+from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.packets import PacketMapper, RingFacts, with_loss
 from nanotape.storage.recovery import Recovery, recover_directory
-from nanotape.storage.rotation import Log, SegmentRotation
+from nanotape.storage.resume import resume_point
+from nanotape.storage.ring_source import RingSource, Start
+from nanotape.storage.rotation import SegmentRotation
 from nanotape.storage.segment import Fsync, SegmentIdentity
 
-Start = Literal["oldest", "latest"]
 _COMPLAINT_INTERVAL_NS = 10 * 10**9
-
-
-class RingSource(Protocol):
-    """What is needed of `nanotape.capture.reader.RingReader`."""
-
-    @property
-    def lost(self) -> int:
-        """Records lost by this reader."""
-
-    @property
-    def next_seq(self) -> int | None:
-        """Ring sequence expected next."""
-
-    def read(self, max_rows: int, max_bytes: int) -> pa.RecordBatch | None:
-        """What is there now, without waiting."""
-
-    def seek(self, start: int | Start) -> None:
-        """Goes to a sequence or an end."""
-
-    def publish_status(
-        self, recorded: int | None = None, write_failures: int | None = None, written_bytes: int | None = None
-    ) -> None:
-        """Tells others."""
-
-    def is_replaced(self) -> bool:
-        """Whether the ring was removed or made anew."""
+_REPLACED_CHECK_NS = 250_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +36,7 @@ class RecorderOptions:
     batch_bytes: int = 32 << 20
     """Bytes of frames of a full batch."""
     flush_interval_s: float = 1.0
-    """What was read is on disk no later than this, however few rows."""
+    """What was read is in the segment no later than this, however few rows; what the disk has: see `fsync`."""
     rotate_bytes: int = 1 << 30
     """Size at which a segment is ended."""
     rotate_interval_s: float = 3600.0
@@ -73,7 +50,8 @@ class RecorderOptions:
     idle_sleep_s: float = 0.005
     """Pause when the ring had little to give."""
     drain_s: float = 2.0
-    """How long a stop goes on reading what the ring holds; the rest stays in the ring for the next start."""
+    """How long a stop goes on reading while the ring's writer goes on writing; the rest is for the next start. When the
+    writer is gone all of the ring is read, however long it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +59,7 @@ class RecorderTotals:
     """What one recorder did since it began."""
 
     recorded: int
-    """Rows on disk."""
+    """Rows in segments."""
     lost: int
     """Records that the ring overwrote before they were read."""
     write_failures: int
@@ -89,9 +67,15 @@ class RecorderTotals:
     written_bytes: int
     """Bytes of messages, without footers."""
     first_seq: int | None
-    """Ring sequence of the first row on disk; None without one."""
+    """Ring sequence of the first row in a segment; None without one."""
     last_seq: int | None
-    """Ring sequence of the last row on disk; None without one."""
+    """Ring sequence of the last row in a segment; None without one."""
+    begin_seq: int | None = None
+    """Ring sequence that it began at: what came before was an earlier recorder's, or unwanted. None: not known yet."""
+    backlog: int | None = None
+    """Records published and not read when it finished: left in the ring for the next recorder. None: not finished.
+
+    Then `newest ring sequence + 1 - begin_seq = recorded + lost + write_failures + backlog`."""
 
 
 class Recorder:
@@ -133,8 +117,12 @@ class Recorder:
         self._first_seq: int | None = None
         self._last_seq: int | None = None
         self._settled_seq: int | None = None
+        self._begin_seq: int | None = None
+        self._backlog: int | None = None
         self._complained_ns: int | None = None
         self._ticked_ns = 0
+        self._replaced_check_ns = 0
+        self._hurrying = False
 
     @property
     def totals(self) -> RecorderTotals:
@@ -146,6 +134,8 @@ class Recorder:
             self._written_bytes,
             self._first_seq,
             self._last_seq,
+            self._begin_seq,
+            self._backlog,
         )
 
     def begin(self) -> list[Recovery]:
@@ -155,16 +145,19 @@ class Recorder:
             What was recovered.
 
         Raises:
-            StorageError: The archive cannot be written, or another recorder writes it.
+            StorageError: The archive cannot be written or recovered, another recorder writes it, or it is ahead of the
+                ring.
         """
         directory = self._archive.ring_directory(self._ring.name)
         self._lock = RecorderLock(directory)
-        reports = recover_directory(directory, self._options.fsync)
-        for report in reports:
-            self._log(str(report))
-        resume = self._archive.next_sequence(self._ring.ring_id)
-        self._settled_seq = None if resume is None else resume - 1
-        self._reader.seek(self._options.start if resume is None else resume)
+        try:
+            reports = recover_directory(directory, self._options.fsync)
+            for report in reports:
+                self._log(str(report))
+            self._seek(directory)
+        except BaseException:
+            self._release()
+            raise
         self._rotation = SegmentRotation(
             directory,
             SegmentIdentity(self._ring.name, self._ring.ring_id, self._ring.host),
@@ -178,6 +171,25 @@ class Recorder:
         self._ticked_ns = self._clock.monotonic_ns()
         self._publish()
         return reports
+
+    def _seek(self, directory: Path) -> None:
+        """Goes to where the archive ends, or to where the options say when it knows nothing of this ring."""
+        resume = resume_point(directory, self._ring.ring_id, self._options.fsync, self._log)
+        newest = self._reader.newest_seq()
+        if resume is not None and resume > newest + 1:
+            raise ArchiveAheadError(
+                f"{directory}: expected rows of ring {self._ring.name} up to its newest sequence {newest}, found rows "
+                f"up to {resume - 1}: the ring is older than the archive; stop its capture and remove it "
+                f"(nanotape rings --remove {self._ring.name}) so that it is made anew, or record into another archive"
+            )
+        if resume is None and self._options.start == "latest":
+            self._reader.seek("latest")
+            self._begin_seq = self._reader.next_seq
+        else:
+            # Of a new ring from its very first record on: what it lost since is a loss like any other.
+            self._begin_seq = resume or 1
+            self._reader.seek(self._begin_seq)
+        self._settled_seq = None if self._begin_seq is None else self._begin_seq - 1
 
     def step(self) -> int:
         """Reads once, and writes what is due.
@@ -202,21 +214,28 @@ class Recorder:
             self._publish()
         return batch.num_rows if batch is not None else 0
 
-    def run(self) -> None:
-        """Records until `stop` is called or the ring is gone, then finishes."""
+    def run(self, on_begun: Callable[[], None] | None = None) -> None:
+        """Records until `stop` is called or the ring is gone, then finishes.
+
+        Args:
+            on_begun: Called once `begin` has succeeded.
+        """
         self.begin()
         try:
+            if on_begun:
+                on_begun()
             while not self._stopping and not self.ring_gone:
                 rows = self.step()
-                self.ring_gone = not rows and self._reader.is_replaced()
+                self.ring_gone = not rows and self._is_replaced()
                 if rows < self._options.batch_rows // 8:
                     self._clock.sleep(self._options.idle_sleep_s)
             self._drain()
         finally:
             self.finish()
 
-    def stop(self) -> None:
-        """Makes `run` read what the ring holds now, and return. Safe in a signal handler."""
+    def stop(self, at_once: bool = False) -> None:
+        """Makes `run` read what the ring holds now, and return; or leave that in the ring. Safe in a signal handler."""
+        self._hurrying = self._hurrying or at_once
         self._stopping = True
 
     def rotate(self) -> None:
@@ -228,13 +247,31 @@ class Recorder:
     def finish(self) -> None:
         """Writes what was read, ends the segment and lets the next recorder in. May be called twice."""
         try:
-            self.rotate()
+            self._flush()
+            if self._rotation:
+                self._rotation.finish()
+                self._backlog = self._left_behind()
             self._publish()
         finally:
             self._rotation = None
-            if self._lock:
-                self._lock.release()
-                self._lock = None
+            self._release()
+
+    def _release(self) -> None:
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+    def _left_behind(self) -> int | None:
+        next_seq = self._reader.next_seq
+        return None if next_seq is None else max(0, self._reader.newest_seq() + 1 - next_seq)
+
+    def _is_replaced(self) -> bool:
+        """Looks at the ring's file, but not at each idle moment."""
+        now = self._clock.monotonic_ns()
+        if now < self._replaced_check_ns:
+            return False
+        self._replaced_check_ns = now + _REPLACED_CHECK_NS
+        return self._reader.is_replaced()
 
     @property
     def _flush_ns(self) -> int:
@@ -249,8 +286,9 @@ class Recorder:
 
     def _drain(self) -> None:
         deadline = self._clock.monotonic_ns() + int(self._options.drain_s * 1e9)
-        while self.step() and self._clock.monotonic_ns() < deadline:
-            pass
+        while not self._hurrying and self.step():
+            if self._clock.monotonic_ns() >= deadline and self._ring.writer_alive:
+                return
 
     def _flush(self) -> None:
         if not self._pending or self._rotation is None:
@@ -260,13 +298,14 @@ class Recorder:
         self._pending_rows = self._pending_bytes = 0
         sequences = batch.column("ring_seq")
         first, last = sequences[0].as_py(), sequences[-1].as_py()
-        if self._settled_seq is not None:
-            # What lies between is lost, to this recorder or to the one before it, whatever the reason.
-            batch = with_loss(batch, first - self._settled_seq - 1)
+        if self._settled_seq is None:
+            self._settled_seq = first - 1 - batch.column("lost_before")[0].as_py()
+            self._begin_seq = self._settled_seq + 1
+        # What lies between is lost, to this recorder or to the one before it, whatever the reason.
+        batch = with_loss(batch, first - self._settled_seq - 1)
         try:
             self._written_bytes += self._rotation.write(batch)
         except SegmentWriteError as error:
-            self._settled_seq = first - 1 if self._settled_seq is None else self._settled_seq
             self._write_failures += batch.num_rows
             self._complain(str(error))
             return
@@ -287,9 +326,3 @@ class Recorder:
         self._reader.publish_status(
             recorded=self._recorded, write_failures=self._write_failures, written_bytes=self._written_bytes
         )
-
-
-def log_to_stderr(line: str) -> None:
-    """One line to stderr."""
-    sys.stderr.write(f"nanotape record: {line}\n")
-    sys.stderr.flush()

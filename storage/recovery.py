@@ -27,18 +27,19 @@ from nanotape.storage.ipc_file import (
     walk,
 )
 from nanotape.storage.segment import (
-    NAME_PATTERN,
     PART_SUFFIX,
     SEGMENT_SUFFIX,
     SIDECAR_SUFFIX,
     Fsync,
     finish_part,
+    segment_files,
     sync_directory,
     sync_file,
 )
 from nanotape.storage.sidecar import FIRST_MESSAGE_OFFSET, NO_SEQUENCE, Sidecar, SidecarEntry, checksum
 
 DAMAGED_SUFFIX = ".arrow.damaged"
+_NEW_SIDECAR_SUFFIX = SIDECAR_SUFFIX + ".new"
 
 
 class Outcome(StrEnum):
@@ -84,15 +85,17 @@ def recover_directory(directory: Path, fsync: Fsync = Fsync.INTERVAL) -> list[Re
     Raises:
         StorageError: A part cannot be dealt with; the rest is untouched.
     """
-    names = sorted({entry.name.split(".arrow")[0] for entry in directory.iterdir() if ".arrow" in entry.name})
     reports = []
-    for name in filter(NAME_PATTERN.fullmatch, names):
-        part = directory / (name + PART_SUFFIX)
-        if part.exists():
-            reports.append(recover_part(part, fsync))
-        elif not any((directory / (name + suffix)).exists() for suffix in (SEGMENT_SUFFIX, DAMAGED_SUFFIX)):
-            (directory / (name + SIDECAR_SUFFIX)).unlink(missing_ok=True)
-        (directory / (name + SIDECAR_SUFFIX + ".new")).unlink(missing_ok=True)
+    try:
+        for name, suffixes in sorted(segment_files(directory).items()):
+            if PART_SUFFIX in suffixes:
+                reports.append(recover_part(directory / (name + PART_SUFFIX), fsync))
+            elif not suffixes & {SEGMENT_SUFFIX, DAMAGED_SUFFIX}:
+                (directory / (name + SIDECAR_SUFFIX)).unlink(missing_ok=True)
+            if _NEW_SIDECAR_SUFFIX in suffixes:
+                (directory / (name + _NEW_SIDECAR_SUFFIX)).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{directory}: cannot recover: {error.strerror or error}") from error
     return reports
 
 
@@ -168,16 +171,28 @@ def _recover(fd: int, part: Path, fsync: Fsync) -> Recovery:
 
 def _discard(part: Path, checked: CheckedPart, fsync: Fsync) -> tuple[Path, Outcome]:
     if checked.claimed_rows:
-        aside = part.with_name(part.name.removesuffix(PART_SUFFIX) + DAMAGED_SUFFIX)
-        os.rename(part, aside)
-        outcome = Outcome.SET_ASIDE
-    else:
-        part.unlink()
-        _sidecar_path(part).unlink(missing_ok=True)
-        aside, outcome = part, Outcome.REMOVED
+        return set_aside(part, fsync), Outcome.SET_ASIDE
+    part.unlink()
+    _sidecar_path(part).unlink(missing_ok=True)
     if fsync != Fsync.NEVER:
         sync_directory(part.parent)
-    return aside, outcome
+    return part, Outcome.REMOVED
+
+
+def set_aside(path: Path, fsync: Fsync) -> Path:
+    """Renames a part, or a complete segment, to a name that no reader looks at.
+
+    Returns:
+        The new name.
+
+    Raises:
+        OSError: The system refused.
+    """
+    aside = path.with_name(path.name.removesuffix(".part").removesuffix(SEGMENT_SUFFIX) + DAMAGED_SUFFIX)
+    os.rename(path, aside)
+    if fsync != Fsync.NEVER:
+        sync_directory(path.parent)
+    return aside
 
 
 def _verify(read_at: ReadAt, sums: Sidecar) -> tuple[list[Message], str | None]:

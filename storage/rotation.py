@@ -4,18 +4,28 @@ Begins them when there are rows, ends them by size and age, and gets over a disk
 are on disk or were refused with an error, never in between.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from nanotape.storage.clock import Clock
 from nanotape.storage.encoder import Compression
-from nanotape.storage.errors import SegmentWriteError, StorageError
-from nanotape.storage.recovery import recover_part
+from nanotape.storage.errors import SegmentWriteError
+from nanotape.storage.log import Log
 from nanotape.storage.segment import Fsync, SegmentIdentity, SegmentWriter
 
-Log = Callable[[str], None]
+_RETRY_LONGEST_NS = 60 * 10**9
+_RETRY_FIRST_NS = 500_000_000
+
+
+@dataclass(slots=True)
+class _Unfinished:
+    """A segment that the disk would not let end, and when to try again: each time after twice as long."""
+
+    writer: SegmentWriter
+    due_ns: int
+    pause_ns: int = _RETRY_FIRST_NS
 
 
 class SegmentRotation:
@@ -55,7 +65,7 @@ class SegmentRotation:
         self._compression = compression
         self._writer: SegmentWriter | None = None
         self._opened_ns = 0
-        self._unfinished: list[Path] = []
+        self._unfinished: list[_Unfinished] = []
 
     def write(self, batch: pa.RecordBatch) -> int:
         """Appends a batch of at least one row.
@@ -86,13 +96,21 @@ class SegmentRotation:
                 self._writer.sync()
             except SegmentWriteError as error:
                 self._log(str(error))
-        for part in list(self._unfinished):
-            self._retry(part)
+        now = self._clock.monotonic_ns()
+        for waiting in [each for each in self._unfinished if each.due_ns <= now]:
+            self._retry(waiting)
 
     def rotate(self) -> None:
         """Ends the open segment; the next batch begins another."""
         if self._writer:
             self._end()
+
+    def finish(self) -> None:
+        """Ends the open segment, and tries a last time to finish what waits; recovery does the rest."""
+        waiting = list(self._unfinished)
+        self.rotate()
+        for each in waiting:
+            self._retry(each)
 
     def _begin(self, batch: pa.RecordBatch) -> SegmentWriter:
         first = batch.column(batch.schema.get_field_index("ring_seq"))[0].as_py()
@@ -114,18 +132,24 @@ class SegmentRotation:
             return
         if writer.broken:
             writer.abandon()
-            self._unfinished.append(writer.path)
+            self._finish_later(writer)
             return
         try:
             writer.close()
         except SegmentWriteError as error:
-            self._unfinished.append(writer.path)
+            self._finish_later(writer)
             self._log(f"{error}; its {writer.rows} rows are safe in the part file, trying again")
 
-    def _retry(self, part: Path) -> None:
+    def _finish_later(self, writer: SegmentWriter) -> None:
+        self._unfinished.append(_Unfinished(writer, self._clock.monotonic_ns() + _RETRY_FIRST_NS))
+
+    def _retry(self, waiting: _Unfinished) -> None:
         try:
-            report = recover_part(part, self._fsync)
-        except StorageError:
+            path = waiting.writer.close_again()
+        except SegmentWriteError:
+            waiting.pause_ns = min(waiting.pause_ns * 2, _RETRY_LONGEST_NS)
+            waiting.due_ns = self._clock.monotonic_ns() + waiting.pause_ns
             return
-        self._unfinished.remove(part)
-        self._log(str(report))
+        self._unfinished.remove(waiting)
+        if path is not None:
+            self._log(f"{path}: finished after all, {waiting.writer.rows} rows")

@@ -57,6 +57,26 @@ def segment_name(opened_ns: int, first_seq: int) -> str:
     return f"{moment:%Y%m%dT%H%M%S}.{nanoseconds:09d}Z-{first_seq:012d}"
 
 
+def first_sequence(name: str) -> int:
+    """The first ring sequence, out of a segment's name."""
+    return int(name.rpartition("-")[2])
+
+
+def segment_files(directory: Path) -> dict[str, set[str]]:
+    """The segments in ARCHIVE/segments/RING by name, with the suffixes that are there of each. Opens none of them.
+
+    Raises:
+        OSError: The directory cannot be listed.
+    """
+    found: dict[str, set[str]] = {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            name, dot, suffix = entry.name.partition(SEGMENT_SUFFIX)
+            if dot and NAME_PATTERN.fullmatch(name):
+                found.setdefault(name, set()).add(dot + suffix)
+    return found
+
+
 class SegmentWriter:
     """Writes one segment. Not for two threads."""
 
@@ -179,6 +199,29 @@ class SegmentWriter:
             raise SegmentWriteError(f"{self.path}: cannot remove: {error.strerror or error}") from error
         finally:
             self.abandon()
+
+    def close_again(self) -> Path | None:
+        """Finishes what `close` could not, or what is `broken`, out of memory: nothing of the part is read again.
+
+        Returns:
+            As `close`.
+
+        Raises:
+            SegmentWriteError: As `close`; worth yet another try.
+        """
+        finished, sums = self.directory / (self.name + SEGMENT_SUFFIX), self.directory / (self.name + SIDECAR_SUFFIX)
+        if finished.exists() and not self.path.exists():
+            if self._fsync != Fsync.NEVER:  # its renaming is what could not be synced
+                self._guarded(lambda: sync_directory(self.directory))
+            return finished
+        try:
+            self._part_fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            self._sidecar_fd = os.open(sums, os.O_RDWR | os.O_CLOEXEC)
+            os.ftruncate(self._sidecar_fd, self._sidecar_end)
+        except OSError as error:
+            self.abandon()
+            raise SegmentWriteError(f"{self.path}: cannot finish: {error.strerror or error}") from error
+        return self.close()
 
     def abandon(self) -> None:
         """Lets go of the files as they are; the part is left to recovery."""

@@ -25,8 +25,9 @@ What it covers is whole; what it does not cover does not exist yet. Little-endia
 Entries follow each other without a hole in the segment: the first is at offset 8, each next where the one before ends.
 """
 
+import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,7 @@ _ENTRY = struct.Struct("<QQqqII")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 ENTRY_BYTES = _ENTRY.size + _CRC.size
+_BACKWARDS_ENTRIES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,8 @@ def pack(ring_id: bytes, entries: Iterable[SidecarEntry]) -> bytes:
     return pack_header(ring_id) + b"".join(entry.pack() for entry in entries)
 
 
-def parse(data: bytes) -> Sidecar | None:
-    """Reads what is whole.
-
-    Returns:
-        None when not even the header is.
+def parse_header(data: bytes) -> bytes | None:
+    """The ring_id; None when the header is not whole.
 
     Raises:
         SegmentFormatError: A whole header of another version.
@@ -137,6 +136,38 @@ def parse(data: bytes) -> Sidecar | None:
         raise SegmentFormatError(
             f"sidecar version {VERSION} expected, found {version}: read it with the nanotape that wrote it"
         )
+    return bytes(ring_id)
+
+
+def read_backwards(fd: int) -> Iterator[SidecarEntry]:
+    """The entries of an open sidecar from the last whole one on, as far as each is what was written."""
+    end = HEADER_BYTES + (os.fstat(fd).st_size - HEADER_BYTES) // ENTRY_BYTES * ENTRY_BYTES
+    whole_yet = False
+    while end > HEADER_BYTES:
+        begin = max(HEADER_BYTES, end - _BACKWARDS_ENTRIES * ENTRY_BYTES)
+        data = os.pread(fd, end - begin, begin)
+        for offset in range(len(data) - ENTRY_BYTES, -1, -ENTRY_BYTES):
+            entry = _parse_entry(data, offset)
+            if entry is not None:
+                whole_yet = True
+                yield entry
+            elif whole_yet:
+                return
+        end = begin
+
+
+def parse(data: bytes) -> Sidecar | None:
+    """Reads what is whole.
+
+    Returns:
+        None when not even the header is.
+
+    Raises:
+        SegmentFormatError: A whole header of another version.
+    """
+    ring_id = parse_header(data)
+    if ring_id is None:
+        return None
     entries: list[SidecarEntry] = []
     slots = (len(data) - HEADER_BYTES) // ENTRY_BYTES
     for slot in range(slots):

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nanotape.cli.demo.scene import Scene
 
 BURST = 4
 _STARTED_S = 20.0
+_LEAST_FOR_GAPS = 100
 
 
 class Exchange:
@@ -25,19 +27,24 @@ class Exchange:
         self.log_path = scene.folder / "sent.json"
         packets = max(1, round(rate * seconds))
         one, both = packets // 5, packets // 2
+        gaps = ("--gap", f"A:{one}:7", "--gap", f"A:{both}:3", "--gap", f"B:{both}:3")
         command = [
-            *("setpriv", "--pdeathsig", "TERM") * scene.root,
+            *("setpriv", "--pdeathsig", "TERM"),
             *scene.exchange,
-            *(sys.executable, "-m", "nanotape.cli.main", "simulate", "--interface", scene.interface),
+            *(sys.executable, "-P", "-m", "nanotape.cli.main", "simulate", "--interface", scene.interface),
             *("--rate", str(rate), "--packets", str(packets), "--burst", str(BURST), "--symbols", "200"),
-            *("--gap", f"A:{one}:7", "--gap", f"A:{both}:3", "--gap", f"B:{both}:3"),
+            *gaps * (packets >= _LEAST_FOR_GAPS),
             *("--log", str(self.log_path), "--every", "0.2", "--json"),
         ]
         for name, (group, port) in LINES.items():
             command += ["--line", f"{name}={group}:{port}"]
         self.sent: dict[str, int] = {}
         """By line, a moment ago."""
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        # A session of its own: Ctrl-C reaches the demo alone, which ends everything in order.
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self._deadline = time.monotonic() + _STARTED_S
         self._first = threading.Event()
         self._said: list[str] = []
         self._reader = threading.Thread(target=self._listen, daemon=True)
@@ -48,14 +55,18 @@ class Exchange:
         """Whether it has sent all."""
         return self._process.poll() is not None
 
-    def wait_sending(self) -> None:
-        """Until it reports the first packets.
+    def is_sending(self, timeout_s: float) -> bool:
+        """Waits until it reports the first packets, or has ended.
 
         Raises:
-            ServiceError: It failed.
+            ServiceError: It does neither, for too long.
         """
-        if not self._first.wait(_STARTED_S):
-            raise ServiceError("simulate: expected it to send within 20 s, it does not; " + " ".join(self._said))
+        if self._first.wait(timeout_s):
+            return True
+        if time.monotonic() > self._deadline:
+            said = " ".join(self._said)
+            raise ServiceError(f"simulate: expected it to send within {_STARTED_S:.0f} s, it does not; {said}")
+        return False
 
     def result(self) -> SentLog:
         """Its own log of what it sent.
@@ -102,5 +113,6 @@ def link_drops(scene: Scene) -> int:
     if not scene.root:
         return 0
     path = Path("/sys/class/net") / scene.interface / "statistics" / "tx_dropped"
-    done = subprocess.run([*scene.exchange, "cat", str(path)], capture_output=True, text=True, check=True)
+    command = [*scene.exchange, "cat", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True)
     return int(done.stdout)

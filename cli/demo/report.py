@@ -1,48 +1,49 @@
 """The demo's last words: the account as text, and lines to paste."""
 
+import sys
+
 from nanotape.cli.demo.verdict import LineVerdict, Verdict
+
+_WIDTH = 10
 
 
 def report_text(verdict: Verdict) -> str:
-    """The account as a page of text."""
+    """The account as a page of text, of at most 80 columns where paths are short."""
     rows = [
-        "",
-        f"source    {verdict.source}, ring on {verdict.memory}",
-        f"sent      {verdict.sent:>12,} packets, by the exchange's own log",
-        f"in ring   {verdict.captured:>12,}",
-        f"recorded  {verdict.recorded:>12,}",
-        *(f"lost      {count:>12,} {stage}" for stage, count in verdict.lost.items() if count),
-        *(_line(line) for line in verdict.lines),
-        *(
-            f"killed    {name} with SIGKILL {count} time{'s' if count > 1 else ''}; it went on where it was"
-            for name, count in _kills(verdict)
-        ),
-        f"delay     {_delays(verdict)} from stamp to ring",
-        f"on disk   {verdict.archive_bytes / 1e6:,.1f} MB for {verdict.payload_bytes / 1e6:,.1f} MB of payload",
-        "BALANCED" if verdict.balanced else f"NOT BALANCED: {verdict.unexplained:,} packets unexplained",
-        "",
-        f"The archive is {verdict.archive}. Ask it:",
-        "",
-        "  from nanotape.storage.archive import Archive",
-        f'  print(Archive("{verdict.archive}").sql("""{verdict.query}"""))',
-        *("     " + "  ".join(str(value) for value in row) for row in verdict.answer),
-        "",
-        f'  import polars; polars.scan_ipc("{verdict.archive}/segments/demo/*.arrow").group_by("line").len().collect()',
+        ("source", f"{verdict.source}: {verdict.title}"),
+        ("ring", f"on {verdict.memory}"),
+        ("sent", f"{verdict.sent:>11,} packets, by the exchange's own log"),
+        ("in ring", f"{verdict.captured:>11,}"),
+        ("recorded", f"{verdict.recorded:>11,}"),
+        *_losses(verdict),
+        *(row for line in verdict.lines for row in _line(line)),
+        *(("kill -9", _kill(verdict, name)) for name in verdict.kills),
+        ("delay", f"{_delays(verdict)} (stamp to poll)"),
+        ("on disk", f"{verdict.archive_bytes / 1e6:,.1f} MB, for {verdict.payload_bytes / 1e6:,.1f} MB of payload"),
     ]
-    return "\n".join(rows)
+    text = [f"{name:<{_WIDTH}}{value}".rstrip() for name, value in rows]
+    return "\n".join(["", *text, "", _judgement(verdict), "", *_to_paste(verdict)])
 
 
-def _kills(verdict: Verdict) -> list[tuple[str, int]]:
-    return [(name, count) for name, count in verdict.kills.items() if count]
+def _losses(verdict: Verdict) -> list[tuple[str, str]]:
+    lost = [("lost", f"{count:>11,} {stage.replace('_', ' ')}") for stage, count in verdict.lost.items() if count]
+    return lost or [("lost", f"{0:>11}")]
 
 
-def _line(line: LineVerdict) -> str:
-    bytes_said = "byte for byte as sent" if line.same_bytes else "NOT the bytes that were sent"
-    return (
-        f"line {line.name}    {line.recorded:>12,} of {line.sent:,}, {bytes_said}; "
-        f"gaps upstream: {line.gaps_found} found of "
-        f"{line.gaps_made} made, {line.messages_missing:,} messages"
-    )
+def _line(line: LineVerdict) -> list[tuple[str, str]]:
+    said = "byte for byte as sent" if line.same_bytes else "NOT the bytes that were sent"
+    gaps = f"{line.gaps_found} found of {line.gaps_made} that the exchange made, {line.messages_missing:,} messages"
+    return [(f"line {line.name}", f"{line.recorded:>11,} of {line.sent:,}, {said}"), ("", f"gaps upstream: {gaps}")]
+
+
+def _kill(verdict: Verdict, name: str) -> str:
+    restarts = verdict.restarts.get(name, 0)
+    again = f"restarted {_times(restarts)}, it went on where it was" if restarts else "NOT restarted"
+    return f"{name}, {_times(verdict.kills[name])}; {again}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _delays(verdict: Verdict) -> str:
@@ -50,3 +51,29 @@ def _delays(verdict: Verdict) -> str:
         return "unknown" if value is None else f"{value / 1000:,.1f} us"
 
     return ", ".join(f"{name} {text(value)}" for name, value in verdict.rx_delay_ns.items())
+
+
+def _judgement(verdict: Verdict) -> str:
+    if verdict.balanced:
+        return "BALANCED: every packet is accounted for"
+    if verdict.unexplained:
+        return f"NOT BALANCED: {verdict.unexplained:,} packets unexplained"
+    return "NOT BALANCED: the recorded bytes are not those that were sent"
+
+
+def _to_paste(verdict: Verdict) -> list[str]:
+    """Python without indentation, and its answer as a comment: all of it can be pasted as it stands."""
+    select, rest = verdict.query.split(" FROM ")
+    return [
+        f"The archive is in {verdict.archive}. To paste into {sys.executable}:",
+        "",
+        "from nanotape.storage.archive import Archive",
+        f'print(Archive("{verdict.archive}").sql("""',
+        select,
+        f'FROM {rest}"""))',
+        *("# " + "  ".join(str(value) for value in row) for row in verdict.answer),
+        "",
+        "import polars  # pip install polars",
+        f'print(polars.scan_ipc("{verdict.archive}/segments/demo/*.arrow")',
+        '.group_by("line").len().collect())',
+    ]

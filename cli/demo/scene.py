@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from nanotape.capture.errors import HostError
 from nanotape.capture.places import hugetlbfs_mounts
 from nanotape.capture.processes import is_alive
 
-LEDGERS = Path("/run/nanotape-demo")
+LEDGERS = Path("/run")
+_STEM = "nanotape-demo-"
 INTERFACE = "feed0"
 _PAGES = Path("/proc/sys/vm/nr_hugepages")
 _HUGE_2M = 2 << 20
@@ -34,30 +35,32 @@ class Ledger:
     folder: str
     namespaces: list[str] = field(default_factory=list)
     pages_before: int | None = None
+    pages_added: int = 0
     mount: str | None = None
 
     @property
     def path(self) -> Path:
         """The file."""
-        return LEDGERS / f"{self.pid}.json"
+        return LEDGERS / f"{_STEM}{self.pid}.json"
 
     def write(self) -> None:
         """Before each thing that is made."""
-        LEDGERS.mkdir(exist_ok=True)
         self.path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     def undo(self) -> None:
         """Takes everything down; what is gone already is no error."""
         for name in self.namespaces:
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+            _try("ip", "netns", "delete", name)
         for folder in self._huge_folders():
             shutil.rmtree(folder, ignore_errors=True)
         if self.mount:
-            subprocess.run(["umount", self.mount], capture_output=True, check=False)
+            _try("umount", "--lazy", self.mount)
         if self.pages_before is not None:
-            _PAGES.write_text(str(self.pages_before), encoding="ascii")
-        for folder in (Path(self.folder), shared_memory(Path(self.folder))):
-            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                # Others may have reserved more meanwhile: those stay.
+                now = int(_PAGES.read_text(encoding="ascii"))
+                _PAGES.write_text(str(max(self.pages_before, now - self.pages_added)), encoding="ascii")
+        remove_folders(Path(self.folder))
         self.path.unlink(missing_ok=True)
 
     def _huge_folders(self) -> list[Path]:
@@ -87,13 +90,40 @@ class Scene:
     """A hugetlbfs with the pages that the demo asked for."""
 
 
-def remove_leftovers() -> None:
-    """Takes down what demos left that did not live to do it."""
-    for path in sorted(LEDGERS.glob("*.json")):
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    """In a session of its own: Ctrl-C does not reach it, so that it does its work, or takes it down, to the end."""
+    return subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
+
+
+def _try(*command: str) -> bool:
+    """Runs a command that may fail; says whether it succeeded."""
+    with contextlib.suppress(OSError):
+        return _run(*command).returncode == 0
+    return False
+
+
+def remove_folders(folder: Path) -> None:
+    """Removes a demo's folder and its shared memory."""
+    for path in (folder, shared_memory(folder)):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_leftovers(base: Path) -> None:
+    """Takes down what demos of this user left that did not live to do it.
+
+    Args:
+        base: Where their folders are.
+    """
+    for path in sorted(LEDGERS.glob(f"{_STEM}*.json")) if os.geteuid() == 0 else ():
         with contextlib.suppress(ValueError, TypeError):
             ledger = Ledger(**json.loads(path.read_text(encoding="utf-8")))
             if not is_alive(ledger.pid):
                 ledger.undo()
+    for parent in (base, shared_memory(base).parent):
+        for path in parent.glob(f"{_STEM}*"):
+            pid = path.name.removeprefix(_STEM)
+            if pid.isdigit() and path.lstat().st_uid == os.geteuid() and not is_alive(int(pid)):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -108,13 +138,13 @@ def scene(huge_bytes: int) -> Iterator[Scene]:
     """
     root = os.geteuid() == 0
     base = Path("/var/tmp") if root else Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")  # noqa: S108 - removed again
-    ledger = Ledger(os.getpid(), str(base / f"nanotape-demo-{os.getpid()}"))
+    ledger = Ledger(os.getpid(), str(base / f"{_STEM}{os.getpid()}"))
+    remove_leftovers(base)
     try:
         if not root:
             Path(ledger.folder).mkdir(mode=0o700)
             yield Scene(Path(ledger.folder), "lo", (), (), root=False, hugepages=None)
             return
-        remove_leftovers()
         ledger.write()
         Path(ledger.folder).mkdir(mode=0o755)
         pages = _reserve(ledger, huge_bytes)
@@ -124,8 +154,7 @@ def scene(huge_bytes: int) -> Iterator[Scene]:
         if root:
             ledger.undo()
         else:
-            for folder in (Path(ledger.folder), shared_memory(Path(ledger.folder))):
-                shutil.rmtree(folder, ignore_errors=True)
+            remove_folders(Path(ledger.folder))
 
 
 def _inside(namespace: str) -> tuple[str, ...]:
@@ -153,9 +182,9 @@ def _reserve(ledger: Ledger, wanted_bytes: int) -> Path | None:
     """Huge pages beyond those that others have; None, and nothing changed, when there is no room for them."""
     try:
         before = int(_PAGES.read_text(encoding="ascii"))
-        ledger.pages_before = before
+        ledger.pages_before, ledger.pages_added = before, -(-wanted_bytes // _HUGE_2M)
         ledger.write()
-        wanted = before + -(-wanted_bytes // _HUGE_2M)
+        wanted = before + ledger.pages_added
         _PAGES.write_text(str(wanted), encoding="ascii")
         if int(_PAGES.read_text(encoding="ascii")) < wanted:
             _PAGES.write_text(str(before), encoding="ascii")
@@ -169,20 +198,18 @@ def _reserve(ledger: Ledger, wanted_bytes: int) -> Path | None:
     mount.mkdir()
     ledger.mount = str(mount)
     ledger.write()
-    if subprocess.run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", mount], check=False).returncode:
-        return None
-    return mount
+    return mount if _try("mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", str(mount)) else None
 
 
-def _do(*command: str | Sequence[str]) -> None:
+def _do(*command: str) -> None:
     try:
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+        done = _run(*command)
     except FileNotFoundError:
         raise SceneUnavailable(
             f"{command[0]}: expected this program, it is not installed; install iproute2 and ethtool"
         ) from None
     if done.returncode:
         raise SceneUnavailable(
-            f"{' '.join(str(word) for word in command)}: {done.stderr.strip() or 'failed'}; "
+            f"{' '.join(command)}: {done.stderr.strip() or 'failed'}; "
             "the demo as root needs network namespaces and veth; run it as an ordinary user for the one on loopback"
         )

@@ -1,22 +1,13 @@
 """What became of every packet: the exchange's own log against the counters against the rows of the archive."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from nanotape.capture.conservation import RingBooks
+from nanotape.capture.conservation import RingBooks, SourceBooks
 from nanotape.capture.sent_log import SentLine, SentLog
-from nanotape.native import ffi, lib
-from nanotape.storage.archive import Archive
+from nanotape.cli.demo.recorded import LineTally, Recorded
 
-_SESSION_AND_SEQUENCE = np.dtype([("session", "S10"), ("sequence", ">u8"), ("count", ">u2")])
-_END_OF_SESSION = 0xFFFF
-_COLUMNS = ["ring_seq", "line", "payload", "rx_delay_ns", "lost_before"]
+_BEFORE_RING = ("passed_no_socket", "rx_dropped", "rx_ring_full", "socket_drops", "lost_with_holder", "oversize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +30,22 @@ class LineVerdict:
 class Verdict:
     """The whole account."""
 
+    title: str
+    """What was shown."""
     source: str
     sent: int
     captured: int
     recorded: int
     lost: dict[str, int]
+    """By stage, from the wire to the disk; a stage that this source does not have is not in it."""
     unexplained: int
     balanced: bool
     lines: tuple[LineVerdict, ...]
     rx_delay_ns: dict[str, int | None]
     kills: dict[str, int]
+    """How often the demo sent SIGKILL, by process."""
+    restarts: dict[str, int]
+    """How often the service started a process anew."""
     memory: str
     archive: str
     archive_bytes: int
@@ -61,75 +58,63 @@ class Verdict:
         return asdict(self)
 
 
-class LineTally:
-    """One line's recorded packets, added up batch by batch, in the order of recording."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted on the way."""
 
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self.packets = self.bytes = self.gaps = self.missing = 0
-        self.crc32c = 0
-        self._expected: int | None = None
-
-    def add(self, payloads: pa.BinaryArray) -> None:
-        """The next packets of this line."""
-        offsets = np.frombuffer(payloads.buffers()[1], dtype=np.int32)[
-            payloads.offset : payloads.offset + len(payloads) + 1
-        ]
-        data = np.frombuffer(payloads.buffers()[2] or b"", dtype=np.uint8)[offsets[0] : offsets[-1]]
-        self.packets += len(payloads)
-        self.bytes += len(data)
-        self.crc32c = int(lib.nt_crc32c(self.crc32c, ffi.from_buffer(data), len(data)))
-        self._follow(_mold_headers(data, offsets[:-1] - offsets[0]))
-
-    def _follow(self, headers: npt.NDArray[Any]) -> None:
-        first = headers["sequence"].astype(np.int64)
-        count = headers["count"].astype(np.int64)
-        following = first + np.where(count == _END_OF_SESSION, 0, count)
-        expected = np.concatenate([[first[0] if self._expected is None else self._expected], following[:-1]])
-        jumps = first - expected
-        self.gaps += int((jumps > 0).sum())
-        self.missing += int(jumps[jumps > 0].sum())
-        self._expected = int(following[-1])
-
-
-def _mold_headers(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
-    """MoldUDP64 header of each payload: session, sequence of the first message, count (FEEDS.md, A)."""
-    octets = data[starts[:, None] + np.arange(_SESSION_AND_SEQUENCE.itemsize)]
-    return np.ascontiguousarray(octets).view(_SESSION_AND_SEQUENCE).ravel()
+    books: RingBooks
+    link: int
+    """Packets that the link between the namespaces dropped."""
+    unwritten: int
+    """Rows that the recorder read and could not write."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """What the archive's rows say."""
+class Account:
+    """The judgement."""
 
-    rows: int
-    lost: int
-    repeated: int
-    """Ring sequences that stand in it more than once, or out of order."""
-    delays_ns: npt.NDArray[np.int64]
-    lines: dict[str, LineTally]
+    lost: dict[str, int]
+    unexplained: int
+    balanced: bool
+    lines: tuple[LineVerdict, ...]
 
 
-def read_archive(archive: Archive) -> Recorded:
-    """Reads every row once; memory stays at about a batch, and 8 bytes a row for the delays."""
-    rows = lost = repeated = 0
-    before = 0
-    delays: list[npt.NDArray[np.int64]] = []
-    lines: dict[str, LineTally] = {}
-    for batch in archive.packets(_COLUMNS):
-        sequences = batch.column("ring_seq").to_numpy(zero_copy_only=False)
-        if not len(sequences):
-            continue
-        rows += len(sequences)
-        repeated += int((np.diff(sequences, prepend=before) <= 0).sum())
-        before = int(sequences[-1])
-        lost += pc.sum(batch.column("lost_before")).as_py() or 0
-        delays.append(batch.column("rx_delay_ns").drop_null().to_numpy(zero_copy_only=False))
-        names = batch.column("line").cast(pa.string())
-        for name in pc.unique(names).to_pylist():
-            chosen = batch.column("payload").filter(pc.equal(names, name))
-            lines.setdefault(name or "", LineTally()).add(chosen)
-    return Recorded(rows, lost, repeated, np.concatenate(delays) if delays else np.array([], dtype=np.int64), lines)
+def judge(sent: SentLog, counted: Counted, recorded: Recorded) -> Account:
+    """Follows the packets from the exchange's log to the last row.
+
+    Each pair of neighbouring stages is compared by itself, so that a packet is missed once, where it went missing.
+    """
+    books = counted.books
+    # Rows that could not be written are missing before the next row, or, at the end, after the last one.
+    unwritten_at_end = max(0, min(books.last_seq - recorded.last_seq, counted.unwritten))
+    lost = losses(counted, recorded.lost + unwritten_at_end)
+    on_the_wire = sum(line.sent for line in sent.lines) - counted.link - sum(map(_arrived, books.sources))
+    in_archive = books.last_seq - (recorded.rows - recorded.repeated) - recorded.lost - unwritten_at_end
+    unexplained = abs(on_the_wire) + books.unexplained + abs(in_archive) + recorded.repeated
+    found = recorded.lines
+    lines = tuple(line_verdict(line, found.get(line.name, LineTally())) for line in sent.lines)
+    same = any(lost.values()) or all(line.same_bytes for line in lines)
+    return Account(lost, unexplained, unexplained == 0 and same, lines)
+
+
+def _arrived(source: SourceBooks) -> int:
+    """Packets of the configured flows that the source knows of, whatever became of them."""
+    if source.redirected is not None and source.offered is not None:
+        return source.offered - (source.passed_unmatched or 0)
+    return source.in_ring + source.lost
+
+
+def losses(counted: Counted, not_recorded: int) -> dict[str, int]:
+    """Lost packets by stage, from the wire to the disk; stages that no source has are left out."""
+    lost = {"link": counted.link}
+    for name in _BEFORE_RING:
+        counts = [getattr(source, name) for source in counted.books.sources]
+        known = [count for count in counts if count is not None]
+        if known:
+            lost[name] = sum(known)
+    lost["recorder_overrun"] = max(0, not_recorded - counted.unwritten)
+    lost["write_failures"] = min(not_recorded, counted.unwritten)
+    return lost
 
 
 def line_verdict(sent: SentLine, tally: LineTally) -> LineVerdict:
@@ -143,43 +128,3 @@ def line_verdict(sent: SentLine, tally: LineTally) -> LineVerdict:
         gaps_found=tally.gaps,
         messages_missing=tally.missing,
     )
-
-
-def losses(books: RingBooks, recorded: Recorded, link: int, unwritten: int) -> dict[str, int]:
-    """Lost packets by stage, from the wire to the disk."""
-
-    def stage(name: str) -> int:
-        return sum(getattr(source, name) or 0 for source in books.sources)
-
-    return {
-        "link": link,
-        "rx_dropped": stage("rx_dropped"),
-        "rx_ring_full": stage("rx_ring_full"),
-        "socket_drops": stage("socket_drops"),
-        "lost_with_holder": stage("lost_with_holder"),
-        "oversize": stage("oversize"),
-        "recorder_overrun": recorded.lost - unwritten,
-        "write_failures": unwritten,
-    }
-
-
-def unexplained_packets(sent: SentLog, books: RingBooks, recorded: Recorded, lost: dict[str, int]) -> int:
-    """What the account leaves over, from the exchange's log to the last row; 0 when it balances."""
-    before_ring = sum(count for name, count in lost.items() if name not in ("recorder_overrun", "write_failures"))
-    waiting = sum(source.waiting or 0 for source in books.sources)
-    on_the_way = sum(line.sent for line in sent.lines) - before_ring - waiting - books.last_seq
-    in_archive = books.last_seq - recorded.rows - recorded.lost
-    return abs(on_the_way) + abs(in_archive) + books.unexplained + recorded.repeated
-
-
-def percentiles(delays: npt.NDArray[np.int64]) -> dict[str, int | None]:
-    """Receive delay: from the stamp to the poll that found the packet."""
-    if not len(delays):
-        return {"p50": None, "p99": None, "max": None}
-    p50, p99 = np.percentile(delays, [50, 99], method="nearest")
-    return {"p50": int(p50), "p99": int(p99), "max": int(delays.max())}
-
-
-def folder_bytes(folder: Path) -> int:
-    """Size of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nanotape-capture: drops every privilege, borrows or opens its sources, attaches to the ring, runs the loop until told to stop.
- * Prints "ready" when packets flow. Exit status: 0 told to stop, or finite sources done; 1 broken; 2 usage; 3 the holder is gone.
- * */
+ * Prints "ready" when packets flow. Exit status: 0 told to stop; 1 broken; 2 usage; 3 the holder is gone; 4 finite sources done. */
 #include "../process.h"
 #include "identity.h"
 #include "session.h"
@@ -18,7 +17,7 @@
 #define NT_ENDED_POLL_MS 20 /* how soon we see that the loop ended by itself */
 #define NT_LINGER_MS 50     /* a dying holder closes its connection before the kernel has detached its program */
 
-enum nt_exit { NT_EXIT_DONE = 0, NT_EXIT_BROKEN = 1, NT_EXIT_USAGE = 2, NT_EXIT_HOLDER_GONE = 3 };
+enum nt_exit { NT_EXIT_DONE = 0, NT_EXIT_BROKEN = 1, NT_EXIT_USAGE = 2, NT_EXIT_HOLDER_GONE = 3, NT_EXIT_FINITE = 4 };
 
 struct nt_arguments {
 	const char *plan;
@@ -101,7 +100,7 @@ static enum nt_exit nt_wait(const struct nt_session *session, int signals)
 			return poll(watched, 1, 0) > 0 ? NT_EXIT_DONE : NT_EXIT_HOLDER_GONE;
 		}
 	}
-	return NT_EXIT_DONE;
+	return NT_EXIT_FINITE;
 }
 
 static enum nt_exit nt_finish(struct nt_session *session, enum nt_exit status)

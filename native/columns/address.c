@@ -106,6 +106,15 @@ static int grow(struct nt_address_book *book)
 	return 0;
 }
 
+int nt_address_book_make_room(struct nt_address_book *book, uint32_t count)
+{
+	int error = 0;
+
+	while (!error && book->capacity - book->count < count)
+		error = grow(book);
+	return error;
+}
+
 int32_t nt_address_index(struct nt_address_book *book, uint8_t family, const uint8_t *bytes)
 {
 	struct key key = key_of(family, bytes);

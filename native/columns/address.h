@@ -21,6 +21,9 @@ struct nt_address_book {
 int nt_address_book_init(struct nt_address_book *book);
 void nt_address_book_free(struct nt_address_book *book);
 
+/* Makes sure that `count` more addresses can be entered without an error. Returns 0 or -ENOMEM. */
+int nt_address_book_make_room(struct nt_address_book *book, uint32_t count);
+
 /* Index of the address, entered if it is new; -ENOMEM. */
 int32_t nt_address_index(struct nt_address_book *book, uint8_t family, const uint8_t *bytes);
 

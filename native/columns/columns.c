@@ -60,18 +60,18 @@ static void append_frame(struct nt_columns *columns, uint32_t row, const struct 
 	columns->payload_len[row] = frame->payload_length;
 }
 
-static int append_addresses(struct nt_columns *columns, uint32_t row, struct nt_address_book *book, const struct nt_frame *frame)
+/* There is room for both: see nt_columns_fill. */
+static void append_addresses(struct nt_columns *columns, uint32_t row, struct nt_address_book *book, const struct nt_frame *frame)
 {
 	columns->src_ip[row] = 0;
 	columns->dst_ip[row] = 0;
 	if (!frame->family) {
 		columns->address_nulls++;
-		return 0;
+		return;
 	}
 	columns->src_ip[row] = nt_address_index(book, frame->family, frame->src);
 	columns->dst_ip[row] = nt_address_index(book, frame->family, frame->dst);
 	set_bit(columns->address_valid, row, true);
-	return columns->src_ip[row] < 0 || columns->dst_ip[row] < 0 ? -ENOMEM : 0;
 }
 
 static int append_row(struct nt_columns *columns, struct nt_address_book *book, const struct nt_record *record, uint64_t lost)
@@ -79,7 +79,6 @@ static int append_row(struct nt_columns *columns, struct nt_address_book *book, 
 	const uint8_t *bytes = (const uint8_t *)(record + 1);
 	uint32_t row = columns->rows;
 	struct nt_frame frame;
-	int error;
 
 	if (record->length < NT_RECORD_HEADER_BYTES || record->capture_length > record->length - NT_RECORD_HEADER_BYTES ||
 	    record->ts_kind > NT_TS_FILE)
@@ -87,9 +86,7 @@ static int append_row(struct nt_columns *columns, struct nt_address_book *book, 
 	if ((row & 7) == 0)
 		begin_byte_of_bits(columns, row);
 	nt_frame_parse(&frame, bytes, record->capture_length, record->wire_length, !(record->flags & NT_RECORD_REBUILT_HEADER));
-	error = append_addresses(columns, row, book, &frame);
-	if (error)
-		return error;
+	append_addresses(columns, row, book, &frame);
 	append_record(columns, row, record, lost);
 	append_frame(columns, row, &frame);
 	columns->flags[row] = (uint16_t)((record->flags & COLUMN_FLAGS) | frame.flags);
@@ -164,8 +161,13 @@ int nt_columns_fill(struct nt_reader *reader, struct nt_address_book *book, stru
 	if (room < frame_max || room > INT32_MAX)
 		return -EINVAL;
 	while (columns->rows < columns->row_capacity && room >= frame_max) {
-		const struct nt_record *record = nt_reader_next(reader, &error);
+		const struct nt_record *record;
 
+		/* Before the record is taken: one that is taken has to have a row. */
+		error = nt_address_book_make_room(book, 2);
+		if (error)
+			break;
+		record = nt_reader_next(reader, &error);
 		if (!record)
 			break;
 		error = record->capture_length > frame_max ? -EBADMSG : append_row(columns, book, record, reader->lost_before);

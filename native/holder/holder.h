@@ -77,9 +77,9 @@ struct nt_server {
 /* interface.c */
 int nt_interface_read(struct nt_interface *interface, const char *name, struct nt_fault *fault);
 
-/* privilege.c: `umem_bytes` is the least that will have to be locked. */
+/* privilege.c: `umem_bytes` is the least that will have to be locked. Dropping leaves nothing. */
 int nt_privilege_check(uint64_t umem_bytes, struct nt_fault *fault);
-int nt_privilege_drop(const char *socket_path, struct nt_fault *fault);
+int nt_privilege_drop(struct nt_fault *fault);
 bool nt_privilege_has(unsigned int capability);
 
 /* program.c: load the program for this source's flows and attach it. */

@@ -78,19 +78,24 @@ static int join_somewhere(struct nt_joins *joins, const struct nt_flow *flow, in
 }
 
 /* Flows that differ in port or VLAN only share a membership. */
-static bool is_joined(const struct nt_plan *plan, uint32_t index)
+static int compare_memberships(const struct nt_flow *left, const struct nt_flow *right)
 {
-	const struct nt_flow *flow = &plan->flows[index];
+	int order = (int)left->family - (int)right->family;
 
-	for (uint32_t i = 0; i < index; i++) {
-		const struct nt_flow *other = &plan->flows[i];
+	/* From any source first: each socket then holds as many as it can before a group comes up in both ways. */
+	if (!order)
+		order = (int)is_any(right) - (int)is_any(left);
+	if (!order)
+		order = memcmp(left->group, right->group, sizeof(left->group));
+	return order ? order : memcmp(left->source, right->source, sizeof(left->source));
+}
 
-		if (other->family == flow->family && memcmp(other->group, flow->group, sizeof(flow->group)) == 0 &&
-		    memcmp(other->source, flow->source, sizeof(flow->source)) == 0 &&
-		    strncmp(other->interface, flow->interface, sizeof(flow->interface)) == 0)
-			return true;
-	}
-	return false;
+static int compare_entries(const void *left, const void *right)
+{
+	const struct nt_flow *const *a = left, *const *b = right;
+	int order = compare_memberships(*a, *b);
+
+	return order ? order : (*a > *b) - (*a < *b); /* the first of the plan stands for all */
 }
 
 static bool is_multicast(const struct nt_flow *flow)
@@ -107,27 +112,55 @@ static int explain_join(struct nt_fault *fault, int error, const struct nt_flow 
 			    flow->line, strerror(-error));
 }
 
-int nt_joins_open(struct nt_joins *joins, const struct nt_plan *plan, const struct nt_plan_source *source, int ifindex,
-		  struct nt_fault *fault)
+/* The flows of this source that need a membership, in order. */
+static uint32_t collect(const struct nt_flow **flows, const struct nt_plan *plan, const struct nt_plan_source *source, bool *tagged)
 {
-	int current[2] = {-1, -1}; /* by family */
-	bool tagged = false;
+	uint32_t count = 0;
 
-	if (source->join == NT_JOIN_NONE)
-		return 0;
 	for (uint32_t i = 0; i < plan->header->flow_count; i++) {
 		const struct nt_flow *flow = &plan->flows[i];
-		int error;
 
 		if (strncmp(flow->interface, source->interface, sizeof(flow->interface)) != 0 || !is_multicast(flow))
 			continue;
-		tagged |= flow->vlan != NT_VLAN_NONE && flow->vlan != 0;
-		if (is_joined(plan, i))
-			continue;
-		error = join_somewhere(joins, flow, ifindex, &current[flow->family == NT_FAMILY_IPV6]);
-		if (error)
-			return explain_join(fault, error, flow);
+		*tagged |= flow->vlan != NT_VLAN_NONE && flow->vlan != 0;
+		flows[count++] = flow;
 	}
+	qsort(flows, count, sizeof(*flows), compare_entries);
+	return count;
+}
+
+static int join_all(struct nt_joins *joins, const struct nt_flow **flows, uint32_t count, int ifindex, struct nt_fault *fault)
+{
+	int current[2] = {-1, -1}; /* by family */
+
+	for (uint32_t i = 0; i < count; i++) {
+		int error;
+
+		if (i && compare_memberships(flows[i - 1], flows[i]) == 0)
+			continue;
+		error = join_somewhere(joins, flows[i], ifindex, &current[flows[i]->family == NT_FAMILY_IPV6]);
+		if (error)
+			return explain_join(fault, error, flows[i]);
+	}
+	return 0;
+}
+
+int nt_joins_open(struct nt_joins *joins, const struct nt_plan *plan, const struct nt_plan_source *source, int ifindex,
+		  struct nt_fault *fault)
+{
+	const struct nt_flow **flows;
+	bool tagged = false;
+	int error;
+
+	if (source->join == NT_JOIN_NONE)
+		return 0;
+	flows = calloc(plan->header->flow_count + 1, sizeof(*flows));
+	if (!flows)
+		return nt_fault_set(fault, -ENOMEM, "%s: no memory for %u joins", source->interface, plan->header->flow_count);
+	error = join_all(joins, flows, collect(flows, plan, source, &tagged), ifindex, fault);
+	free(flows);
+	if (error)
+		return error;
 	if (tagged)
 		nt_holder_say(
 			"%s: groups of tagged flows are joined untagged: a switch that snoops IGMP inside a VLAN needs a join on the VLAN's own interface, or a static entry",

@@ -148,7 +148,7 @@ static int serve(struct nt_holder *holder, struct nt_server *server, int signal_
 	int error = open_sources(holder, fault);
 
 	if (!error)
-		error = nt_privilege_drop(server->path, fault);
+		error = nt_privilege_drop(fault);
 	if (!error && (puts("ready") == EOF || fflush(stdout)))
 		error = nt_fault_set(fault, -errno, "nobody reads stdout: %s", strerror(errno));
 	if (!error)

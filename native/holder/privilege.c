@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -70,39 +69,15 @@ int nt_privilege_check(uint64_t umem_bytes, struct nt_fault *fault)
 		missing);
 }
 
-/* Root without CAP_DAC_OVERRIDE cannot remove its socket from another user's directory. */
-static bool directory_is_ours(const char *socket_path)
-{
-	char directory[128];
-	struct stat status;
-	char *slash;
-
-	snprintf(directory, sizeof(directory), "%s", socket_path);
-	slash = strrchr(directory, '/');
-	if (!slash)
-		return false;
-	slash[slash == directory] = '\0';
-	return stat(directory, &status) == 0 && status.st_uid == geteuid();
-}
-
-/* What is left suffices to rejoin and to make a socket anew; the kernel objects at hand need no capability. */
-int nt_privilege_drop(const char *socket_path, struct nt_fault *fault)
+/* Lending, leaving groups, detaching and removing our own socket take none. Should the socket's directory be another user's, the
+ * socket stays, and the next holder clears it away. */
+int nt_privilege_drop(struct nt_fault *fault)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[NT_CAPABILITY_WORDS];
-	uint32_t keep = 1u << CAP_NET_ADMIN | 1u << CAP_NET_RAW;
-	int error = read_capabilities(data);
+	const struct __user_cap_data_struct none[NT_CAPABILITY_WORDS] = {0};
 
-	if (!directory_is_ours(socket_path))
-		keep |= 1u << CAP_DAC_OVERRIDE;
-	data[0].permitted &= keep;
-	data[1].permitted = 0;
-	for (int word = 0; word < NT_CAPABILITY_WORDS; word++) {
-		data[word].effective = data[word].permitted;
-		data[word].inheritable = 0;
-	}
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (error == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_capset, &header, data)))
-		error = -errno;
-	return error ? nt_fault_set(fault, error, "the holder cannot drop its capabilities: %s", strerror(-error)) : 0;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_capset, &header, none))
+		return nt_fault_set(fault, -errno, "the holder cannot drop its capabilities: %s", strerror(errno));
+	return 0;
 }

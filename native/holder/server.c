@@ -3,19 +3,19 @@
 #include "holder.h"
 
 #include "../clock.h"
+#include "../ring/lock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define NT_SERVER_BACKLOG 8
+#define NT_LOCK_PATH_BYTES 128 /* sun_path and ".lock" */
 
 static int make_address(struct sockaddr_un *address, const char *path, struct nt_fault *fault)
 {
@@ -112,30 +112,31 @@ static int listen_at(struct nt_server *server, const struct sockaddr_un *address
 	return 0;
 }
 
-/* Two holders that start at once must not both find the same stale file: the directory is locked meanwhile. */
-static int lock_directory(const char *path, struct nt_fault *fault)
+/* Two holders that start at once must not both find the same stale socket. A file of its own, 0600: the directory is open to the
+ * ring's group, and whoever may open a file may lock it. */
+static int lock_start(char path[NT_LOCK_PATH_BYTES], int *lock_fd, const char *socket_path, struct nt_fault *fault)
 {
-	char directory[128];
-	char *slash;
-	int fd;
+	int64_t deadline = nt_clock_ns(CLOCK_MONOTONIC) + NT_RETRY_NS;
+	int error;
 
-	snprintf(directory, sizeof(directory), "%s", path);
-	slash = strrchr(directory, '/');
-	slash[slash == directory] = '\0';
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX)) {
-		nt_fault_set(fault, -errno, "%s: the holder socket's directory cannot be opened: %s", directory, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	return fd;
+	snprintf(path, NT_LOCK_PATH_BYTES, "%s.lock", socket_path);
+	while ((error = nt_lock_take(lock_fd, path, "", NULL)) == -EBUSY && nt_clock_ns(CLOCK_MONOTONIC) < deadline)
+		poll(NULL, 0, NT_RETRY_STEP_MS);
+	if (error == -EBUSY)
+		return nt_fault_set(
+			fault, error,
+			"%s: locked by another holder that is starting (pgrep -a nanotape-holder shows it): stop it first", path);
+	if (error)
+		return nt_fault_set(fault, error, "%s: the lock file beside the holder socket cannot be made: %s", path,
+				    strerror(-error));
+	return 0;
 }
 
 int nt_server_open(struct nt_server *server, const struct nt_plan_header *plan, struct nt_fault *fault)
 {
 	struct sockaddr_un address;
-	int lock;
+	char lock[NT_LOCK_PATH_BYTES];
+	int lock_fd;
 	int error;
 
 	memset(server, 0, sizeof(*server));
@@ -143,11 +144,11 @@ int nt_server_open(struct nt_server *server, const struct nt_plan_header *plan, 
 	error = make_address(&address, plan->holder_socket, fault);
 	if (error)
 		return error;
-	lock = lock_directory(plan->holder_socket, fault);
-	if (lock < 0)
-		return fault->error;
+	error = lock_start(lock, &lock_fd, plan->holder_socket, fault);
+	if (error)
+		return error;
 	error = listen_at(server, &address, plan, fault);
-	close(lock);
+	nt_lock_release(lock_fd, lock, true);
 	if (error)
 		nt_server_close(server);
 	return error;

@@ -26,6 +26,12 @@ static uint64_t nt_known(uint64_t value)
 	return value == NT_COUNT_UNKNOWN ? 0 : value;
 }
 
+/* What the XDP program saw it redirected or passed on. */
+static uint64_t nt_seen_of(const struct nt_source_stats *stats)
+{
+	return stats->xdp_redirected + nt_known(stats->xdp_passed_unmatched) + nt_known(stats->xdp_passed_no_socket);
+}
+
 /* A new ring meets a holder that has been at work. What it redirected before is what was taken or dropped before: so the books
  * balance from nought even while packets arrive. Where the source cannot say what was taken, occupancy is the next best. */
 static void nt_base_from_raw(struct nt_source_stats *base, const struct nt_source_stats *raw)
@@ -40,11 +46,13 @@ static void nt_base_from_raw(struct nt_source_stats *base, const struct nt_sourc
 	else
 		base->xdp_redirected = raw->xdp_redirected - nt_known(raw->rx_occupancy);
 	if (raw->xdp_seen != NT_COUNT_UNKNOWN)
-		base->xdp_seen = base->xdp_redirected + nt_known(raw->xdp_passed_unmatched) + nt_known(raw->xdp_passed_no_socket);
+		base->xdp_seen = nt_seen_of(base);
 }
 
 /* Whoever counted for the published figures is gone, and what waited in a holder's RX ring with it. If the helper died before it
- * could publish the last tenth of a second, more was made or redirected than it said: at least what stands in the ring. */
+ * could publish the last tenth of a second, more was made or redirected than it said: at least what stands in the ring. Otherwise
+ * what is missing was in the RX ring, or on its way there: nobody takes it any more. The figures were not read at one instant, and
+ * will never be read again, so that what was seen has to be brought into line too. */
 static void nt_close_old_figures(struct nt_source_counters *slot)
 {
 	struct nt_source_stats *last = &slot->stats;
@@ -55,16 +63,12 @@ static void nt_close_old_figures(struct nt_source_counters *slot)
 		last->generated = taken;
 	if (last->xdp_redirected == NT_COUNT_UNKNOWN)
 		return;
-	if (last->xdp_redirected < arrived) {
-		if (last->xdp_seen != NT_COUNT_UNKNOWN)
-			last->xdp_seen += arrived - last->xdp_redirected;
+	if (last->xdp_redirected < arrived)
 		last->xdp_redirected = arrived;
-	} else {
-		uint64_t missing = last->xdp_redirected - arrived;
-		uint64_t waited = nt_known(last->rx_occupancy);
-
-		last->lost_with_holder += waited < missing ? waited : missing;
-	}
+	else
+		last->lost_with_holder += last->xdp_redirected - arrived;
+	if (last->xdp_seen != NT_COUNT_UNKNOWN)
+		last->xdp_seen = nt_seen_of(last);
 	last->rx_occupancy = 0;
 }
 

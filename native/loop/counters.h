@@ -48,7 +48,7 @@ struct nt_source_stats {               /* what lies before the loop; written by 
 	uint64_t socket_drops;     /* SO_MEMINFO: the socket's buffer was full */
 	uint64_t generated;        /* synthetic: packets offered */
 	int64_t updated_ns;        /* UTC; 0: never */
-	uint64_t lost_with_holder; /* were in the RX ring of a holder that died */
+	uint64_t lost_with_holder; /* redirected by a holder that died: in its RX ring, or on the way to it */
 	uint64_t wakeups;          /* system calls made to wake the driver; counted by this process, not by the holder */
 	uint64_t rx_taken;         /* descriptors released to the driver since the holder started: the 64-bit extension of the RX
 	                                 * ring's consumer (nearest to xdp_redirected - rx_dropped - rx_ring_full - rx_occupancy) */

@@ -204,11 +204,14 @@ static bool nt_loop_turn(struct nt_loop *loop, struct nt_inlet *inlet)
 static void nt_loop_idle(struct nt_loop *loop)
 {
 	static const struct timespec nap = {.tv_nsec = NT_NAP_NS};
-	struct nt_inlet *inlet = &loop->inlets[loop->wait_turn++ % loop->inlet_count];
+	struct nt_inlet *inlet;
 
-	if (!loop->options.sleep_idle)
+	if (!loop->options.sleep_idle) {
 		nt_relax();
-	else if (inlet->source->ops->wait && !inlet->ended)
+		return;
+	}
+	inlet = &loop->inlets[loop->wait_turn++ % loop->inlet_count];
+	if (inlet->source->ops->wait && !inlet->ended)
 		inlet->source->ops->wait(inlet->source, loop->inlet_count == 1 ? NT_WAIT_ONE_MS : NT_WAIT_TURN_MS);
 	else
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ring is made in an order that a death at any point leaves cleanable: a descriptor that says where the data are to be, the data,
- * all pages in place, and the magic last. */
+/* A ring is made in an order that a death at any point leaves cleanable: the data, complete but without a name, a descriptor that
+ * says which file they are and where it is to be, their name, and the magic last. */
 #include "create.h"
 #include "../atomic.h"
 #include "hugepages.h"
@@ -21,6 +21,11 @@ int nt_ring_set_access(int fd, uint32_t group)
 	return fchmod(fd, 0640) ? -errno : 0;
 }
 
+bool nt_ring_is_data(const struct nt_ring_descriptor *found, const struct stat *file)
+{
+	return file->st_dev == found->data_device && file->st_ino == found->data_inode;
+}
+
 int nt_ring_map(struct nt_ring *ring, const struct nt_ring_descriptor *checked, int descriptor_fd, int data_fd)
 {
 	void *file;
@@ -39,28 +44,43 @@ int nt_ring_map(struct nt_ring *ring, const struct nt_ring_descriptor *checked, 
 }
 
 /* The descriptor's first page, without the magic: enough for the next process to clean up after this one. */
-static int write_draft(int fd, struct nt_ring_descriptor *draft, const struct nt_placement *placement)
+static int write_draft(int fd, struct nt_ring_descriptor *draft, const struct nt_placement *placement, int data_fd)
 {
+	struct stat data;
 	ssize_t bytes;
 
+	if (fstat(data_fd, &data))
+		return -errno;
 	nt_shape_fill(draft, placement->bytes);
 	draft->memory_kind = placement->memory_kind;
 	draft->page_bytes_log2 = placement->page_bytes_log2;
 	memcpy(draft->data_path, placement->path, sizeof(draft->data_path));
+	draft->data_device = data.st_dev;
+	draft->data_inode = data.st_ino;
 	bytes = pwrite(fd, draft, sizeof(*draft), 0);
 	if (bytes < 0)
 		return -errno;
 	return bytes == (ssize_t)sizeof(*draft) ? 0 : -ENOSPC;
 }
 
+/* `data_fd` is -1 when this fails, and no file has got a name. */
 static int allocate_at(int fd, struct nt_ring_descriptor *draft, const struct nt_placement *placement, int *data_fd,
 		       struct nt_fault *fault)
 {
-	int error = write_draft(fd, draft, placement);
+	int error = nt_placement_allocate(placement, data_fd, draft->name, fault);
 
 	if (error)
-		return nt_fault_set(fault, error, "ring %s: its descriptor cannot be written: %s", draft->name, strerror(-error));
-	return nt_placement_allocate(placement, data_fd, draft->name, fault);
+		return error;
+	error = write_draft(fd, draft, placement, *data_fd);
+	if (error)
+		nt_fault_set(fault, error, "ring %s: its descriptor cannot be written: %s", draft->name, strerror(-error));
+	else
+		error = nt_placement_link(placement, *data_fd, draft->name, fault);
+	if (error) {
+		close(*data_fd);
+		*data_fd = -1;
+	}
+	return error;
 }
 
 /* Huge pages if asked for; with `prefer` the fallback, and the reason why in the descriptor. */
@@ -126,7 +146,7 @@ int nt_ring_create(struct nt_ring *ring, const struct nt_ring_options *options, 
 		error = finish(ring, &draft, options, fd, data_fd, fault);
 	if (error) {
 		if (data_fd >= 0)
-			unlink(draft.data_path);
+			unlink(draft.data_path); /* which we linked */
 		unlink(paths->descriptor);
 	}
 	if (data_fd >= 0)
@@ -135,23 +155,25 @@ int nt_ring_create(struct nt_ring *ring, const struct nt_ring_options *options, 
 	return error;
 }
 
-/* A descriptor may be anybody's work, and we may be root: only a file that bears the ring's name and has the same owner goes. */
-static void unlink_data(const char *path, const char *name, uid_t owner)
+/* Two rings of one name in different directories want the same data file on hugetlbfs: only the very file that the descriptor
+ * names goes. A descriptor may be anybody's work, and we may be root: the file must bear the ring's name and have the same owner. */
+static void unlink_data(const struct nt_ring_descriptor *found, const char *name, uid_t owner)
 {
-	const char *base = strrchr(path, '/');
+	const char *base = strrchr(found->data_path, '/');
 	char expected[80];
 	struct stat file;
 
 	snprintf(expected, sizeof(expected), "/%.63s.data", name);
-	if (base && !strcmp(base, expected) && !lstat(path, &file) && S_ISREG(file.st_mode) && file.st_uid == owner)
-		unlink(path);
+	if (base && !strcmp(base, expected) && !lstat(found->data_path, &file) && S_ISREG(file.st_mode) && file.st_uid == owner &&
+	    nt_ring_is_data(found, &file))
+		unlink(found->data_path);
 }
 
 int nt_ring_unlink(const struct nt_ring_paths *paths, const char *name, struct nt_fault *fault)
 {
 	struct nt_ring_descriptor found = {0};
 	struct stat file;
-	int fd = open(paths->descriptor, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(paths->descriptor, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0 && errno == ENOENT)
 		return 0;
@@ -162,13 +184,12 @@ int nt_ring_unlink(const struct nt_ring_paths *paths, const char *name, struct n
 			close(fd);
 		return nt_fault_set(fault, error, "%s: cannot be opened: %s", paths->descriptor, strerror(-error));
 	}
-	/* What was not written reads as zero: no data yet. Every layout version keeps data_path where it is. */
+	/* What was not written reads as zero: no data yet. Every layout version keeps where it is what names the data. */
 	if (pread(fd, &found, sizeof(found), 0) == (ssize_t)sizeof(found)) {
 		found.data_path[sizeof(found.data_path) - 1] = 0;
-		unlink_data(found.data_path, name, file.st_uid);
+		unlink_data(&found, name, file.st_uid);
 	}
 	close(fd);
-	unlink_data(paths->data, name, file.st_uid);
 	if (unlink(paths->descriptor))
 		return nt_fault_set(fault, -errno, "%s: cannot be removed: %s", paths->descriptor, strerror(errno));
 	return 0;

@@ -19,7 +19,7 @@ static int descriptor_load(const char *path, int flags, int *fd, struct stat *fi
 {
 	ssize_t bytes;
 
-	*fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW);
+	*fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO must not hold us up: it is refused below */
 	if (*fd < 0 && errno == ENOENT)
 		return nt_fault_set(fault, -ENOENT, "%s: no such ring; start its capture, or see `nanotape rings`", path);
 	if (*fd < 0 && errno == EACCES)
@@ -41,11 +41,11 @@ static int descriptor_load(const char *path, int flags, int *fd, struct stat *fi
 	return 0;
 }
 
-/* Opens the data that a checked descriptor names. They must belong to the descriptor's owner. Returns the fd or a negative
- * errno. */
+/* Opens the data that a checked descriptor names. They must be the very file that it was made with, and of its owner. Returns the fd
+ * or a negative errno. */
 static int data_open(const struct nt_ring_descriptor *found, const struct stat *descriptor, int flags, struct nt_fault *fault)
 {
-	int fd = open(found->data_path, flags | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(found->data_path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat file;
 
 	if (fd < 0) /* not -ENOENT: there is a ring */
@@ -54,13 +54,13 @@ static int data_open(const struct nt_ring_descriptor *found, const struct stat *
 				    " `nanotape rings --remove %s`",
 				    found->data_path, found->name, strerror(errno), found->name);
 	if (fstat(fd, &file) || !S_ISREG(file.st_mode) || file.st_uid != descriptor->st_uid ||
-	    (uint64_t)file.st_size != found->capacity) {
+	    (uint64_t)file.st_size != found->capacity || !nt_ring_is_data(found, &file)) {
 		close(fd);
 		return nt_fault_set(fault, -EBADMSG,
-				    "%s: the data of ring %s expected: %llu bytes of user %u, something else found; stop its"
-				    " readers and remove the ring with `nanotape rings --remove %s`",
+				    "%s: the data of ring %s expected: %llu bytes of user %u, inode %llu, something else found;"
+				    " stop its readers and remove the ring with `nanotape rings --remove %s`",
 				    found->data_path, found->name, (unsigned long long)found->capacity,
-				    (unsigned int)descriptor->st_uid, found->name);
+				    (unsigned int)descriptor->st_uid, (unsigned long long)found->data_inode, found->name);
 	}
 	return fd;
 }

@@ -145,7 +145,7 @@ static long long pages_in_sysfs(uint32_t page_bytes_log2, const char *file)
 	return bytes > 0 ? atoll(text) : -1;
 }
 
-static int refuse_for_room(const struct nt_placement *placement, int error, const char *name, struct nt_fault *fault)
+static int refuse_for_room(const struct nt_placement *placement, int fd, int error, const char *name, struct nt_fault *fault)
 {
 	long long needed = (long long)(placement->bytes >> placement->page_bytes_log2);
 	long long reserved = pages_in_sysfs(placement->page_bytes_log2, "nr_hugepages");
@@ -159,7 +159,7 @@ static int refuse_for_room(const struct nt_placement *placement, int error, cons
 				    " /sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
 				    name, needed, size_text(placement->page_bytes_log2), available, reserved + needed - available,
 				    (1ull << placement->page_bytes_log2) / 1024);
-	if (error == -ENOSPC && !statfs(placement->path, &fs))
+	if (error == -ENOSPC && !fstatfs(fd, &fs))
 		return nt_fault_set(fault, error,
 				    "%s: ring %s needs %llu bytes, %llu are free there; make room, or ask for a smaller ring",
 				    placement->path, name, (unsigned long long)placement->bytes,
@@ -176,24 +176,53 @@ int nt_allocate_blocks(int fd, uint64_t bytes)
 	return 0;
 }
 
+static int refuse_taken(const struct nt_placement *placement, const char *name, struct nt_fault *fault)
+{
+	return nt_fault_set(fault, -EEXIST,
+			    "%s: there already, and not this ring %s's: another ring of that name, with another shm_dir, may have"
+			    " it; use another ring name or directory, or remove the file if it is nobody's",
+			    placement->path, name);
+}
+
 int nt_placement_allocate(const struct nt_placement *placement, int *fd, const char *name, struct nt_fault *fault)
 {
+	char directory[sizeof(placement->path)];
+	struct stat there;
 	int error;
 
-	unlink(placement->path); /* of a ring that died before it was finished: we hold the lock */
-	*fd = open(placement->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	*fd = -1;
+	if (!lstat(placement->path, &there)) /* nt_placement_link sees it too, but only after the pages were taken */
+		return refuse_taken(placement, name, fault);
+	memcpy(directory, placement->path, sizeof(directory));
+	*strrchr(directory, '/') = 0;
+	*fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	if (*fd < 0)
 		return nt_fault_set(fault, -errno,
 				    "%s: the data file of ring %s cannot be made: %s; its directory must be writable for user"
-				    " %u",
+				    " %u, on a file system with O_TMPFILE (tmpfs, hugetlbfs)",
 				    placement->path, name, strerror(errno), (unsigned int)geteuid());
 	error = nt_allocate_blocks(*fd, placement->bytes);
 	if (!error)
 		return 0;
-	error = refuse_for_room(placement, error, name, fault);
+	error = refuse_for_room(placement, *fd, error, name, fault);
 	close(*fd);
-	unlink(placement->path);
+	*fd = -1;
 	return error;
+}
+
+int nt_placement_link(const struct nt_placement *placement, int fd, const char *name, struct nt_fault *fault)
+{
+	char unnamed[32];
+	int error;
+
+	snprintf(unnamed, sizeof(unnamed), "/proc/self/fd/%d", fd);
+	if (!linkat(AT_FDCWD, unnamed, AT_FDCWD, placement->path, AT_SYMLINK_FOLLOW))
+		return 0;
+	error = -errno;
+	if (error == -EEXIST)
+		return refuse_taken(placement, name, fault);
+	return nt_fault_set(fault, error, "%s: the data file of ring %s cannot be given its name: %s", placement->path, name,
+			    strerror(-error));
 }
 
 /* On kernels before 5.14, which cannot populate on request; the blocks are there. */

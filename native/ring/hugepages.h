@@ -19,8 +19,12 @@ int nt_placement_huge(struct nt_placement *placement, const struct nt_ring_optio
 int nt_placement_shm(struct nt_placement *placement, const struct nt_ring_options *options, const char *path,
 		     struct nt_fault *fault);
 
-/* Makes the file with all of its pages (lack of them is an error here and no SIGBUS later). The file is gone when this fails. */
+/* Makes the file with all of its pages (lack of them is an error here and no SIGBUS later), but without a name yet: it goes with
+ * `fd`, which is -1 when this fails. */
 int nt_placement_allocate(const struct nt_placement *placement, int *fd, const char *name, struct nt_fault *fault);
+
+/* Gives it its name; -EEXIST when something is there. */
+int nt_placement_link(const struct nt_placement *placement, int fd, const char *name, struct nt_fault *fault);
 
 /* Maps `bytes` of `fd` for the writer with every page in place. */
 int nt_map_populated(void **mapping, int fd, uint64_t bytes);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define NT_RING_MAGIC 0x31474E5250544E00ull /* "\0NTPRNG1", little-endian; written last, after prefaulting */
-#define NT_RING_LAYOUT_VERSION 1u
+#define NT_RING_LAYOUT_VERSION 2u
 
 #define NT_RING_ALIGNMENT 8u             /* of every record */
 #define NT_RING_CHUNK_BYTES (256u << 10) /* a reader copies at most this much before it re-checks */
@@ -110,7 +110,9 @@ struct nt_ring_descriptor {
 	char host[64];
 	char data_path[256];
 	char fallback_reason[256]; /* why the data are not on huge pages; empty when they are, or were not asked for */
-	uint8_t reserved1[3288];
+	uint64_t data_device;      /* st_dev and st_ino of the data file: what else comes to lie at data_path is not this ring's */
+	uint64_t data_inode;
+	uint8_t reserved1[3272];
 };
 
 /* Each on lines of its own: the writer stores both once a batch, readers poll `tail` only. */
@@ -148,6 +150,8 @@ _Static_assert(offsetof(struct nt_ring_descriptor, writer_pid) == 152, "writer_p
 _Static_assert(offsetof(struct nt_ring_descriptor, name) == 168, "name");
 _Static_assert(offsetof(struct nt_ring_descriptor, data_path) == 296, "data_path");
 _Static_assert(offsetof(struct nt_ring_descriptor, fallback_reason) == 552, "fallback_reason");
+_Static_assert(offsetof(struct nt_ring_descriptor, data_device) == 808, "data_device");
+_Static_assert(offsetof(struct nt_ring_descriptor, data_inode) == 816, "data_inode");
 _Static_assert(sizeof(struct nt_ring_positions) == 256, "two pairs of lines");
 _Static_assert(offsetof(struct nt_ring_positions, tail) == 128, "tail stands on lines of its own");
 _Static_assert(NT_RING_RECORD_MAX <= NT_RING_CHUNK_BYTES, "a chunk holds the largest record");

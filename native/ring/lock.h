@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ring's paths, and the lock that makes one process its writer. Not for callers. */
+/* A ring's paths, and the lock that makes one process its writer; the holder takes such a lock too, while it starts. */
 #ifndef NT_RING_LOCK_H
 #define NT_RING_LOCK_H
 

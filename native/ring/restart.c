@@ -128,7 +128,7 @@ static void mend_index(struct nt_ring *ring, uint64_t from)
 		entry = index_entry(ring, granule, tail);
 		/* In the granule that the walk began in, an entry may well name an earlier record. */
 		if (entry == NT_RING_INDEX_EMPTY || (entry != position && granule != from / ring->granule_bytes))
-			nt_store_release(&ring->index[granule & (ring->index_entries - 1)], position);
+			nt_store_release(&ring->index[granule & (ring->index_entries - 1)], position); /* G, pairs with H */
 	}
 }
 
@@ -168,8 +168,8 @@ int nt_ring_restart(struct nt_ring *ring, uint64_t holder_id, uint64_t *next_seq
 	if (positions->tail_intent != positions->tail) {
 		nt_store_relaxed(&positions->tail_intent, positions->tail_intent); /* A: stands already, by whoever died */
 		nt_fence_release();                                                /* B, pairs with E */
-		nt_padding_cover(ring, positions->tail, positions->tail_intent);
-		nt_store_release(&positions->tail, positions->tail_intent); /* C, pairs with D */
+		nt_padding_cover(ring, positions->tail, positions->tail_intent);   /* R */
+		nt_store_release(&positions->tail, positions->tail_intent);        /* C, pairs with D */
 	}
 	*next_seq = start.seq;
 	nt_ring_epoch_begin(ring, holder_id, start.seq);

@@ -26,6 +26,7 @@ struct nt_ring {
 	uint64_t index_entries;
 	uint64_t max_record_bytes;
 	uint64_t max_batch_bytes;
+	uint32_t granule_log2;
 	size_t descriptor_bytes;
 	size_t data_bytes;
 	int lock_fd;         /* writer: held for life; -1 for a reader */
@@ -83,10 +84,12 @@ uint64_t nt_ring_epoch(const struct nt_ring *ring);        /* the newest; entrie
 uint64_t nt_ring_flow_count(const struct nt_ring *ring);   /* entries of `flows` that are complete */
 uint64_t nt_ring_source_count(const struct nt_ring *ring); /* entries of `sources` that are named */
 uint32_t nt_ring_writer_pid(const struct nt_ring *ring);   /* 0 after a clean detach; may name a process that died */
-/* Word-wise copy of one source's counters: no counter is torn, but the set is not one instant. -ENOENT beyond the count. */
+/* Word-wise copy of one source's counters, the loop's before those upstream of it: no counter is torn, but the set is not one
+ * instant. -ENOENT beyond the count. */
 int nt_ring_source_read(const struct nt_ring *ring, uint32_t slot, struct nt_source_counters *copy);
 
-/* Writer: the id of `flow` in the ring's table, appended if it is new. A flow that differs in any name is another flow. */
+/* Writer: the id of `flow` in the ring's table, appended if it is new. A flow that differs in any name is another flow. Its own `id`
+ * is where it is looked for first. */
 int nt_ring_flow_id(struct nt_ring *ring, const struct nt_flow *flow, uint32_t *id, struct nt_fault *fault);
 
 /* Writer: index of the source's slot, appended if it is new. */

@@ -15,7 +15,7 @@ struct start { /* a position at which a record (or padding) begins, and the sequ
 
 static uint64_t index_entry(const struct nt_ring *ring, uint64_t granule)
 {
-	uint64_t entry = nt_load_acquire(&ring->index[granule & (ring->index_entries - 1)]);
+	uint64_t entry = nt_load_acquire(&ring->index[granule & (ring->index_entries - 1)]); /* H, pairs with G */
 
 	return entry / ring->granule_bytes == granule && !(entry % NT_RING_ALIGNMENT) ? entry : NT_RING_INDEX_EMPTY;
 }

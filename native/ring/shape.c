@@ -102,6 +102,7 @@ void nt_shape_bind(struct nt_ring *ring, const struct nt_ring_descriptor *checke
 	ring->data = data;
 	ring->capacity = checked->capacity;
 	ring->granule_bytes = checked->granule_bytes;
+	ring->granule_log2 = (uint32_t)__builtin_ctzll(checked->granule_bytes);
 	ring->index_entries = checked->index_entries;
 	ring->max_record_bytes = checked->max_record_bytes;
 	ring->max_batch_bytes = checked->max_batch_bytes;

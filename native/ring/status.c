@@ -101,32 +101,52 @@ void nt_reader_status_close(struct nt_reader_status *status, const char *path)
 	unlink(path);
 }
 
-static int status_copy(struct nt_reader_status *copy, const struct nt_reader_status *status)
+/* Not mapped: the file is another user's, who may cut it at any moment, and a read then only comes up short. */
+static int status_read(int fd, void *to, size_t bytes, size_t offset)
 {
-	if (nt_load_acquire(&status->magic) != NT_READER_STATUS_MAGIC)
-		return nt_load_acquire(&status->magic) ? -EBADMSG : -EAGAIN;
-	if (status->version != STATUS_VERSION)
-		return -EBADMSG;
-	for (uint32_t attempt = 0; attempt < LOAD_ATTEMPTS; attempt++) {
-		uint64_t changes = nt_load_acquire(&status->changes);
+	ssize_t got = pread(fd, to, bytes, (off_t)offset);
 
-		*copy = *status;
-		nt_fence_acquire();
-		if (!(changes & 1) && nt_load_relaxed(&status->changes) == changes) {
-			copy->name[sizeof(copy->name) - 1] = 0;
+	nt_fence_acquire(); /* what is read next is read later */
+	if (got < 0)
+		return -errno;
+	return (size_t)got == bytes ? 0 : -EAGAIN;
+}
+
+static int status_copy(struct nt_reader_status *copy, int fd)
+{
+	struct nt_reader_status seen;
+	int error = status_read(fd, &seen.magic, sizeof(seen.magic), offsetof(struct nt_reader_status, magic));
+
+	if (error)
+		return error;
+	if (seen.magic != NT_READER_STATUS_MAGIC)
+		return seen.magic ? -EBADMSG : -EAGAIN;
+	for (uint32_t attempt = 0; attempt < LOAD_ATTEMPTS; attempt++) {
+		uint64_t before = 1;
+		uint64_t after = 0;
+
+		error = status_read(fd, &before, sizeof(before), offsetof(struct nt_reader_status, changes));
+		if (!error)
+			error = status_read(fd, &seen, sizeof(seen), 0);
+		if (!error)
+			error = status_read(fd, &after, sizeof(after), offsetof(struct nt_reader_status, changes));
+		if (error)
+			return error;
+		if (seen.version != STATUS_VERSION)
+			return -EBADMSG;
+		seen.name[sizeof(seen.name) - 1] = 0;
+		*copy = seen;
+		if (!(before & 1) && after == before)
 			return 0;
-		}
 	}
-	copy->name[sizeof(copy->name) - 1] = 0;
 	return -EAGAIN;
 }
 
 int nt_reader_status_load(struct nt_reader_status *copy, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO must not hold us up */
 	struct stat file;
-	void *mapping;
-	int error = 0;
+	int error;
 
 	if (fd < 0)
 		return -errno;
@@ -134,15 +154,8 @@ int nt_reader_status_load(struct nt_reader_status *copy, const char *path)
 		error = -errno;
 	else if (!S_ISREG(file.st_mode) || file.st_size > (off_t)sizeof(*copy))
 		error = -EBADMSG;
-	else if (file.st_size < (off_t)sizeof(*copy))
-		error = -EAGAIN;
-	mapping = error ? MAP_FAILED : mmap(NULL, sizeof(*copy), PROT_READ, MAP_SHARED, fd, 0);
-	if (!error && mapping == MAP_FAILED)
-		error = -errno;
+	else
+		error = status_copy(copy, fd);
 	close(fd);
-	if (error)
-		return error;
-	error = status_copy(copy, mapping);
-	munmap(mapping, sizeof(*copy));
 	return error;
 }

@@ -93,6 +93,10 @@ int nt_ring_flow_id(struct nt_ring *ring, const struct nt_flow *flow, uint32_t *
 	struct nt_flow wanted = *flow;
 
 	flow_normalize(&wanted);
+	if (wanted.id && wanted.id <= count && !memcmp(&ring->flows[wanted.id - 1], &wanted, sizeof(wanted))) {
+		*id = wanted.id;
+		return 0;
+	}
 	for (uint64_t i = 0; i < count; i++) {
 		wanted.id = (uint32_t)i + 1;
 		if (!memcmp(&ring->flows[i], &wanted, sizeof(wanted))) {
@@ -163,18 +167,27 @@ uint64_t nt_ring_source_count(const struct nt_ring *ring)
 	return count < NT_RING_SOURCES_MAX ? count : NT_RING_SOURCES_MAX;
 }
 
+static void copy_words(void *to, const void *from, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
+		uint64_t word = nt_load_relaxed((const uint64_t *)((const uint8_t *)from + i));
+
+		memcpy((uint8_t *)to + i, &word, sizeof(word));
+	}
+}
+
+/* What the loop did comes first, so that what lies upstream of it is never the older of the two copies. */
 int nt_ring_source_read(const struct nt_ring *ring, uint32_t slot, struct nt_source_counters *copy)
 {
-	const uint64_t *from;
+	const struct nt_source_counters *from;
 
 	if (slot >= nt_ring_source_count(ring))
 		return -ENOENT;
-	from = (const uint64_t *)&ring->sources[slot];
-	for (size_t i = 0; i < sizeof(*copy) / sizeof(*from); i++) {
-		uint64_t word = nt_load_relaxed(&from[i]);
-
-		memcpy((uint8_t *)copy + i * sizeof(word), &word, sizeof(word));
-	}
+	from = &ring->sources[slot];
+	copy_words(&copy->loop, &from->loop, sizeof(copy->loop));
+	nt_fence_acquire();
+	copy_words(copy, from, offsetof(struct nt_source_counters, loop));
+	copy_words(copy->reserved2, from->reserved2, sizeof(copy->reserved2));
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 void nt_writer_init(struct nt_writer *writer, struct nt_ring *ring, uint64_t next_seq)
 {
 	uint64_t tail = ring->positions->tail;
-	uint64_t granule = tail / ring->granule_bytes;
+	uint64_t granule = tail >> ring->granule_log2;
 	uint64_t entry = ring->index[granule & (ring->index_entries - 1)];
 
 	*writer = (struct nt_writer){
@@ -16,7 +16,7 @@ void nt_writer_init(struct nt_writer *writer, struct nt_ring *ring, uint64_t nex
 		.next_seq = next_seq,
 		.cursor = tail,
 		.reserved_to = tail,
-		.granule = entry < tail && entry / ring->granule_bytes == granule ? granule : UINT64_MAX,
+		.granule = entry < tail && (entry >> ring->granule_log2) == granule ? granule : UINT64_MAX,
 	};
 }
 
@@ -61,8 +61,8 @@ struct nt_record *nt_writer_next(struct nt_writer *writer, uint32_t length)
 		nt_padding_put(ring, writer->cursor, gap);
 		writer->cursor += gap;
 	}
-	if (writer->cursor / ring->granule_bytes != writer->granule) {
-		writer->granule = writer->cursor / ring->granule_bytes;
+	if ((writer->cursor >> ring->granule_log2) != writer->granule) {
+		writer->granule = writer->cursor >> ring->granule_log2;
 		writer->entries[writer->entry_count++] = writer->cursor;
 	}
 	record = (struct nt_record *)(ring->data + (writer->cursor & (ring->capacity - 1)));
@@ -86,9 +86,9 @@ void nt_writer_publish(struct nt_writer *writer)
 	/* After the tail, so that an entry always names a published record; a death before this leaves an entry missing, no
 	 * more. */
 	for (uint32_t i = 0; i < writer->entry_count; i++) {
-		uint64_t granule = writer->entries[i] / ring->granule_bytes;
+		uint64_t granule = writer->entries[i] >> ring->granule_log2;
 
-		nt_store_release(&ring->index[granule & (ring->index_entries - 1)], writer->entries[i]);
+		nt_store_release(&ring->index[granule & (ring->index_entries - 1)], writer->entries[i]); /* G, pairs with H */
 	}
 	writer->entry_count = 0;
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import holder_rig
 import namespaces
 import pytest
+from refusals import SMALL
 from service_rig import Rig, Wanted, make_rig
 
 
@@ -47,3 +48,16 @@ def holder_rig_on_right(
     """A holder's rig on the right side of the pair."""
     with holder_rig.make_rig(holder_path, namespace_pair.right, programs) as made:
         yield made
+
+
+@pytest.fixture
+def plain() -> Iterator[Rig]:
+    """Plain sockets on loopback."""
+    with make_rig(Wanted(kind="socket", interface="lo", **SMALL), None) as rig:
+        yield rig
+
+
+@pytest.fixture
+def wired(make_service_rig: Callable[..., Rig]) -> Rig:
+    """AF_XDP on a veth."""
+    return make_service_rig(**SMALL)

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pytest
 from archive_truth import assert_sequences_once
 from deadline import wait_for
+from service_rig import Rig, Wanted, make_rig
+
 from nanotape.capture.conservation import ring_books
 from nanotape.config import load
-from service_rig import Rig, Wanted, make_rig
 
 pytestmark = pytest.mark.root
 

@@ -293,6 +293,25 @@ static void a_capture_length_beyond_its_record_is_refused(void **state)
 	assert_int_equal(fixture->columns.rows, 0);
 }
 
+static void a_record_whose_addresses_find_no_room_is_not_taken(void **state)
+{
+	struct fixture *fixture = *state;
+	struct nt_address_book *book = &fixture->book;
+	struct nt_address_book usable = *book;
+
+	write_frame(fixture, MULTICAST_FRAME, sizeof(MULTICAST_FRAME), 0);
+	book->capacity = 1u << 30; /* full, and as large as a book may become */
+	book->count = book->capacity;
+	assert_int_equal(fill(fixture), -ENOMEM);
+	assert_int_equal(fixture->columns.rows, 0);
+	assert_int_equal(fixture->reader.records, 0);
+	*book = usable;
+	assert_int_equal(fill(fixture), 0);
+	assert_int_equal(fixture->columns.rows, 1);
+	assert_int_equal(fixture->columns.ring_seq[0], 1);
+	assert_int_equal(fixture->reader.lost, 0);
+}
+
 static void records_of_two_writers_carry_two_epochs(void **state)
 {
 	struct fixture *fixture = *state;
@@ -341,6 +360,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_stamp_kind_that_no_writer_knows_is_refused_after_the_rows_before_it, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_capture_length_beyond_its_record_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_record_whose_addresses_find_no_room_is_not_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(records_of_two_writers_carry_two_epochs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lapped_reader_says_on_its_next_row_what_it_lost, set_up, tear_down),
 	};

@@ -199,6 +199,42 @@ static void a_ring_on_huge_pages_is_written_read_restarted_and_removed(void **st
 	pages_change(-2);
 }
 
+static void two_rings_of_one_name_do_not_share_their_data(void **state)
+{
+	struct huge *h = *state;
+	struct nt_ring_options options;
+	char other[] = "/dev/shm/nt-huge-XXXXXX";
+	char path[128];
+	struct nt_ring second;
+	struct nt_ring seen;
+	uint64_t next_seq;
+
+	need_pages(h);
+	strcpy(h->options.hugepage_directory, h->mount);
+	assert_int_equal(attach(h), 0);
+	options = h->options;
+	assert_non_null(mkdtemp(other));
+	strcpy(options.shm_directory, other);
+	assert_int_equal(nt_ring_attach_writer(&second, &options, 1, &next_seq, &h->fault), -EEXIST);
+	assert_non_null(strstr(h->fault.text, "another ring of that name, with another shm_dir"));
+	assert_int_equal(file_count(other), 0);
+	options.hugepages = NT_HUGEPAGES_PREFER;
+	assert_int_equal(nt_ring_attach_writer(&second, &options, 1, &next_seq, &h->fault), 0);
+	assert_int_equal(second.descriptor->memory_kind, NT_MEMORY_SHM);
+	assert_non_null(strstr(second.descriptor->fallback_reason, "another ring of that name"));
+	nt_ring_close(&second);
+	assert_int_equal(nt_ring_remove(other, "t", &h->fault), 0);
+	assert_int_equal(rmdir(other), 0);
+	snprintf(path, sizeof(path), "%s/t.ring", h->shm);
+	assert_int_equal(nt_ring_open(&seen, path, &h->fault), 0);
+	nt_ring_close(&seen);
+	nt_ring_close(&h->ring);
+	assert_int_equal(attach(h), 0);
+	nt_ring_close(&h->ring);
+	assert_int_equal(nt_ring_remove(h->shm, "t", &h->fault), 0);
+	pages_change(-2);
+}
+
 static void capacity_is_rounded_up_to_a_whole_page(void **state)
 {
 	struct huge *h = *state;
@@ -222,6 +258,7 @@ int main(void)
 		HUGE_TEST(prefer_falls_back_and_records_why),
 		HUGE_TEST(too_few_pages_say_how_many_and_the_command),
 		HUGE_TEST(a_ring_on_huge_pages_is_written_read_restarted_and_removed),
+		HUGE_TEST(two_rings_of_one_name_do_not_share_their_data),
 		HUGE_TEST(capacity_is_rounded_up_to_a_whole_page),
 	};
 

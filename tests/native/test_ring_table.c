@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Epochs, flows, sources, and a reader's status file. */
+#include "../../native/atomic.h"
 #include "ring_fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -81,6 +83,30 @@ static void a_flow_keeps_its_id_and_another_name_is_another_flow(void **state)
 	assert_int_equal(f->ring.flows[1].id, 2);
 }
 
+static void a_flow_is_looked_for_where_its_own_id_says_first(void **state)
+{
+	struct fixture *f = *state;
+	struct nt_flow first = flow_of(1, "one");
+	struct nt_flow second = flow_of(1, "two");
+	uint32_t id = 0;
+
+	assert_int_equal(nt_ring_flow_id(&f->ring, &first, &id, &f->fault), 0);
+	assert_int_equal(nt_ring_flow_id(&f->ring, &second, &id, &f->fault), 0);
+	second.id = 1; /* wrong: another flow's */
+	assert_int_equal(nt_ring_flow_id(&f->ring, &second, &id, &f->fault), 0);
+	assert_int_equal(id, 2);
+	second.id = 3; /* not there yet */
+	assert_int_equal(nt_ring_flow_id(&f->ring, &second, &id, &f->fault), 0);
+	assert_int_equal(id, 2);
+	/* What no writer makes, the same flow twice: only who does not search from the start finds the second. */
+	f->ring.flows[1] = f->ring.flows[0];
+	f->ring.flows[1].id = 2;
+	first.id = 2;
+	assert_int_equal(nt_ring_flow_id(&f->ring, &first, &id, &f->fault), 0);
+	assert_int_equal(id, 2);
+	assert_int_equal(nt_ring_flow_count(&f->ring), 2);
+}
+
 static void a_full_flow_table_is_refused_and_still_finds_what_it_has(void **state)
 {
 	struct fixture *f = *state;
@@ -122,6 +148,43 @@ static void a_source_keeps_its_slot_and_its_counters_across_restarts(void **stat
 	for (uint32_t i = 2; i < NT_RING_SOURCES_MAX; i++)
 		assert_int_equal(nt_ring_source_slot(&f->ring, "socket", "lo", NT_SOURCE_SOCKET, i, &slot, &f->fault), 0);
 	assert_int_equal(nt_ring_source_slot(&f->ring, "more", "lo", NT_SOURCE_SOCKET, 0, &slot, &f->fault), -ENOSPC);
+}
+
+struct counting {
+	struct nt_source_counters *slot;
+	uint64_t stop;
+};
+
+static void *offer_then_take(void *context)
+{
+	struct counting *counting = context;
+
+	for (uint64_t packets = 1; !nt_load_relaxed(&counting->stop); packets++) {
+		nt_store_relaxed(&counting->slot->stats.generated, packets);
+		nt_store_release(&counting->slot->loop.packets, packets);
+	}
+	return NULL;
+}
+
+static void a_copy_of_the_counters_never_shows_more_taken_than_offered(void **state)
+{
+	struct fixture *f = *state;
+	struct nt_source_counters copy;
+	struct counting counting = {0};
+	uint32_t wrong = 0;
+	pthread_t thread;
+	uint32_t slot;
+
+	assert_int_equal(nt_ring_source_slot(&f->ring, "synthetic:lo", "lo", NT_SOURCE_SYNTHETIC, 0, &slot, &f->fault), 0);
+	counting.slot = &f->ring.sources[slot];
+	assert_int_equal(pthread_create(&thread, NULL, offer_then_take, &counting), 0);
+	for (uint32_t i = 0; i < 200000; i++) {
+		nt_ring_source_read(&f->ring, slot, &copy);
+		wrong += copy.loop.packets > copy.stats.generated;
+	}
+	nt_store_relaxed(&counting.stop, 1);
+	pthread_join(thread, NULL);
+	assert_int_equal(wrong, 0);
 }
 
 static void a_status_file_shows_the_readers_books(void **state)
@@ -174,6 +237,29 @@ static void what_is_no_status_file_is_refused(void **state)
 	close(fd);
 	unlink(path);
 	assert_int_equal(nt_reader_status_load(&copy, "/tmp"), -EBADMSG);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	alarm(20); /* for one that waits for somebody to write into it */
+	assert_int_equal(nt_reader_status_load(&copy, path), -EBADMSG);
+	alarm(0);
+	unlink(path);
+}
+
+static void a_status_file_that_was_cut_is_not_taken_for_whole(void **state)
+{
+	static const off_t sizes[] = {0, 4, 8, 100, sizeof(struct nt_reader_status) - 1};
+	struct nt_reader_status copy = {0};
+	struct nt_reader_status *status;
+	struct fixture *f = *state;
+	char path[] = "/tmp/nt-status-XXXXXX";
+
+	close(mkstemp(path));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		assert_int_equal(nt_reader_status_create(&status, path, "cut", &f->ring, &f->fault), 0);
+		assert_int_equal(truncate(path, sizes[i]), 0);
+		assert_int_equal(nt_reader_status_load(&copy, path), -EAGAIN);
+		assert_int_equal(copy.magic, 0);
+		nt_reader_status_close(status, path);
+	}
 }
 
 static void a_status_file_in_a_missing_directory_is_refused(void **state)
@@ -191,10 +277,13 @@ int main(void)
 		RING_TEST(a_record_belongs_to_the_writer_that_published_it),
 		RING_TEST(the_history_of_epochs_forgets_the_oldest),
 		RING_TEST(a_flow_keeps_its_id_and_another_name_is_another_flow),
+		RING_TEST(a_flow_is_looked_for_where_its_own_id_says_first),
 		RING_TEST(a_full_flow_table_is_refused_and_still_finds_what_it_has),
 		RING_TEST(a_source_keeps_its_slot_and_its_counters_across_restarts),
+		RING_TEST(a_copy_of_the_counters_never_shows_more_taken_than_offered),
 		RING_TEST(a_status_file_shows_the_readers_books),
 		RING_TEST(what_is_no_status_file_is_refused),
+		RING_TEST(a_status_file_that_was_cut_is_not_taken_for_whole),
 		RING_TEST(a_status_file_in_a_missing_directory_is_refused),
 	};
 

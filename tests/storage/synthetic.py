@@ -55,6 +55,7 @@ class SyntheticRing:
     ring_id: str = RING_ID
     oldest: int = 1
     newest: int = 0
+    writer_alive: bool = True
     table: list[Flow] = field(
         default_factory=lambda: [Flow(1, "itch", "itch-1", "A", "eth1"), Flow(2, "itch", "itch-1", "B", "")]
     )
@@ -78,6 +79,9 @@ class SyntheticReader:
         self.sought: list[Any] = []
         self.status: dict[str, Any] = {}
         self.replaced = False
+
+    def newest_seq(self) -> int:
+        return self.ring.newest
 
     def seek(self, start: Any) -> None:
         self.sought.append(start)

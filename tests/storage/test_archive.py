@@ -29,7 +29,6 @@ def test_an_empty_archive_answers_with_nothing(archive: Archive) -> None:
     assert archive.segments() == archive.verify() == list(archive.packets()) == []
     assert archive.table().num_rows == archive.dataset().count_rows() == 0
     assert archive.sql("select count(*) from packets").fetchall() == [(0,)]
-    assert archive.next_sequence(RING_ID) is None
 
 
 def test_complete_and_live_segments_are_read_alike(archive: Archive) -> None:
@@ -44,7 +43,6 @@ def test_complete_and_live_segments_are_read_alike(archive: Archive) -> None:
     assert table.column("ring_seq").to_pylist() == list(range(1, 1401))
     assert_rows_are_theirs(table)
     assert archive.dataset().count_rows() == 1000, "a dataset has complete segments only"
-    assert archive.next_sequence(RING_ID) == 1401
     assert archive.segments("demo") == facts
     assert archive.segments("another") == []
 

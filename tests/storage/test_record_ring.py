@@ -23,12 +23,12 @@ from nanotape.storage.archive import Archive
 PROGRAM = """
 import sys
 from pathlib import Path
-from nanotape.storage.record import Places, record
+from nanotape.storage.record import RecordPlaces, record
 from nanotape.storage.recorder import RecorderOptions
 try:
     totals = record(
         sys.argv[1], sys.argv[2], RecorderOptions(flush_interval_s=0.05, batch_rows=500),
-        places=Places(Path(sys.argv[1]).parent, Path(sys.argv[1]).parent / "run"),
+        places=RecordPlaces(Path(sys.argv[1]).parent, Path(sys.argv[1]).parent / "run"),
         on_begin=lambda recorder: print("begins", flush=True),
     )
     print(totals.recorded, totals.lost)
@@ -87,7 +87,7 @@ def test_a_ring_is_recorded_stopped_killed_and_resumed_without_a_seam(tmp_path: 
     with recorder(tmp_path) as process:
         wait_for(lambda: rows(tmp_path) == 2500, "all")
         with recorder(tmp_path) as second:
-            assert "RecorderBusyError" in second.communicate(timeout=20)[1]
+            assert "ReaderBusy: reader recorder of ring test" in second.communicate(timeout=20)[1]
             assert second.returncode == 1
         stopped(process)
     table = Archive(tmp_path / "archive").table(["ring_seq", "payload", "channel", "lost_before", "header", "trailer"])

@@ -9,7 +9,7 @@ from synthetic import Flow, SyntheticReader, SyntheticRing, assert_rows_are_thei
 from test_segment import no_file_larger_than
 
 from nanotape.storage.archive import Archive
-from nanotape.storage.errors import ArchiveError, RecorderBusyError
+from nanotape.storage.errors import ArchiveAheadError, ArchiveError, RecorderBusyError
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.segment import Fsync
 
@@ -215,16 +215,20 @@ def test_another_ring_of_the_same_name_begins_as_configured(archive: Archive) ->
     recorded(archive, SyntheticRing(newest=100))
     other = "ff" * 16
     oldest = recorded(archive, SyntheticRing(ring_id=other, oldest=41, newest=60))
-    assert oldest.reader.sought == ["oldest"]
+    assert oldest.reader.sought == [1], "from its first record on"
     latest = Bench(archive, SyntheticRing(ring_id="ee" * 16, newest=60), start="latest")
     latest.recorder.begin()
     assert latest.reader.sought == ["latest"]
-    assert [archive.next_sequence(ring_id) for ring_id in (SyntheticRing().ring_id, other, "ee" * 16)] == [
-        101,
-        61,
-        None,
+    latest.ring.newest = 70
+    latest.record_all()
+    latest.recorder.finish()
+    rows = archive.table(["ring_seq", "lost_before", "ring_id"]).to_pylist()
+    firsts = [row for row in rows if row["ring_id"] != SyntheticRing().ring_id][::20]
+    assert firsts == [
+        {"ring_seq": 41, "lost_before": 40, "ring_id": other},
+        {"ring_seq": 61, "lost_before": 0, "ring_id": "ee" * 16},
     ]
-    assert archive.table(["lost_before"]).column("lost_before").to_pylist() == [0] * 120, "no loss: another ring"
+    assert (oldest.recorder.totals.lost, latest.recorder.totals.lost) == (40, 0)
 
 
 def test_a_killed_recorders_part_is_finished_at_the_next_start(archive: Archive) -> None:
@@ -289,6 +293,78 @@ def test_a_disk_that_refuses_from_the_start_is_got_over(archive: Archive) -> Non
     assert len(rows) == 100
 
 
+def test_a_refused_first_write_forgets_nothing_of_what_was_lost_before_it(archive: Archive) -> None:
+    """Started at the latest, lapped before its first read, and then the disk refuses that read's rows."""
+    ring = SyntheticRing(newest=100)
+    bench = Bench(archive, ring, batch_rows=100, start="latest")
+    bench.recorder.begin()
+    bench.recorder._settled_seq = None  # as with a reader that does not know yet where it stands
+    ring.oldest, ring.newest = 151, 200
+    with no_file_larger_than(4):
+        bench.record_all()
+        bench.recorder.rotate()
+    ring.newest = 250
+    bench.record_all()
+    bench.recorder.finish()
+    rows = archive.table(["ring_seq", "lost_before"]).to_pylist()
+    assert rows[0] == {"ring_seq": 201, "lost_before": 50 + 50}
+    totals = bench.recorder.totals
+    assert (totals.begin_seq, totals.recorded, totals.lost, totals.write_failures) == (101, 50, 50, 50)
+
+
+def test_what_a_new_ring_lost_before_its_recorder_came_is_in_the_first_row(archive: Archive) -> None:
+    ring = SyntheticRing(newest=100)
+    bench = Bench(archive, ring)
+    bench.recorder.begin()
+    ring.oldest, ring.newest = 301, 400
+    bench.record_all()
+    bench.recorder.finish()
+    rows = archive.table(["ring_seq", "lost_before"]).to_pylist()
+    assert rows[0] == {"ring_seq": 301, "lost_before": 300}
+    assert bench.recorder.totals.lost == 300
+
+
+def test_a_part_that_cannot_be_finished_is_not_read_again_and_tried_less_and_less_often(archive: Archive) -> None:
+    """Hours of it cost neither reading nor, soon, trying; and when the disk takes it, the segment is whole."""
+    bench = Bench(archive, SyntheticRing(newest=50_000), batch_rows=10_000)
+    bench.recorder.begin()
+    bench.record_all()
+    [facts] = archive.segments()
+    assert facts.bytes > 500_000
+    lines = len(bench.lines)
+    with no_file_larger_than(facts.bytes):
+        bench.recorder.rotate()
+        before = bytes_read()
+        for _ in range(2 * 3600):
+            bench.clock.sleep(1)
+            bench.recorder.step()
+        assert bytes_read() - before < 50_000
+    assert len(bench.lines) == lines + 1, "one line for it"
+    bench.clock.sleep(61)
+    bench.recorder.step()
+    assert [one.complete for one in archive.segments()] == [True]
+    assert bench.lines[-1].endswith("finished after all, 50000 rows")
+    assert archive.verify() == []
+    assert bench.sequences() == list(range(1, 50_001))
+
+
+def bytes_read() -> int:
+    """By this process, by its own system calls."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_a_stop_tries_once_more_to_finish_what_the_disk_refused(archive: Archive) -> None:
+    bench = Bench(archive, SyntheticRing(newest=100), batch_rows=100)
+    bench.recorder.begin()
+    bench.record_all()
+    [facts] = archive.segments()
+    with no_file_larger_than(facts.bytes):
+        bench.recorder.rotate()
+    bench.recorder.finish()
+    assert [one.complete for one in archive.segments()] == [True]
+    assert archive.verify() == []
+
+
 def test_a_segment_whose_footer_was_refused_is_finished_later(archive: Archive) -> None:
     bench = Bench(archive, SyntheticRing(newest=100), batch_rows=100)
     bench.recorder.begin()
@@ -310,6 +386,88 @@ def test_a_stop_reads_what_the_ring_holds_first(archive: Archive) -> None:
     bench.recorder.run()
     assert bench.sequences() == list(range(1, 1001))
     assert [facts.complete for facts in archive.segments()] == [True]
+
+
+class SlowReader(SyntheticReader):
+    """Gives one row a time, which takes half a second."""
+
+    clock: HandClock
+
+    def read(self, max_rows: int, max_bytes: int) -> pa.RecordBatch | None:
+        self.clock.sleep(0.5)
+        return super().read(1, max_bytes)
+
+
+def slow_bench(archive: Archive, writer_alive: bool) -> Bench:
+    bench = Bench(archive, SyntheticRing(newest=100, writer_alive=writer_alive), drain_s=2.0)
+    bench.reader.__class__ = SlowReader
+    bench.reader.clock = bench.clock  # type: ignore[attr-defined]
+    return bench
+
+
+def test_a_stop_reads_all_that_a_writer_left_who_is_gone(archive: Archive) -> None:
+    bench = slow_bench(archive, writer_alive=False)
+    bench.recorder.stop()
+    bench.recorder.run()
+    assert bench.sequences() == list(range(1, 101))
+    assert bench.recorder.totals.backlog == 0
+
+
+def test_a_stop_under_a_living_writer_takes_only_so_long_and_says_what_is_left_behind(archive: Archive) -> None:
+    bench = slow_bench(archive, writer_alive=True)
+    bench.recorder.stop()
+    bench.recorder.run()
+    totals = bench.recorder.totals
+    assert bench.sequences() == [1, 2, 3, 4]
+    assert (totals.begin_seq, totals.recorded, totals.backlog) == (1, 4, 96)
+    second = recorded(archive, SyntheticRing(newest=100))
+    assert (second.recorder.totals.begin_seq, second.recorder.totals.recorded) == (5, 96)
+
+
+def test_a_second_stop_leaves_the_rest_to_the_next_start(archive: Archive) -> None:
+    bench = slow_bench(archive, writer_alive=False)
+    bench.recorder.stop()
+    bench.recorder.stop(at_once=True)
+    bench.recorder.run()
+    assert (bench.sequences(), bench.recorder.totals.backlog) == ([], 100)
+
+
+def test_books_balance_whatever_was_lost_refused_or_left(archive: Archive) -> None:
+    recorded(archive, SyntheticRing(newest=10))
+    ring = SyntheticRing(newest=100, oldest=31)
+    bench = Bench(archive, ring, batch_rows=10)
+    bench.recorder.begin()
+    with no_file_larger_than(4):
+        bench.recorder.step()
+    bench.recorder.step()
+    bench.recorder.finish()
+    totals = bench.recorder.totals
+    assert (totals.begin_seq, totals.recorded, totals.lost, totals.write_failures, totals.backlog) == (11, 10, 20, 10, 50)
+    assert ring.newest + 1 - totals.begin_seq == sum([10, 20, 10, 50])
+
+
+def test_an_idle_recorder_looks_at_the_rings_file_four_times_a_second(archive: Archive) -> None:
+    bench = Bench(archive, SyntheticRing(newest=1))
+    looks = []
+    began = bench.clock.now_ns
+
+    def is_replaced() -> bool:
+        looks.append(bench.clock.now_ns)
+        return bench.clock.now_ns - began > 10 * SECOND_NS
+
+    bench.reader.is_replaced = is_replaced  # type: ignore[method-assign]
+    bench.recorder.run()
+    assert 30 < len(looks) <= 42
+
+
+def test_an_archive_that_is_ahead_of_the_ring_is_refused_in_one_line_that_says_what_to_do(archive: Archive) -> None:
+    recorded(archive, SyntheticRing(newest=100))
+    bench = Bench(archive, SyntheticRing(newest=60))
+    with pytest.raises(ArchiveAheadError, match="up to its newest sequence 60, found rows up to 100") as caught:
+        bench.recorder.begin()
+    assert "nanotape rings --remove demo" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    recorded(archive, SyntheticRing(newest=120))  # its lock was let go
 
 
 def test_a_ring_that_is_gone_ends_the_run_when_all_of_it_is_read(archive: Archive) -> None:
@@ -364,6 +522,10 @@ def test_a_directory_that_this_user_may_not_write_is_refused_in_one_line(
         assert "\n" not in message
         directory.chmod(0o777)
         assert as_nobody(lambda: recorded(Archive.create(path), SyntheticRing(newest=1))) == "fine"
+        (path / "segments" / "demo").chmod(0o555)  # where its lock file is by now
+        message = as_nobody(lambda: Bench(Archive.create(path), SyntheticRing(newest=1)).recorder.begin())
+        assert "ArchiveError" in message
+        assert f"{path}/segments/demo: expected to be writable by user 65534, found: Permission denied" in message
     finally:
         shutil.rmtree(top)
 

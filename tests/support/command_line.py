@@ -69,7 +69,8 @@ def refusal(
     lines = [line for line in errors.splitlines() if not line.startswith(tuple(news) or ("\0",))]
     assert len(lines) == 1, errors
     assert "Traceback" not in errors
-    assert standing(*folders) == before
+    after = standing(*folders)
+    assert after == before, f"{errors}left: {sorted(after - before)}, gone: {sorted(before - after)}"
     return lines[0]
 
 

@@ -21,7 +21,7 @@ from deadline import wait_for
 from nanotape.capture.conservation import RingBooks, ring_books
 from nanotape.capture.ring import Ring
 from nanotape.capture.sent_log import SentLog
-from nanotape.capture.service import CAPTURE, Service, ServiceOptions, recorder_command
+from nanotape.capture.service import CAPTURE, Service, ServiceOptions
 from nanotape.config import Settings, load
 from nanotape.storage.archive import Archive
 
@@ -103,9 +103,8 @@ class Rig:
     @contextlib.contextmanager
     def service(self, record: bool = True, recorder_options: Sequence[str] = ()) -> Iterator[Service]:
         """The running service; stopped at the end."""
-        command = recorder_command(self.config, recorder_options) if record else None
         with self.talk.open("a", encoding="utf-8") as talk:
-            options = ServiceOptions(record=command, wrap=self.capture_side, talk=talk)
+            options = ServiceOptions(record=record, record_options=recorder_options, wrap=self.capture_side, talk=talk)
             with Service(self.settings, options, self.news.append) as service:
                 yield service
 

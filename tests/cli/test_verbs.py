@@ -1,0 +1,166 @@
+"""The verbs as a user meets them: help, version, rings, record, and output that nobody reads to its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import NANOTAPE, call
+from deadline import wait_for
+from frames import market_data
+from ring_writer import RingWriter, Written
+from typer.testing import CliRunner
+
+from nanotape.capture.ring import Ring
+from nanotape.cli.main import app
+from nanotape.storage.archive import Archive
+
+RUN = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
+HELP = {
+    "run": ("Capture and record, supervised", "--config", "--json"),
+    "capture": ("Capture into the ring only", "--holder", "--json"),
+    "record": ("Record a ring into the archive", "--ring", "--user", "--json"),
+    "demo": ("Capture a simulated exchange on this machine", "--seconds", "--rate", "--archive", "--json"),
+    "simulate": ("A synthetic exchange", "--rate", "--gap", "--burst", "--log", "--json"),
+    "rings": ("List the rings of this host", "--remove", "--json"),
+    "config": ("Check and show the configuration", "check", "schema", "show"),
+    "config check": ("Say whether the configuration is fine", "--config", "--json"),
+    "config schema": ("Print the JSON Schema",),
+    "config show": ("Print the configuration in force", "--config", "--json"),
+}
+CONFIG = """
+[paths]
+run_dir = "{0}/run"
+archive = "{0}/archive"
+shm_dir = "{0}/rings"
+[ring]
+name = "test"
+[recorder]
+flush_interval = "50ms"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration whose places are all in a folder of the test's own."""
+    file = tmp_path / "nanotape.toml"
+    file.write_text(CONFIG.format(tmp_path), encoding="utf-8")
+    (tmp_path / "rings").mkdir()
+    return file
+
+
+@pytest.fixture
+def writer(config: Path) -> Iterator[RingWriter]:
+    """The ring of that configuration, with three records."""
+    ring = RingWriter.attach(config.parent / "rings")
+    ring.write(*(Written(market_data(bytes([number]) * 40)) for number in range(3)))
+    yield ring
+    ring.close()
+
+
+@pytest.mark.parametrize("verb", HELP)
+def test_the_help_of_each_verb_says_what_it_does_and_how(verb: str) -> None:
+    done = RUN.invoke(app, [*verb.split(), "--help"])
+    assert done.exit_code == 0
+    text = re.sub(r"\s+", " ", done.stdout)
+    for word in HELP[verb]:
+        assert word in text
+
+
+def test_the_command_alone_lists_its_verbs_and_knows_its_version() -> None:
+    text = RUN.invoke(app, ["--help"]).stdout
+    for verb in {verb.split()[0] for verb in HELP}:
+        assert re.search(rf"^\W*{verb}  ", text, re.MULTILINE), verb
+    done = RUN.invoke(app, ["--version"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert re.fullmatch(r"nanotape \d+\.\d+\.\d+\S*\n", done.stdout)
+
+
+@pytest.mark.parametrize("words", [["bogus"], ["run", "--bogus"], ["run", "-c"], ["demo", "--seconds", "0"]])
+def test_wrong_words_are_status_2_and_leave_stdout_empty(words: list[str]) -> None:
+    status, output, errors = call(*words)
+    assert (status, output) == (2, "")
+    assert "Traceback" not in errors
+
+
+def test_rings_tells_of_writer_memory_and_readers(writer: RingWriter, config: Path) -> None:
+    with Ring.open("test", config.parent / "rings") as ring:
+        with ring.reader("oldest", reader_name="slow", run_directory=config.parent / "run") as reader:
+            reader.read(2)
+            done = RUN.invoke(app, ["rings", "--config", str(config)])
+            assert (done.exit_code, done.stderr) == (0, "")
+            assert "test: 1 MiB on shm, epoch 1, writer " in done.stdout
+            assert re.search(r"^slow +\d+ +yes +0\.0 +2 +0 +-", done.stdout, re.MULTILINE)
+        [facts] = json.loads(RUN.invoke(app, ["rings", "--config", str(config), "--json"]).stdout)
+    assert facts["name"] == "test"
+    assert facts["writer_alive"] is True
+    assert facts["readers"] == []
+
+
+def test_rings_removes_what_nobody_writes_and_only_that(writer: RingWriter, config: Path) -> None:
+    status, output, errors = call("rings", "--config", config, "--remove", "test")
+    assert (status, output) == (1, "")
+    assert "test has a writer already" in errors
+    writer.close()
+    assert call("rings", "--config", config, "--remove", "test") == (0, "", "")
+    assert list((config.parent / "rings").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_record_says_what_it_recorded(writer: RingWriter, config: Path, number: signal.Signals) -> None:
+    archive = config.parent / "archive"
+    command = [*NANOTAPE, "record", "--config", str(config), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for(lambda: archive.exists() and sum(part.rows for part in Archive(archive).segments()) == 3, "3 rows")
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (0, "")
+    totals = json.loads(output)
+    assert (totals["recorded"], totals["lost"], totals["write_failures"]) == (3, 0, 0)
+    assert (totals["first_seq"], totals["last_seq"]) == (1, 3)
+    assert writer.next_seq == 4
+
+
+def test_record_without_json_keeps_stdout_for_data(writer: RingWriter, config: Path) -> None:
+    command = [*NANOTAPE, "record", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for((config.parent / "archive" / "segments" / "test").exists, "its first step")
+            wait_for(lambda: Archive(config.parent / "archive").segments(), "its first rows")
+            process.terminate()
+            output, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, output) == (0, "")
+    assert errors == "nanotape: 3 packets recorded, 0 lost, 0 not written\n"
+    assert writer.next_seq == 4
+
+
+def test_config_is_reached_through_the_command(config: Path) -> None:
+    status, output, errors = call("config", "check", "--config", config)
+    assert (status, errors) == (0, "")
+    assert output.startswith(f"{config}: fine: ")
+    config.write_text("[ring]\nnmae = 1\n", encoding="utf-8")
+    for verb in ("check", "show"):
+        status, output, errors = call("config", verb, "--config", config)
+        assert (status, output, errors.count("\n")) == (2, "", 1)
+        assert f"{config}:2: ring.nmae: expected a key of [ring]" in errors
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_traceback() -> None:
+    command = [*NANOTAPE, "config", "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 1
+    assert errors == b""

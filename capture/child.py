@@ -72,7 +72,7 @@ class Child:
             ServiceError: It ended first, took too long, or the wait was ended; it is ended then.
         """
         deadline = time.monotonic() + timeout_s
-        watched = [self._stdout] if wake is None else [self._stdout, wake]
+        watched: list[Any] = [self._stdout] if wake is None else [self._stdout, wake]
         while READY not in self._said:
             left = max(deadline - time.monotonic(), 0.0)
             readable = select.select(watched, [], [], left)[0]

@@ -29,7 +29,7 @@ def record(
     ] = None,
     supervised: Annotated[
         int | None,
-        typer.Option("--supervised", metavar="PID", help='End with process PID; say "ready", and the totals at the end.'),
+        typer.Option("--supervised", metavar="PID", help='End with process PID; say "ready", at the end the totals.'),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -13,7 +13,7 @@ from nanotape.capture.ring import Ring
 from nanotape.capture.service import Service, ServiceOptions, StopSignals
 from nanotape.cli.options import talk
 from nanotape.config import Settings
-from nanotape.storage.archive import Archive
+from nanotape.storage.resume import archive_end
 
 _TICK_S = 1.0
 
@@ -55,8 +55,9 @@ def _where_to(options: ServiceOptions, places: Places) -> str:
 
 def _unrecorded(ring: Ring, books: RingBooks, places: Places) -> int:
     """Records at the ring's end that the archive does not reach: by its own files, whatever the recorder says."""
-    following = Archive(places.archive).next_sequence(ring.ring_id) if places.archive.is_dir() else None
-    return books.last_seq - ((following or 1) - 1)
+    directory = places.archive / "segments" / ring.name
+    end = archive_end(directory, ring.ring_id) if directory.is_dir() else None
+    return books.last_seq - ((end.last_seq if end else None) or 0)
 
 
 def _text(books: RingBooks, recorder: dict[str, Any] | None, unrecorded: int | None) -> str:

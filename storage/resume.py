@@ -238,7 +238,8 @@ def _owner_by_schema(path: Path) -> str | None:
     with contextlib.suppress(pa.ArrowException, OSError, UnicodeError), pa.OSFile(str(path)) as file:
         size = file.size()
         stream = file.get_stream(FIRST_MESSAGE_OFFSET, max(0, size - FIRST_MESSAGE_OFFSET))
-        return (ipc.read_schema(stream).metadata or {}).get(b"ring_id", b"").decode("ascii") or None
+        with ipc.open_stream(stream) as reader:
+            return (reader.schema.metadata or {}).get(b"ring_id", b"").decode("ascii") or None
     return None
 
 

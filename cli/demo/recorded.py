@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nanotape.capture.sent_log import SentLog
 from nanotape.native import ffi, lib
 from nanotape.storage.archive import Archive
 
@@ -90,6 +91,19 @@ def read_archive(archive: Archive) -> Recorded:
             lines.setdefault(name or "", LineTally()).add(chosen)
     all_delays = np.concatenate(delays) if delays else np.array([], dtype=np.int64)
     return Recorded(rows, before, lost, repeated, all_delays, lines)
+
+
+def foreign_payloads(archive: Archive, sent: SentLog) -> int:
+    """Recorded payloads that the exchange never sent on their line; all that it sent is held in memory meanwhile."""
+    made = {line.name: pa.concat_arrays([payloads for _, payloads in sent.batches(line.name)]) for line in sent.lines}
+    foreign = 0
+    for batch in archive.packets(["line", "payload"]):
+        names = batch.column("line").cast(pa.string())
+        foreign += batch.num_rows
+        for name, payloads in made.items():
+            chosen = batch.column("payload").filter(pc.equal(names, name))
+            foreign -= pc.sum(pc.is_in(chosen, value_set=payloads)).as_py() or 0
+    return foreign
 
 
 def percentiles(delays: npt.NDArray[np.int64]) -> dict[str, int | None]:

@@ -34,8 +34,8 @@ class Ledger:
     pid: int
     folder: str
     namespaces: list[str] = field(default_factory=list)
-    pages_before: int | None = None
     pages_added: int = 0
+    """Huge pages reserved beyond those of others."""
     mount: str | None = None
 
     @property
@@ -44,8 +44,10 @@ class Ledger:
         return LEDGERS / f"{_STEM}{self.pid}.json"
 
     def write(self) -> None:
-        """Before each thing that is made."""
-        self.path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        """Before each thing that is made; whole, whenever we may be killed."""
+        draft = self.path.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        draft.replace(self.path)
 
     def undo(self) -> None:
         """Takes everything down; what is gone already is no error."""
@@ -55,11 +57,11 @@ class Ledger:
             shutil.rmtree(folder, ignore_errors=True)
         if self.mount:
             _try("umount", "--lazy", self.mount)
-        if self.pages_before is not None:
+        if self.pages_added:
             with contextlib.suppress(OSError):
-                # Others may have reserved more meanwhile: those stay.
+                # Others may have reserved more or given theirs back meanwhile: only ours go.
                 now = int(_PAGES.read_text(encoding="ascii"))
-                _PAGES.write_text(str(max(self.pages_before, now - self.pages_added)), encoding="ascii")
+                _PAGES.write_text(str(max(0, now - self.pages_added)), encoding="ascii")
         remove_folders(Path(self.folder))
         self.path.unlink(missing_ok=True)
 
@@ -182,12 +184,14 @@ def _reserve(ledger: Ledger, wanted_bytes: int) -> Path | None:
     """Huge pages beyond those that others have; None, and nothing changed, when there is no room for them."""
     try:
         before = int(_PAGES.read_text(encoding="ascii"))
-        ledger.pages_before, ledger.pages_added = before, -(-wanted_bytes // _HUGE_2M)
+        ledger.pages_added = -(-wanted_bytes // _HUGE_2M)
         ledger.write()
         wanted = before + ledger.pages_added
         _PAGES.write_text(str(wanted), encoding="ascii")
         if int(_PAGES.read_text(encoding="ascii")) < wanted:
             _PAGES.write_text(str(before), encoding="ascii")
+            ledger.pages_added = 0
+            ledger.write()
             return None
     except OSError:
         return None

@@ -18,7 +18,7 @@ from nanotape.capture.service import CAPTURE, RECORDER, Service, ServiceOptions,
 from nanotape.cli.demo import configuration
 from nanotape.cli.demo.exchange import Exchange, link_drops
 from nanotape.cli.demo.live import LiveTable
-from nanotape.cli.demo.recorded import folder_bytes, percentiles, read_archive
+from nanotape.cli.demo.recorded import folder_bytes, foreign_payloads, percentiles, read_archive
 from nanotape.cli.demo.scene import Scene, scene
 from nanotape.cli.demo.verdict import Counted, Verdict, judge
 from nanotape.config import Settings, load
@@ -168,7 +168,7 @@ class _Play:
     def _verdict(self, sent: SentLog, counted: Counted, memory: str) -> Verdict:
         archive = Archive(self._settings.paths.archive)
         recorded = read_archive(archive)
-        account = judge(sent, counted, recorded)
+        account = judge(sent, counted, recorded, lambda: foreign_payloads(archive, sent))
         answer = [list(row) for row in archive.sql(QUERY).fetchall()]
         size = folder_bytes(archive.path)
         _leave(archive.path, self._options.archive)

@@ -1,5 +1,6 @@
 """What became of every packet: the exchange's own log against the counters against the rows of the archive."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,21 +80,27 @@ class Account:
     lines: tuple[LineVerdict, ...]
 
 
-def judge(sent: SentLog, counted: Counted, recorded: Recorded) -> Account:
+def judge(sent: SentLog, counted: Counted, recorded: Recorded, foreign: Callable[[], int]) -> Account:
     """Follows the packets from the exchange's log to the last row.
 
-    Each pair of neighbouring stages is compared by itself, so that a packet is missed once, where it went missing.
+    Each pair of neighbouring stages is compared by itself, so that a packet is missed once, where it went missing. What
+    is missing after the last row has no row to say so, and is unexplained whatever the recorder says.
+
+    Args:
+        sent: The exchange's own log.
+        counted: The counters at the end.
+        recorded: The archive's rows.
+        foreign: Counts recorded payloads that the exchange never sent; asked only where packets were lost, since the
+            checksum over all of a line says more where none was.
     """
     books = counted.books
-    # Rows that could not be written are missing before the next row, or, at the end, after the last one.
-    unwritten_at_end = max(0, min(books.last_seq - recorded.last_seq, counted.unwritten))
-    lost = losses(counted, recorded.lost + unwritten_at_end)
+    lost = losses(counted, recorded.lost)
     on_the_wire = sum(line.sent for line in sent.lines) - counted.link - sum(map(_arrived, books.sources))
-    in_archive = books.last_seq - (recorded.rows - recorded.repeated) - recorded.lost - unwritten_at_end
+    in_archive = books.last_seq - (recorded.rows - recorded.repeated) - recorded.lost
     unexplained = abs(on_the_wire) + books.unexplained + abs(in_archive) + recorded.repeated
     found = recorded.lines
     lines = tuple(line_verdict(line, found.get(line.name, LineTally())) for line in sent.lines)
-    same = any(lost.values()) or all(line.same_bytes for line in lines)
+    same = foreign() == 0 if any(lost.values()) else all(line.same_bytes for line in lines)
     return Account(lost, unexplained, unexplained == 0 and same, lines)
 
 

@@ -1,5 +1,6 @@
 """Rings in files: opening, describing, listing, the status files of readers, and what each kind of trouble says."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -16,15 +17,17 @@ from ring_writer import RingWriter, Written, fault
 from nanotape.capture.counters import as_json
 from nanotape.capture.errors import (
     PermissionDenied,
+    ReaderBusy,
     ReaderNameInvalid,
     RingCorrupt,
+    RingError,
     RingLayoutMismatch,
     RingNotFound,
     RingNotReady,
 )
 from nanotape.capture.listing import RingFacts, UnreadableRing, describe, list_rings
 from nanotape.capture.processes import is_alive
-from nanotape.capture.readers import list_readers
+from nanotape.capture.readers import list_readers, status_path
 from nanotape.capture.ring import Ring
 from nanotape.native import ffi, lib
 
@@ -193,6 +196,110 @@ def test_a_file_that_is_no_status_is_not_listed(ring: Ring, tmp_path: Path) -> N
     folder.mkdir(parents=True)
     (folder / "junk.status").write_bytes(b"junk")
     assert list_readers(ring, tmp_path) == ()
+
+
+@pytest.mark.root
+def test_a_ring_whose_file_may_not_be_read_any_more_is_not_the_current_one() -> None:
+    """Its successor is being made: closed to all but its maker until it is whole."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        writer = RingWriter.attach(Path(folder))
+        with Ring.open("test", Path(folder)) as ring:
+            (Path(folder) / "test.ring").chmod(0o600)
+            child = os.fork()
+            if child == 0:
+                os.setresgid(NOBODY, NOBODY, NOBODY)
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+                try:
+                    os._exit(1 if ring.is_current() else 0)
+                except BaseException:
+                    os._exit(2)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert ring.is_current()
+        writer.close()
+
+
+def test_a_name_in_use_is_refused_to_another_process_for_as_long_as_it_is_in_use(
+    writer: RingWriter, ring: Ring, tmp_path: Path
+) -> None:
+    writer.write(Written(market_data(b"x")))
+    command = [sys.executable, "-c", READER, str(tmp_path / "test.ring"), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "1\n"
+            with pytest.raises(ReaderBusy, match=f"found process {child.pid}"):
+                ring.reader(reader_name="victim", run_directory=tmp_path)
+            assert [fact.pid for fact in list_readers(ring, tmp_path)] == [child.pid]
+        finally:
+            child.kill()
+    with ring.reader(reader_name="victim", run_directory=tmp_path):
+        assert [fact.pid for fact in list_readers(ring, tmp_path)] == [os.getpid()]
+
+
+def test_a_dead_readers_file_whose_process_id_is_another_process_by_now_is_in_nobodys_way(
+    writer: RingWriter, ring: Ring, tmp_path: Path
+) -> None:
+    path = status_path(tmp_path, "test", "tape")
+    with ring.reader(reader_name="tape", run_directory=tmp_path):
+        content = bytearray(path.read_bytes())
+    content[12:16] = os.getppid().to_bytes(4, "little")
+    path.write_bytes(content)
+    assert [fact.alive for fact in list_readers(ring, tmp_path)] == [True], "so it seems"
+    with ring.reader(reader_name="tape", run_directory=tmp_path):
+        assert [fact.pid for fact in list_readers(ring, tmp_path)] == [os.getpid()]
+
+
+def test_who_locks_a_dead_readers_file_does_not_keep_its_successor_out(
+    writer: RingWriter, ring: Ring, tmp_path: Path
+) -> None:
+    """All who may read it can."""
+    path = status_path(tmp_path, "test", "tape")
+    with ring.reader(reader_name="tape", run_directory=tmp_path):
+        content = bytearray(path.read_bytes())
+    content[12:16] = (2**22 + 1).to_bytes(4, "little")  # beyond the kernel's largest
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with ring.reader(reader_name="tape", run_directory=tmp_path):
+            assert [fact.pid for fact in list_readers(ring, tmp_path)] == [os.getpid()]
+
+
+def test_a_reader_that_closes_leaves_alone_what_came_to_stand_in_its_files_place(ring: Ring, tmp_path: Path) -> None:
+    path = status_path(tmp_path, "test", "tape")
+    with ring.reader(reader_name="tape", run_directory=tmp_path):
+        path.unlink()
+        path.write_text("another's")
+    assert path.read_text() == "another's"
+
+
+def test_a_reader_is_shown_later_too_and_but_once(writer: RingWriter, ring: Ring, tmp_path: Path) -> None:
+    writer.write(*(Written(market_data(b"x")) for _ in range(10)))
+    with ring.reader("oldest") as reader:
+        assert list_readers(ring, tmp_path) == ()
+        assert (reader.newest_seq(), reader.next_seq) == (10, 1)
+        reader.show_as("tape", tmp_path)
+        assert [fact.name for fact in list_readers(ring, tmp_path)] == ["tape"]
+        with pytest.raises(ValueError, match="already"):
+            reader.show_as("tape", tmp_path)
+    assert list_readers(ring, tmp_path) == ()
+
+
+@pytest.mark.parametrize("trouble", ["a file above it", "a folder in its place"])
+def test_a_status_file_that_cannot_be_made_is_one_line_and_leaves_the_reader_reading(
+    writer: RingWriter, ring: Ring, tmp_path: Path, trouble: str
+) -> None:
+    path = status_path(tmp_path, "test", "tape")
+    if trouble == "a file above it":
+        path.parent.parent.write_text("")
+    else:
+        path.mkdir(parents=True)
+    writer.write(Written(market_data(b"x")))
+    with ring.reader("oldest") as reader:
+        with pytest.raises(RingError) as caught:
+            reader.show_as("tape", tmp_path)
+        assert "\n" not in str(caught.value)
+        assert [packet.payload for packet in reader.packets(idle=0)] == [b"x"]
 
 
 READER = """

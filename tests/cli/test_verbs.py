@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from nanotape.capture.ring import Ring
 from nanotape.cli.main import app
 from nanotape.storage.archive import Archive
 
+AS_WE_ARE = ("--user", str(os.geteuid()), "--group", str(os.getegid()))  # the folders are ours
 RUN = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
 HELP = {
     "run": ("Capture and record, supervised", "--config", "--json"),
@@ -114,7 +116,7 @@ def test_rings_removes_what_nobody_writes_and_only_that(writer: RingWriter, conf
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_record_says_what_it_recorded(writer: RingWriter, config: Path, number: signal.Signals) -> None:
     archive = config.parent / "archive"
-    command = [*NANOTAPE, "record", "--config", str(config), "--json"]
+    command = [*NANOTAPE, "record", "--config", str(config), *AS_WE_ARE, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             wait_for(lambda: archive.exists() and sum(part.rows for part in Archive(archive).segments()) == 3, "3 rows")
@@ -130,7 +132,7 @@ def test_record_says_what_it_recorded(writer: RingWriter, config: Path, number: 
 
 
 def test_record_without_json_keeps_stdout_for_data(writer: RingWriter, config: Path) -> None:
-    command = [*NANOTAPE, "record", "--config", str(config)]
+    command = [*NANOTAPE, "record", "--config", str(config), *AS_WE_ARE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             wait_for((config.parent / "archive" / "segments" / "test").exists, "its first step")

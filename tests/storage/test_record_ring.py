@@ -1,9 +1,12 @@
 """The recorder on a real ring, in a process of its own."""
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +23,16 @@ from nanotape.capture.columns import RING_SCHEMA
 from nanotape.capture.listing import remove_ring
 from nanotape.storage.archive import Archive
 
+NOBODY, GROUP = 65534, 64203
 PROGRAM = """
-import sys
+import os, sys
 from pathlib import Path
 from nanotape.storage.record import RecordPlaces, record
 from nanotape.storage.recorder import RecorderOptions
+if len(sys.argv) > 3:  # after the imports, which lie where only root may enter
+    os.setgroups([])
+    os.setresgid(*[int(sys.argv[4])] * 3)
+    os.setresuid(*[int(sys.argv[3])] * 3)
 try:
     totals = record(
         sys.argv[1], sys.argv[2], RecorderOptions(flush_interval_s=0.05, batch_rows=500),
@@ -38,9 +46,9 @@ except Exception as error:
 
 
 @contextmanager
-def recorder(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def recorder(folder: Path, *account: int) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-c", PROGRAM, str(folder / "test.ring"), str(folder / "archive")]
+    command = [sys.executable, "-c", PROGRAM, str(folder / "test.ring"), str(folder / "archive"), *map(str, account)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -116,6 +124,70 @@ def test_a_ring_made_anew_is_gone_over_to(tmp_path: Path) -> None:
     facts = Archive(tmp_path / "archive").segments()
     assert [(one.first_seq, one.last_seq) for one in facts] == [(1, 100), (1, 50)]
     assert facts[0].ring_id != facts[1].ring_id
+    writer.close()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that nobody may enter and write to: pytest's own are closed to others."""
+    folder = Path(tempfile.mkdtemp(prefix="nanotape-record-", dir="/var/tmp"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.root
+def test_a_ring_made_anew_by_another_user_is_waited_for_until_it_may_be_read(open_folder: Path) -> None:
+    """Its descriptor is its maker's alone, mode 0600, until all of it is there."""
+    writer = RingWriter.attach(open_folder)
+    for name in ("test.ring", "test.data"):
+        os.chown(open_folder / name, 0, GROUP)
+    writer.write(*frames(1, 100))
+    with recorder(open_folder, NOBODY, GROUP) as process:
+        wait_for(lambda: rows(open_folder) == 100, "the first ring")
+        writer.close()
+        half_made = open_folder / "half-made"
+        half_made.touch(0o600)
+        half_made.rename(open_folder / "test.ring")  # in one step: the recorder must not see the name missing
+        assert process.stderr is not None
+        assert "the ring was removed or made anew; waiting" in process.stderr.readline()
+        (open_folder / "test.ring").unlink()
+        (open_folder / "test.data").unlink()
+        writer = RingWriter.attach(open_folder)
+        writer.write(*frames(1, 50))
+        for name in ("test.data", "test.ring"):
+            os.chown(open_folder / name, 0, GROUP)
+        wait_for(lambda: rows(open_folder) == 150, "the second ring")
+        assert stopped(process) == "150 0"
+    writer.close()
+
+
+@pytest.mark.parametrize("trouble", ["no folder", "another's file", "a socket"])
+@pytest.mark.root
+def test_a_status_file_that_cannot_be_made_costs_a_line_and_nothing_else(open_folder: Path, trouble: str) -> None:
+    readers = open_folder / "run" / "test" / "readers"
+    if trouble == "no folder":
+        readers.parent.parent.touch()
+    else:
+        readers.mkdir(parents=True)
+    if trouble == "another's file":
+        (readers / "recorder.status").touch()
+    elif trouble == "a socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(readers / "recorder.status"))
+    if readers.exists():
+        readers.chmod(0o1777)
+    writer = RingWriter.attach(open_folder)
+    for name in ("test.ring", "test.data"):
+        os.chown(open_folder / name, 0, GROUP)
+    writer.write(*frames(1, 100))
+    with recorder(open_folder, NOBODY, GROUP) as process:
+        wait_for(lambda: rows(open_folder) == 100, "the ring")
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=20)
+    assert output.splitlines()[-1] == "100 0"
+    assert errors.count("\n") == 1
+    assert "recording all the same" in errors
     writer.close()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from synthetic import RING_ID, SyntheticRing
-from test_recorder import Bench, as_nobody, bytes_read, recorded
+from test_recorder import Bench, as_nobody, bytes_read, later, recorded
 
 from nanotape.storage import sidecar
 from nanotape.storage.archive import Archive
@@ -111,7 +111,7 @@ def damaged_footer(path: Path) -> None:
 def test_an_old_segment_that_cannot_be_read_costs_a_line_and_is_left_as_it_is(archive: Archive) -> None:
     """Of another ring, later by its name and its sequences than all of ours, in every state that a file can be in."""
     recorded(archive, SyntheticRing(newest=100))
-    recorded(archive, SyntheticRing(ring_id=OTHER_ID, newest=5000), batch_rows=1000, rotate_bytes=1)
+    recorded(archive, SyntheticRing(ring_id=OTHER_ID, newest=5000), clock=later(), batch_rows=1000, rotate_bytes=1)
     others = sorted(segments_of(archive).glob("*.arrow"))[2:]
     assert len(others) == 4
     for number, path in enumerate(others):
@@ -125,7 +125,7 @@ def test_an_old_segment_that_cannot_be_read_costs_a_line_and_is_left_as_it_is(ar
     others[1].write_bytes(b"no Arrow at all")
     os.truncate(others[2], 0)
     before = {path: path.read_bytes() for path in others}
-    bench = recorded(archive, SyntheticRing(newest=200))
+    bench = recorded(archive, SyntheticRing(newest=200), clock=later(20))
     assert bench.reader.sought == [101]
     [line] = bench.lines
     assert "cannot be read (and 3 more)" in line
@@ -159,10 +159,10 @@ def test_of_the_newest_segment_what_can_be_trusted_is_kept_and_the_rest_recorded
 
 def test_a_newest_segment_without_a_row_to_trust_is_set_aside_and_recorded_again(archive: Archive) -> None:
     recorded(archive, SyntheticRing(newest=1000), batch_rows=1000, rotate_bytes=1)
-    recorded(archive, SyntheticRing(newest=1500), batch_rows=1000)
+    recorded(archive, SyntheticRing(newest=1500), clock=later(), batch_rows=1000)
     facts = archive.segments()[-1]
     os.truncate(facts.path, 3000)
-    bench = recorded(archive, SyntheticRing(oldest=1101, newest=1600))
+    bench = recorded(archive, SyntheticRing(oldest=1101, newest=1600), clock=later(20))
     assert bench.reader.sought == [1001]
     assert f"set aside as {facts.path.name.removesuffix('.arrow')}.arrow.damaged" in bench.lines[0]
     assert bench.sequences() == [*range(1, 1001), *range(1101, 1601)]
@@ -179,7 +179,7 @@ def test_set_aside_first_segment_is_begun_again_where_it_began(archive: Archive)
     first.recorder.finish()
     [facts] = archive.segments()
     os.truncate(facts.path, 3000)
-    assert recorded(archive, SyntheticRing(newest=120), start="latest").sequences() == list(range(41, 121))
+    assert recorded(archive, SyntheticRing(newest=120), clock=later(), start="latest").sequences() == list(range(41, 121))
 
 
 def test_a_sidecar_that_lost_its_end_is_not_believed(archive: Archive) -> None:
@@ -223,7 +223,7 @@ def test_a_newest_segment_that_this_user_may_not_read_does_not_stop_recording(tm
             path.chmod(0o600)
 
         def record() -> None:
-            bench = recorded(archive, SyntheticRing(newest=300))
+            bench = recorded(archive, SyntheticRing(newest=300), clock=later(10))
             assert bench.reader.sought == [101], bench.reader.sought
             assert "cannot be read: Permission denied; set aside as" in bench.lines[0], bench.lines
 
@@ -234,7 +234,7 @@ def test_a_newest_segment_that_this_user_may_not_read_does_not_stop_recording(tm
         os.chown(second, 0, 0)
 
         def go_on() -> None:
-            bench = recorded(archive, SyntheticRing(newest=400))
+            bench = recorded(archive, SyntheticRing(newest=400), clock=later(20))
             assert bench.reader.sought == [301], "its sidecar tells"
 
         assert as_nobody(go_on) == "fine"

@@ -1,4 +1,4 @@
-"""Draws text from standard input as a terminal window in SVG, for the README: nanotape demo | python scripts/picture.py OUT.
+"""Draws text from standard input as a terminal window in SVG, for the README: picture.py FILE TITLE < TEXT.
 
 Reads and writes nothing else.
 """

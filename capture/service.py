@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nanotape.capture.accounts import Accounts, accounts
-from nanotape.capture.child import Child, ending
+from nanotape.capture.child import STOP_TIMEOUT_S, Child, ending
 from nanotape.capture.errors import ServiceError
 from nanotape.capture.footprint import Footprint
 from nanotape.capture.places import Places, prepare
@@ -30,6 +30,7 @@ _CAPTURE_HOLDER_GONE, _CAPTURE_FINITE = 3, 4  # exit statuses, native/capture/ma
 _SOUND_AFTER_S = 0.5  # who was ready and lived as long is restarted at once: RX rings hold out for less than a second
 _READY_TIMEOUT_S = 60.0
 _PREFAULT_BYTES_S = 500e6  # at the least: a large ring takes its time to be touched
+_DRAIN_TIMEOUT_S = 300.0  # a recorder that lags takes what is in the ring before it ends
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 
@@ -182,7 +183,7 @@ class Service:
         for name in (HOLDER, CAPTURE, RECORDER):
             child = self._children.pop(name, None)
             if child:
-                child.stop()
+                child.stop(_DRAIN_TIMEOUT_S if name == RECORDER else STOP_TIMEOUT_S)
                 if name == RECORDER:
                     self.recorder_words = child.last_words
 

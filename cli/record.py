@@ -1,6 +1,7 @@
 """`nanotape record`: reads a ring and writes segments, unprivileged, until a signal."""
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -14,7 +15,8 @@ from nanotape.cli.options import AsJson, ConfigFile, talk
 from nanotape.config import Settings, load
 from nanotape.storage import record as storage
 from nanotape.storage.encoder import Compression
-from nanotape.storage.recorder import RecorderOptions
+from nanotape.storage.recorder import Recorder, RecorderOptions
+from nanotape.storage.rehearsal import rehearse
 from nanotape.storage.segment import Fsync
 
 
@@ -44,13 +46,18 @@ def record(
         where.archive,
         recorder_options(settings),
         places=storage.RecordPlaces(where.shm, where.folder.parent, settings.recorder.name),
-        on_begin=(lambda _: _ready()) if supervised is not None else None,
+        on_begin=_Ready() if supervised is not None else None,
         log=talk,
     )
     if as_json or supervised is not None:
         sys.stdout.write(json.dumps(asdict(totals)) + "\n")
+        sys.stdout.flush()
     else:
-        talk(f"{totals.recorded:,} packets recorded, {totals.lost:,} lost, {totals.write_failures:,} not written")
+        left = "an unknown number" if totals.backlog is None else f"{totals.backlog:,}"
+        talk(
+            f"{totals.recorded:,} packets recorded, {totals.lost:,} lost, {totals.write_failures:,} not written, "
+            f"{left} left in the ring"
+        )
     raise typer.Exit(1 if totals.write_failures else 0)
 
 
@@ -60,7 +67,9 @@ def _leave_root(settings: Settings, user: int | None, group: int | None) -> None
         owners = accounts(settings.user)
         user = owners.record_uid if user is None else user
         group = owners.ring_gid if group is None else group
-    give_up_privilege(user, group)
+    if os.geteuid() == 0:
+        rehearse()  # our own code may lie where that user cannot read
+        give_up_privilege(user, group)
 
 
 def recorder_options(settings: Settings) -> RecorderOptions:
@@ -76,6 +85,14 @@ def recorder_options(settings: Settings) -> RecorderOptions:
     )
 
 
-def _ready() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+class _Ready:
+    """Says `ready` once, however many rings of that name follow each other."""
+
+    def __init__(self) -> None:
+        self._is_said = False
+
+    def __call__(self, _recorder: Recorder) -> None:
+        if not self._is_said:
+            self._is_said = True
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()

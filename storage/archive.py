@@ -20,7 +20,7 @@ from nanotape.storage import sidecar
 from nanotape.storage.errors import ArchiveError
 from nanotape.storage.recovery import check_complete
 from nanotape.storage.schema import packets_schema
-from nanotape.storage.segment import NAME_PATTERN, PART_SUFFIX, SEGMENT_SUFFIX, SIDECAR_SUFFIX
+from nanotape.storage.segment_names import NAME_PATTERN, PART_SUFFIX, SEGMENT_SUFFIX, SIDECAR_SUFFIX
 from nanotape.storage.sidecar import FIRST_MESSAGE_OFFSET
 
 if TYPE_CHECKING:

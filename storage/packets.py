@@ -23,6 +23,11 @@ _COPIED = (
 Codes = npt.NDArray[np.int32]
 
 
+def ring_columns() -> tuple[str, ...]:
+    """The columns of `packets` that a ring reader's batches have already."""
+    return _COPIED
+
+
 class RingFacts(Protocol):
     """What is needed of `nanotape.capture.Ring`."""
 

@@ -26,19 +26,17 @@ from nanotape.storage.ipc_file import (
     read_message,
     walk,
 )
-from nanotape.storage.segment import (
+from nanotape.storage.segment import Fsync, finish_part, sync_directory, sync_file
+from nanotape.storage.segment_names import (
+    DAMAGED_SUFFIX,
     PART_SUFFIX,
     SEGMENT_SUFFIX,
     SIDECAR_SUFFIX,
-    Fsync,
-    finish_part,
     segment_files,
-    sync_directory,
-    sync_file,
+    sibling,
 )
 from nanotape.storage.sidecar import FIRST_MESSAGE_OFFSET, NO_SEQUENCE, Sidecar, SidecarEntry, checksum
 
-DAMAGED_SUFFIX = ".arrow.damaged"
 _NEW_SIDECAR_SUFFIX = SIDECAR_SUFFIX + ".new"
 
 
@@ -141,7 +139,7 @@ def check_part(path: Path, fd: int) -> CheckedPart:
     def read_at(offset: int, length: int) -> bytes:
         return os.pread(fd, length, offset)
 
-    sums = sidecar.read(_sidecar_path(path))
+    sums = sidecar.read(sibling(path, SIDECAR_SUFFIX))
     if sums is None:
         return _rebuild(read_at, path, None, ())
     messages, damage = _verify(read_at, sums)
@@ -163,7 +161,7 @@ def _recover(fd: int, part: Path, fsync: Fsync) -> Recovery:
 
     if not checked.rows or checked.ring_id is None:
         return report(*_discard(part, checked, fsync))
-    _replace_sidecar(_sidecar_path(part), sidecar.pack(checked.ring_id, checked.entries), fsync)
+    _replace_sidecar(sibling(part, SIDECAR_SUFFIX), sidecar.pack(checked.ring_id, checked.entries), fsync)
     schema = checked.messages[0]
     metadata = os.pread(fd, schema.metadata_length - PREFIX_BYTES, schema.offset + PREFIX_BYTES)
     return report(finish_part(fd, part, metadata, list(checked.messages), fsync), Outcome.FINISHED)
@@ -173,7 +171,7 @@ def _discard(part: Path, checked: CheckedPart, fsync: Fsync) -> tuple[Path, Outc
     if checked.claimed_rows:
         return set_aside(part, fsync), Outcome.SET_ASIDE
     part.unlink()
-    _sidecar_path(part).unlink(missing_ok=True)
+    sibling(part, SIDECAR_SUFFIX).unlink(missing_ok=True)
     if fsync != Fsync.NEVER:
         sync_directory(part.parent)
     return part, Outcome.REMOVED
@@ -188,7 +186,7 @@ def set_aside(path: Path, fsync: Fsync) -> Path:
     Raises:
         OSError: The system refused.
     """
-    aside = path.with_name(path.name.removesuffix(".part").removesuffix(SEGMENT_SUFFIX) + DAMAGED_SUFFIX)
+    aside = sibling(path, DAMAGED_SUFFIX)
     os.rename(path, aside)
     if fsync != Fsync.NEVER:
         sync_directory(path.parent)
@@ -281,10 +279,6 @@ def _replace_sidecar(path: Path, content: bytes, fsync: Fsync) -> None:
     if fsync != Fsync.NEVER:
         sync_file(new)
     os.rename(new, path)
-
-
-def _sidecar_path(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".part") + ".sum")
 
 
 def check_complete(path: Path) -> str | None:

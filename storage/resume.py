@@ -20,13 +20,14 @@ from nanotape.storage.ipc_file import END_OF_STREAM, FILE_MAGIC
 from nanotape.storage.log import Log
 from nanotape.storage.recovery import check_part, recover_part, set_aside
 from nanotape.storage.schema import packets_schema
-from nanotape.storage.segment import (
+from nanotape.storage.segment import Fsync
+from nanotape.storage.segment_names import (
     PART_SUFFIX,
     SEGMENT_SUFFIX,
     SIDECAR_SUFFIX,
-    Fsync,
     first_sequence,
     segment_files,
+    sibling,
 )
 from nanotape.storage.sidecar import FIRST_MESSAGE_OFFSET
 
@@ -129,7 +130,7 @@ def _may_hold_newest(bad: Unreadable, ring_id: str) -> bool:
 
 def _mend(bad: Unreadable, fsync: Fsync) -> str:
     """Makes a part of it and finishes that, or sets it aside. Returns a line on what was done."""
-    part = bad.path.with_name(bad.path.name.removesuffix(".part").removesuffix(SEGMENT_SUFFIX) + PART_SUFFIX)
+    part = sibling(bad.path, PART_SUFFIX)
     try:
         if _trusted_rows(bad.path):
             bad.path.rename(part)
@@ -169,7 +170,7 @@ def _segment_end(path: Path, is_complete: bool, wanted: str) -> tuple[str | None
     """
     owner: str | None = None
     trouble: BaseException | None = None
-    sums = path.with_name(path.name.removesuffix(".part").removesuffix(SEGMENT_SUFFIX) + SIDECAR_SUFFIX)
+    sums = sibling(path, SIDECAR_SUFFIX)
     try:
         with _opened(sums) as fd:
             header = sidecar.parse_header(os.pread(fd, sidecar.HEADER_BYTES, 0))

@@ -5,10 +5,8 @@ process dies. A write that fails leaves the segment as it was.
 """
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,12 +16,8 @@ from nanotape.storage import sidecar
 from nanotape.storage.encoder import Compression, EncodedMessage, StreamEncoder
 from nanotape.storage.errors import BatchRefusedError, SegmentWriteError
 from nanotape.storage.ipc_file import FILE_MAGIC, Message, MessageKind, build_tail
+from nanotape.storage.segment_names import PART_SUFFIX, SEGMENT_SUFFIX, SIDECAR_SUFFIX, segment_name
 from nanotape.storage.sidecar import NO_SEQUENCE, SidecarEntry, checksum
-
-PART_SUFFIX = ".arrow.part"
-SEGMENT_SUFFIX = ".arrow"
-SIDECAR_SUFFIX = ".arrow.sum"
-NAME_PATTERN = re.compile(r"\d{8}T\d{6}\.\d{9}Z-\d{12,19}")
 
 
 class Fsync(StrEnum):
@@ -48,33 +42,6 @@ class SegmentIdentity:
     ring_id: str
     """32 hexadecimal digits."""
     host: str
-
-
-def segment_name(opened_ns: int, first_seq: int) -> str:
-    """A name that sorts by time: UTC time of opening and the first ring sequence."""
-    seconds, nanoseconds = divmod(opened_ns, 10**9)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y%m%dT%H%M%S}.{nanoseconds:09d}Z-{first_seq:012d}"
-
-
-def first_sequence(name: str) -> int:
-    """The first ring sequence, out of a segment's name."""
-    return int(name.rpartition("-")[2])
-
-
-def segment_files(directory: Path) -> dict[str, set[str]]:
-    """The segments in ARCHIVE/segments/RING by name, with the suffixes that are there of each. Opens none of them.
-
-    Raises:
-        OSError: The directory cannot be listed.
-    """
-    found: dict[str, set[str]] = {}
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            name, dot, suffix = entry.name.partition(SEGMENT_SUFFIX)
-            if dot and NAME_PATTERN.fullmatch(name):
-                found.setdefault(name, set()).add(dot + suffix)
-    return found
 
 
 class SegmentWriter:

@@ -88,9 +88,10 @@ def started(
 @pytest.fixture(autouse=True)
 def huge_pages_are_given_back() -> Iterator[None]:
     """Whatever happened."""
-    before = PAGES.read_text(encoding="ascii")
+    before = int(PAGES.read_text(encoding="ascii"))
     yield
-    assert PAGES.read_text(encoding="ascii") == before
+    # No more than before: somebody else's, beside us, come and go.
+    wait_for(lambda: int(PAGES.read_text(encoding="ascii")) <= before, "the huge pages to be given back", 30)
 
 
 def test_as_root_it_captures_with_af_xdp_kills_two_processes_and_balances(tmp_path: pathlib.Path) -> None:

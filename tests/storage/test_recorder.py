@@ -341,11 +341,12 @@ def test_a_part_that_cannot_be_finished_is_not_read_again_and_tried_less_and_les
     lines = len(bench.lines)
     with no_file_larger_than(facts.bytes):
         bench.recorder.rotate()
-        before = bytes_read()
+        before, writes_before = bytes_read(), writes()
         for _ in range(2 * 3600):
             bench.clock.sleep(1)
             bench.recorder.step()
         assert bytes_read() - before < 50_000
+        assert 120 <= writes() - writes_before < 2 * 130 * 2, "once a minute"
     assert len(bench.lines) == lines + 1, "one line for it"
     bench.clock.sleep(61)
     bench.recorder.step()
@@ -358,6 +359,11 @@ def test_a_part_that_cannot_be_finished_is_not_read_again_and_tried_less_and_les
 def bytes_read() -> int:
     """By this process, by its own system calls."""
     return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def writes() -> int:
+    """Write calls of this process, refused ones too."""
+    return int(Path("/proc/self/io").read_text().split()[7])
 
 
 def test_a_stop_tries_once_more_to_finish_what_the_disk_refused(archive: Archive) -> None:
@@ -449,7 +455,13 @@ def test_books_balance_whatever_was_lost_refused_or_left(archive: Archive) -> No
     bench.recorder.step()
     bench.recorder.finish()
     totals = bench.recorder.totals
-    assert (totals.begin_seq, totals.recorded, totals.lost, totals.write_failures, totals.backlog) == (11, 10, 20, 10, 50)
+    assert (totals.begin_seq, totals.recorded, totals.lost, totals.write_failures, totals.backlog) == (
+        11,
+        10,
+        20,
+        10,
+        50,
+    )
     assert ring.newest + 1 - totals.begin_seq == sum([10, 20, 10, 50])
 
 

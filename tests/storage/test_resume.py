@@ -13,7 +13,7 @@ from nanotape.storage import sidecar
 from nanotape.storage.archive import Archive
 from nanotape.storage.errors import ArchiveError
 from nanotape.storage.resume import archive_end
-from nanotape.storage.segment import segment_name
+from nanotape.storage.segment_names import segment_name
 from nanotape.storage.sidecar import ENTRY_BYTES, HEADER_BYTES, SidecarEntry
 
 HOUR_NS = 3600 * 10**9
@@ -179,7 +179,9 @@ def test_set_aside_first_segment_is_begun_again_where_it_began(archive: Archive)
     first.recorder.finish()
     [facts] = archive.segments()
     os.truncate(facts.path, 3000)
-    assert recorded(archive, SyntheticRing(newest=120), clock=later(), start="latest").sequences() == list(range(41, 121))
+    assert recorded(archive, SyntheticRing(newest=120), clock=later(), start="latest").sequences() == list(
+        range(41, 121)
+    )
 
 
 def test_a_sidecar_that_lost_its_end_is_not_believed(archive: Archive) -> None:

@@ -11,7 +11,8 @@ import small_segments as small
 from nanotape.storage import sidecar
 from nanotape.storage.errors import BatchRefusedError, SegmentWriteError
 from nanotape.storage.recovery import check_complete
-from nanotape.storage.segment import NAME_PATTERN, Fsync, segment_name
+from nanotape.storage.segment import Fsync
+from nanotape.storage.segment_names import NAME_PATTERN, segment_name
 
 
 @contextmanager

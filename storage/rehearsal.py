@@ -1,0 +1,76 @@
+"""Records one row into a scratch folder, so that all that Python imports on first use is imported by then.
+
+For a process that is about to become a user who may not read the folder that its own code lies in. Leaves nothing.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from nanotape.storage.archive import Archive
+from nanotape.storage.packets import ring_columns
+from nanotape.storage.recorder import Recorder, RecorderOptions
+from nanotape.storage.schema import packets_schema
+
+
+class _Ring:
+    """A ring of no flows."""
+
+    name = host = "rehearsal"
+    ring_id = "0" * 32
+    writer_alive = False
+
+    def flows(self) -> Sequence[Any]:
+        return ()
+
+    def sources(self) -> Sequence[Any]:
+        return ()
+
+
+class _Reader:
+    """Gives one row, once."""
+
+    lost = 0
+    next_seq = 1
+
+    def __init__(self) -> None:
+        fields = [pa.field("flow_id", pa.uint32(), nullable=False), pa.field("source", pa.uint8(), nullable=False)]
+        fields += [packets_schema().field(name) for name in ring_columns()]
+        arrays = [pa.nulls(1, field.type) if field.nullable else _one(field.type) for field in fields]
+        self._batches = [pa.RecordBatch.from_arrays(arrays, names=[field.name for field in fields])]
+
+    def read(self, max_rows: int, max_bytes: int) -> pa.RecordBatch | None:
+        return self._batches.pop() if self._batches else None
+
+    def newest_seq(self) -> int:
+        return 1
+
+    def seek(self, start: object) -> None:
+        pass
+
+    def publish_status(self, *_: object, **__: object) -> None:
+        pass
+
+    def is_replaced(self) -> bool:
+        return False
+
+
+def rehearse() -> None:
+    """Begins, writes, ends and recovers once, like a recorder of a quiet ring."""
+    with tempfile.TemporaryDirectory(prefix="nanotape-rehearsal-") as name:
+        for _ in range(2):  # the second finds what the first one left
+            recorder = Recorder(_Ring(), _Reader(), Archive.create(Path(name)), RecorderOptions(), log=lambda _: None)
+            recorder.begin()
+            recorder.step()
+            recorder.finish()
+
+
+def _one(kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.array([""]))
+    if pa.types.is_binary(kind):
+        return pa.array([b""])
+    return pa.array([1], pa.int64()).cast(kind)

@@ -34,19 +34,19 @@ class _Reader:
     """Gives one row, once."""
 
     lost = 0
-    next_seq = 1
 
-    def __init__(self) -> None:
+    def __init__(self, sequence: int) -> None:
+        self.next_seq = sequence
         fields = [pa.field("flow_id", pa.uint32(), nullable=False), pa.field("source", pa.uint8(), nullable=False)]
         fields += [packets_schema().field(name) for name in ring_columns()]
-        arrays = [pa.nulls(1, field.type) if field.nullable else _one(field.type) for field in fields]
+        arrays = [pa.nulls(1, field.type) if field.nullable else _one(field.type, sequence) for field in fields]
         self._batches = [pa.RecordBatch.from_arrays(arrays, names=[field.name for field in fields])]
 
     def read(self, max_rows: int, max_bytes: int) -> pa.RecordBatch | None:
         return self._batches.pop() if self._batches else None
 
     def newest_seq(self) -> int:
-        return 1
+        return self.next_seq
 
     def seek(self, start: object) -> None:
         pass
@@ -61,16 +61,17 @@ class _Reader:
 def rehearse() -> None:
     """Begins, writes, ends and recovers once, like a recorder of a quiet ring."""
     with tempfile.TemporaryDirectory(prefix="nanotape-rehearsal-") as name:
-        for _ in range(2):  # the second finds what the first one left
-            recorder = Recorder(_Ring(), _Reader(), Archive.create(Path(name)), RecorderOptions(), log=lambda _: None)
+        for sequence in (1, 2):  # the second finds what the first one left
+            reader = _Reader(sequence)
+            recorder = Recorder(_Ring(), reader, Archive.create(Path(name)), RecorderOptions(), log=lambda _: None)
             recorder.begin()
             recorder.step()
             recorder.finish()
 
 
-def _one(kind: pa.DataType) -> pa.Array:
+def _one(kind: pa.DataType, sequence: int) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.array([""]))
     if pa.types.is_binary(kind):
         return pa.array([b""])
-    return pa.array([1], pa.int64()).cast(kind)
+    return pa.array([sequence], pa.int64()).cast(kind)

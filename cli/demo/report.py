@@ -38,7 +38,9 @@ def _line(line: LineVerdict) -> list[tuple[str, str]]:
 
 def _kill(verdict: Verdict, name: str) -> str:
     restarts = verdict.restarts.get(name, 0)
-    again = f"restarted {_times(restarts)}, it went on where it was" if restarts else "NOT restarted"
+    again = f"restarted {_times(restarts)}" if restarts else "NOT restarted"
+    if restarts == verdict.kills[name] and verdict.balanced:
+        again += ", it went on where it was"
     return f"{name}, {_times(verdict.kills[name])}; {again}"
 
 

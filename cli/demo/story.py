@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -61,13 +62,21 @@ def tell(options: DemoOptions) -> Verdict:
     with StopSignals() as signals, scene(configuration.huge_bytes()) as stage:
         with (stage.folder / "talk.log").open("w+", encoding="utf-8") as talk:
             try:
-                return _Play(options, stage, signals, talk).run()
+                verdict = _Play(options, stage, signals, talk).run()
             except ServiceError as error:
                 if signals.caught:
                     raise Interrupted from None
-                talk.seek(0)
-                said = " | ".join(line.strip() for line in talk.readlines()[-4:])
+                said = _last_words(talk)
                 raise ServiceError(f"{error}: {said}" if said else str(error), error.status) from None
+            if not verdict.balanced:
+                sys.stderr.write(f"nanotape: not balanced; the processes said last: {_last_words(talk) or 'nothing'}\n")
+            return verdict
+
+
+def _last_words(talk: IO[str]) -> str:
+    """What holder, capture and recorder said last, in one line."""
+    talk.seek(0)
+    return " | ".join(line.strip() for line in talk.readlines()[-4:])
 
 
 class _Play:

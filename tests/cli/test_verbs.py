@@ -142,7 +142,7 @@ def test_record_without_json_keeps_stdout_for_data(writer: RingWriter, config: P
         finally:
             process.kill()
     assert (process.returncode, output) == (0, "")
-    assert errors == "nanotape: 3 packets recorded, 0 lost, 0 not written\n"
+    assert errors == "nanotape: 3 packets recorded, 0 lost, 0 not written, 0 left in the ring\n"
     assert writer.next_seq == 4
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from recorder_bench import Bench, recorded
 from synthetic import RING_ID, SyntheticRing, assert_rows_are_theirs
-from test_recorder import Bench, recorded
 
 from nanotape.storage import archive as archive_module
 from nanotape.storage.archive import Archive

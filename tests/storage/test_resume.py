@@ -6,8 +6,9 @@ import struct
 from pathlib import Path
 
 import pytest
+from recorder_bench import Bench, later, recorded
 from synthetic import RING_ID, SyntheticRing
-from test_recorder import Bench, as_nobody, bytes_read, later, recorded
+from test_recorder_faults import as_nobody, bytes_read
 
 from nanotape.storage import sidecar
 from nanotape.storage.archive import Archive

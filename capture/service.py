@@ -259,7 +259,11 @@ class StopSignals:
         """Takes the signals over; in the main thread only."""
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.caught = False
-        self._before = {number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS}
+        self._before = {
+            number: signal.signal(number, self._on_signal)
+            for number in _STOP_SIGNALS
+            if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN)  # nohup
+        }
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,0 +1,33 @@
+"""Stopping on request: which signals are taken over, and that they are given back."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+import pytest
+
+from nanotape.capture.service import StopSignals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_makes_the_descriptor_readable_and_is_given_back(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with StopSignals() as signals:
+        assert not signals.caught
+        os.kill(os.getpid(), number)
+        assert select.select([signals], [], [], 5)[0]
+        assert signals.caught
+    assert signal.getsignal(number) == before
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not select.select([signals], [], [], 0.05)[0]
+            assert not signals.caught
+    finally:
+        signal.signal(signal.SIGHUP, before)

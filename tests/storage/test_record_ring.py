@@ -29,7 +29,9 @@ import os, sys
 from pathlib import Path
 from nanotape.storage.record import RecordPlaces, record
 from nanotape.storage.recorder import RecorderOptions
+from nanotape.storage.rehearsal import rehearse
 if len(sys.argv) > 3:  # after the imports, which lie where only root may enter
+    rehearse()
     os.setgroups([])
     os.setresgid(*[int(sys.argv[4])] * 3)
     os.setresuid(*[int(sys.argv[3])] * 3)

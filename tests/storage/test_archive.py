@@ -211,7 +211,7 @@ while sizes[-1] < goal:
     if table.num_rows > sizes[-1]:
         sizes.append(table.num_rows)
     looks += 1
-print(looks, len(sizes))
+print(looks, len(sizes) - 1)
 """
 
 

@@ -5,6 +5,7 @@ Each refusal is a pydantic error of type `refused` with `expected` and `advice` 
 
 import math
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -22,20 +23,20 @@ def refused(expected: str, advice: str = "") -> PydanticCustomError:
     return PydanticCustomError("refused", "expected {expected}", {"expected": expected, "advice": advice})
 
 
-class Rule:
+class Rule(ABC):
     """Base of the annotations: `parse` refuses or returns the value, `plain` gives what TOML and JSON may carry."""
 
+    @abstractmethod
     def parse(self, value: object) -> Any:
         """The value as the rest of the code wants it; raises `refused`."""
-        raise NotImplementedError
 
     def plain(self, value: Any) -> object:
         """What `parse` reads as `value`."""
         return value
 
+    @abstractmethod
     def schema(self) -> JsonSchema:
         """JSON Schema of what `parse` accepts."""
-        raise NotImplementedError
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Puts `parse` in the place of pydantic's own checks."""
@@ -155,7 +156,7 @@ class Account(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Rule):
+class Choice:
     """One of the values of the Literal that it annotates."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -93,8 +94,12 @@ class Scene:
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    """In a session of its own: Ctrl-C does not reach it, so that it does its work, or takes it down, to the end."""
-    return subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
+    """In a session of its own, and deaf until it is in it: Ctrl-C does not reach it, so that it works to its end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _try(*command: str) -> bool:

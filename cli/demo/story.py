@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from nanotape.capture.conservation import RingBooks, ring_books
-from nanotape.capture.errors import PlaceUnusable, ServiceError
+from nanotape.capture.errors import CaptureError, PlaceUnusable, ServiceError
 from nanotape.capture.readers import ReaderFacts, list_readers
 from nanotape.capture.ring import Ring
 from nanotape.capture.sent_log import SentLog
@@ -59,18 +59,25 @@ def tell(options: DemoOptions) -> Verdict:
         CaptureError: It could not run, or was interrupted; nothing of it is left then.
     """
     _check_destination(options.archive)
-    with StopSignals() as signals, scene(configuration.huge_bytes()) as stage:
-        with (stage.folder / "talk.log").open("w+", encoding="utf-8") as talk:
-            try:
-                verdict = _Play(options, stage, signals, talk).run()
-            except ServiceError as error:
-                if signals.caught:
-                    raise Interrupted from None
-                said = _last_words(talk)
-                raise ServiceError(f"{error}: {said}" if said else str(error), error.status) from None
-            if not verdict.balanced:
-                sys.stderr.write(f"nanotape: not balanced; the processes said last: {_last_words(talk) or 'nothing'}\n")
-            return verdict
+    with StopSignals() as signals:
+        try:
+            return _perform(options, signals)
+        except CaptureError:
+            if signals.caught:  # whatever it broke off
+                raise Interrupted from None
+            raise
+
+
+def _perform(options: DemoOptions, signals: StopSignals) -> Verdict:
+    with scene(configuration.huge_bytes()) as stage, (stage.folder / "talk.log").open("w+", encoding="utf-8") as talk:
+        try:
+            verdict = _Play(options, stage, signals, talk).run()
+        except ServiceError as error:
+            said = _last_words(talk)
+            raise ServiceError(f"{error}: {said}" if said else str(error), error.status) from None
+        if not verdict.balanced:
+            sys.stderr.write(f"nanotape: not balanced; the processes said last: {_last_words(talk) or 'nothing'}\n")
+        return verdict
 
 
 def _last_words(talk: IO[str]) -> str:

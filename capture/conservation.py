@@ -70,7 +70,7 @@ class RingBooks:
 def source_books(source: SourceCounters) -> SourceBooks:
     """The books of one source."""
     loop, stats = source.loop, source.stats
-    offered = stats.xdp_seen if source.kind == "afxdp" else stats.generated
+    offered = stats.xdp_seen if source.kind == "afxdp" else stats.offered
     unexplained = 0
     if source.kind == "afxdp" and stats.xdp_redirected is not None:
         passed = (stats.xdp_passed_unmatched or 0) + (stats.xdp_passed_no_socket or 0)

@@ -11,7 +11,7 @@ from nanotape.native import ffi, lib
 
 COUNT_UNKNOWN = 2**64 - 1
 
-SOURCE_KINDS = {1: "synthetic", 2: "socket", 3: "afxdp"}
+SOURCE_KINDS = {1: "synthetic", 2: "socket", 3: "afxdp", 4: "packet", 5: "pcap"}
 MEMORY_KINDS = {0: "shm", 1: "huge_2m", 2: "huge_1g"}
 CLOCK_DOMAINS = {0: "unknown", 1: "utc", 2: "tai", 3: "monotonic"}
 VLAN_NONE = 0xFFFF
@@ -74,8 +74,8 @@ class SourceStats:
     rx_occupancy: int | None
     """Descriptors that wait in the RX ring now."""
     socket_drops: int | None
-    generated: int | None
-    """Packets that a synthetic source offered."""
+    offered: int | None
+    """synthetic: made; packet: passed the kernel's filter, drops included; pcap: read."""
     lost_with_holder: int | None
     """Were in the RX ring of a holder that died."""
     wakeups: int | None

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define NT_LEND_MAGIC 0x31444E454C544Eull
-#define NT_LEND_VERSION 1u
+#define NT_LEND_VERSION 2u
 #define NT_LEND_LANES_MAX 64u
 
 enum nt_lend_status { NT_LEND_OK = 0, NT_LEND_BUSY = 1, NT_LEND_DENIED = 2 };
@@ -27,7 +27,8 @@ struct nt_lend_hello {
 };
 
 /* One lane: one AF_XDP socket on one queue of one interface, with a UMEM of its own. fds, in order: socket, UMEM memfd, counters
- * map (mmapable array of struct nt_xdp_counters by queue). */
+ * map (mmapable array of struct nt_xdp_counters by queue). Or one packet socket with its TPACKET_V3 ring: socket, memfd of a
+ * struct nt_packet_state (../source/packet.h); `queue` is its place in the fanout. */
 #define NT_LEND_LANE_FDS 3
 struct nt_lend_lane {
 	char interface[16];
@@ -41,7 +42,11 @@ struct nt_lend_lane {
 	uint32_t stamp_kind;  /* enum nt_xdp_stamp */
 	uint32_t umem_memory; /* enum nt_memory_kind */
 	uint64_t umem_bytes;
-	uint8_t reserved[24];
+	uint32_t kind;        /* enum nt_source_kind: NT_SOURCE_AFXDP or NT_SOURCE_PACKET */
+	uint32_t block_bytes; /* packet */
+	uint32_t block_count; /* packet */
+	uint32_t reserved0;
+	uint8_t reserved[8];
 };
 
 _Static_assert(sizeof(struct nt_lend_hello) == 40, "hello");
@@ -50,8 +55,8 @@ _Static_assert(sizeof(struct nt_lend_lane) == 112, "lane");
 struct nt_borrowed_lane {
 	struct nt_lend_lane facts;
 	int socket_fd;
-	int umem_fd;
-	int counters_fd;
+	int umem_fd;     /* packet: of the state */
+	int counters_fd; /* packet: -1 */
 };
 
 struct nt_borrowed {

@@ -59,8 +59,8 @@ static void nt_close_old_figures(struct nt_source_counters *slot)
 	uint64_t taken = slot->loop.packets + slot->loop.oversize;
 	uint64_t arrived = taken + nt_known(last->rx_dropped) + nt_known(last->rx_ring_full) + last->lost_with_holder;
 
-	if (last->generated != NT_COUNT_UNKNOWN && last->generated < taken)
-		last->generated = taken;
+	if (last->offered != NT_COUNT_UNKNOWN && last->offered < taken)
+		last->offered = taken;
 	if (last->xdp_redirected == NT_COUNT_UNKNOWN)
 		return;
 	if (last->xdp_redirected < arrived)

@@ -15,6 +15,8 @@ enum nt_source_kind {
 	NT_SOURCE_SYNTHETIC = 1,
 	NT_SOURCE_SOCKET = 2,
 	NT_SOURCE_AFXDP = 3,
+	NT_SOURCE_PACKET = 4,
+	NT_SOURCE_PCAP = 5,
 };
 
 struct nt_loop_counters {   /* written by the capture loop only */
@@ -29,7 +31,11 @@ struct nt_loop_counters {   /* written by the capture loop only */
 	uint64_t polls_idle;
 	uint64_t delay_max_ns;
 	int64_t last_packet_ns; /* UTC stamp of the newest record; 0: none yet */
-	uint64_t reserved[5];
+	uint64_t unselected; /* judged by the source in this process, and left out: not selected */
+	uint64_t other;      /* in the ring, of no configured flow */
+	uint64_t unparsed;   /* of these, those whose headers could not be read when they were selected */
+	uint64_t bad_stamps; /* in the ring, with a stamp that cannot be right */
+	uint64_t reserved[1];
 	uint64_t batch_histogram[NT_BATCH_BUCKETS];
 	uint64_t delay_histogram[NT_DELAY_BUCKETS];
 };
@@ -45,8 +51,8 @@ struct nt_source_stats {               /* what lies before the loop; written by 
 	uint64_t rx_fill_empty; /* XDP_STATISTICS: advisory; in copy mode each also counts in rx_dropped */
 	uint64_t rx_invalid;
 	uint64_t rx_occupancy;     /* descriptors that wait in the RX ring now */
-	uint64_t socket_drops;     /* SO_MEMINFO: the socket's buffer was full */
-	uint64_t generated;        /* synthetic: packets offered */
+	uint64_t socket_drops;     /* SO_MEMINFO or PACKET_STATISTICS: the socket's buffer was full */
+	uint64_t offered;          /* synthetic: made; packet: passed the kernel's filter, drops included; pcap: read */
 	int64_t updated_ns;        /* UTC; 0: never */
 	uint64_t lost_with_holder; /* redirected by a holder that died: in its RX ring, or on the way to it */
 	uint64_t wakeups;          /* system calls made to wake the driver; counted by this process, not by the holder */
@@ -66,7 +72,12 @@ struct nt_source_counters {
 	 * even where the kernel's counters do not. Written by the helper thread at attach. */
 	struct nt_source_stats base;
 	uint64_t holder_id; /* whose counters `base` refers to */
-	uint8_t reserved1[120];
+	/* The loop's note of the batch in hand, written before it is published: a successor that finds the source at the same
+	 * position knows by them how many packets of its first batch stand in the ring already. */
+	uint64_t batch_position;   /* of the source, when the batch was polled */
+	uint64_t batch_first_seq;  /* ring sequence of the batch's first record; 0: no batch yet */
+	uint64_t batch_unselected; /* loop.unselected before the batch */
+	uint8_t reserved1[96];
 	struct nt_source_stats stats;
 	struct nt_loop_counters loop;
 	uint8_t reserved2[1024];

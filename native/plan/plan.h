@@ -9,12 +9,21 @@
 #include "../ring/ring.h"
 
 #define NT_PLAN_MAGIC 0x314E414C50544Eull
-#define NT_PLAN_VERSION 1u
+#define NT_PLAN_VERSION 2u
 #define NT_PLAN_SOURCES_MAX 16u
 
 enum nt_tristate { NT_OFF = 0, NT_PREFER = 1, NT_REQUIRE = 2 };
 enum nt_idle { NT_IDLE_SPIN = 0, NT_IDLE_SLEEP = 1 };
 enum nt_join { NT_JOIN_NONE = 0, NT_JOIN_IGMP = 1 };
+/* What is selected besides the flows; it then belongs to NT_FLOW_OTHER. See select.h for what is never taken. */
+enum nt_select {
+	NT_SELECT_CHANNELS = 0,  /* nothing */
+	NT_SELECT_MULTICAST = 1, /* UDP to a multicast address, and what cannot be parsed of frames to a group */
+	NT_SELECT_UDP = 2,       /* all UDP, and what cannot be parsed */
+	NT_SELECT_ALL = 3,       /* every frame (packet and pcap only) */
+};
+
+#define NT_PLAN_AS_RECORDED 1000000u /* pace_ppm: as fast as it was captured */
 
 struct nt_plan_source {
 	uint32_t kind; /* enum nt_source_kind */
@@ -22,7 +31,7 @@ struct nt_plan_source {
 	uint32_t join;                 /* enum nt_join */
 	uint32_t native_xdp;           /* NT_REQUIRE, or NT_PREFER: generic (SKB) mode allowed */
 	uint32_t zero_copy;            /* enum nt_tristate */
-	uint32_t descriptors;          /* of each RX ring, a power of two; also the number of UMEM frames */
+	uint32_t descriptors;          /* of each RX ring, a power of two; also the number of UMEM frames; packet: so many times frame_bytes of ring */
 	uint32_t frame_bytes;          /* UMEM chunk: 2048 or 4096 */
 	uint32_t umem_hugepages;       /* enum nt_hugepages */
 	uint32_t receive_buffer_bytes; /* socket: SO_RCVBUF */
@@ -30,7 +39,14 @@ struct nt_plan_source {
 	uint32_t reserved0;
 	uint64_t synthetic_count;    /* 0: endless */
 	uint64_t synthetic_rate_pps; /* 0: as fast as it goes */
-	uint8_t reserved[56];
+	uint32_t select;      /* enum nt_select */
+	uint32_t promiscuous; /* 1: the NIC takes frames that are not for it */
+	uint32_t steal;       /* afxdp: 1: listeners on this host may go blind */
+	uint32_t fanout;      /* packet: sockets that share the load, each a source of its own */
+	uint64_t pace_ppm;    /* pcap: millionths of the speed at which it was captured; 0: as fast as it goes */
+	char file[256];       /* pcap: its name, for messages; its bytes come on standard input */
+	char follow[256];     /* pcap: status file of the reader that must not be lapped; empty: nobody waits */
+	uint8_t reserved[160];
 };
 
 struct nt_plan_header {
@@ -50,8 +66,11 @@ struct nt_plan_header {
 	uint8_t reserved1[64];
 };
 
-_Static_assert(sizeof(struct nt_plan_source) == 128, "plan source");
+_Static_assert(sizeof(struct nt_plan_source) == 768, "plan source");
 _Static_assert(offsetof(struct nt_plan_source, synthetic_count) == 56, "synthetic_count");
+_Static_assert(offsetof(struct nt_plan_source, select) == 72, "select");
+_Static_assert(offsetof(struct nt_plan_source, file) == 96, "file");
+_Static_assert(offsetof(struct nt_plan_source, follow) == 352, "follow");
 _Static_assert(offsetof(struct nt_plan_header, holder_socket) == 48, "holder_socket");
 _Static_assert(offsetof(struct nt_plan_header, ring) == 152, "ring");
 

@@ -9,6 +9,7 @@
 
 #define NT_FLOW_OTHER 0u     /* flow id of what was selected but belongs to no configured flow */
 #define NT_VLAN_NONE 0xFFFFu /* untagged */
+#define NT_VLAN_ANY 0xFFFEu  /* in a flow: whatever the tags, or none */
 #define NT_FAMILY_IPV4 4u
 #define NT_FAMILY_IPV6 6u
 
@@ -16,7 +17,7 @@ struct nt_flow {
 	uint32_t id;     /* from 1; never reused within a ring */
 	uint16_t family; /* NT_FAMILY_* */
 	uint16_t port;   /* UDP destination port, host order */
-	uint16_t vlan;   /* outermost 802.1Q id, or NT_VLAN_NONE */
+	uint16_t vlan;   /* outermost 802.1Q id, NT_VLAN_NONE or NT_VLAN_ANY */
 	uint16_t reserved0;
 	uint32_t reserved1;
 	uint8_t group[16];  /* network order; IPv4 in the first four bytes, the rest zero */

@@ -40,6 +40,10 @@ enum nt_record_flag {
 	NT_RECORD_FRAGMENT = 1u << 4,       /* IP fragment (set by the column decoder) */
 	NT_RECORD_BAD_CHECKSUM = 1u << 5,   /* IPv4 header checksum wrong (set by the column decoder) */
 	NT_RECORD_UNPARSED = 1u << 6,       /* not UDP over IP as far as we parse (set by the column decoder) */
+	NT_RECORD_BAD_STAMP = 1u << 7,      /* a file's stamp whose fraction is a second or more, or that no int64 holds */
+	NT_RECORD_LINUX_SLL = 1u << 8,      /* the frame begins with a Linux cooked header; without any of the three: Ethernet */
+	NT_RECORD_LINUX_SLL2 = 1u << 9,     /* with one of version 2 */
+	NT_RECORD_RAW_IP = 1u << 10,        /* with the IP header */
 	NT_RECORD_PADDING = 1u << 15,       /* ring-internal: skip; carries no sequence */
 };
 
@@ -57,7 +61,7 @@ struct nt_record {
 	uint8_t ts_kind;         /* enum nt_ts_kind */
 	uint64_t ring_seq;       /* from 1, +1 per record, never reset, goes on across epochs */
 	int64_t ts_ns;           /* UTC, ns since 1970 */
-	uint64_t flow_seq;       /* +1 per packet of this flow since the holder started; 0: none */
+	uint64_t flow_seq;       /* +1 per packet of this flow: since the holder started (afxdp), or in this epoch; 0: none */
 	uint32_t flow_id;        /* NT_FLOW_OTHER, or an entry of the flow table */
 	int32_t rx_delay_ns;     /* poll time minus ts; saturates; NT_RX_DELAY_UNKNOWN */
 	uint32_t capture_length; /* bytes of frame that follow */

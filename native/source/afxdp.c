@@ -176,7 +176,7 @@ static void read_stats(struct nt_source *source, struct nt_source_stats *stats)
 	stats->xdp_passed_unmatched = __atomic_load_n(&counters->passed_unmatched, __ATOMIC_RELAXED);
 	stats->xdp_seen = __atomic_load_n(&counters->seen, __ATOMIC_ACQUIRE);
 	stats->socket_drops = NT_COUNT_UNKNOWN;
-	stats->generated = NT_COUNT_UNKNOWN;
+	stats->offered = NT_COUNT_UNKNOWN;
 	stats->wakeups = afxdp->wakeups;
 	stats->rx_taken = taken_since_bind(afxdp, stats);
 }

@@ -25,6 +25,7 @@ struct nt_packet {
 
 struct nt_batch {
 	uint32_t count;
+	uint32_t unselected; /* judged in this poll and left out: not in `packets` */
 	struct nt_packet packets[NT_BATCH_PACKETS];
 };
 
@@ -34,7 +35,8 @@ struct nt_source_ops {
 	/* Fills at most NT_BATCH_PACKETS and returns how many; 0 when nothing waits, -ENODATA when a finite source has come to its
 	 * end, another negative errno when the source is broken for good. */
 	int (*poll)(struct nt_source *source, struct nt_batch *batch);
-	/* Gives the whole batch of the last poll back. Called after its records are published. */
+	/* Gives the whole batch of the last poll back. Called after its records are published and counted; also for a poll that
+	 * brought no packet but left some out. */
 	void (*release)(struct nt_source *source, const struct nt_batch *batch);
 	/* Helper thread. Raw counters, before `base` is taken off; all are NT_COUNT_UNKNOWN on entry, and those that this kind does
 	 * not have stay so. */
@@ -43,6 +45,9 @@ struct nt_source_ops {
 	void (*wake)(struct nt_source *source);
 	/* Blocks at most `timeout_ms` for a packet; used only when the loop may sleep. May be NULL. */
 	void (*wait)(struct nt_source *source, int timeout_ms);
+	/* Names what the next poll begins with, the same in a successor of this process; release moves it on. NULL: a successor
+	 * cannot be handed the same packets again. */
+	uint64_t (*position)(const struct nt_source *source);
 	void (*close)(struct nt_source *source);
 };
 
@@ -55,7 +60,9 @@ struct nt_source { /* first member of every source's own struct */
 	uint32_t zero_copy;
 	uint32_t skb_mode;
 	uint64_t holder_id; /* 0: no holder; the raw counters begin anew with each process */
-	char note[160];     /* what the operator should know, one line; empty: nothing */
+	uint32_t numbers_flows; /* 1: brings no flow sequences of its own, the loop numbers its packets */
+	uint32_t damaged;       /* 1: a finite source that ended at damage, which `note` names; read once the loop has ended */
+	char note[512];         /* what the operator should know, one line; empty: nothing */
 };
 
 static inline void nt_source_close(struct nt_source *source)

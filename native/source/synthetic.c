@@ -97,7 +97,7 @@ static void nt_synthetic_read_stats(struct nt_source *source, struct nt_source_s
 {
 	struct nt_synthetic *self = (struct nt_synthetic *)source;
 
-	stats->generated = nt_load_relaxed(&self->made);
+	stats->offered = nt_load_relaxed(&self->made);
 }
 
 static void nt_synthetic_close(struct nt_source *source)

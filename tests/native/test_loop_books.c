@@ -214,24 +214,24 @@ static void without_a_holder_each_process_counts_from_nought_and_the_books_go_on
 {
 	(void)state;
 	memset(&raw, 0xFF, sizeof(raw));
-	raw.generated = 0;
+	raw.offered = 0;
 	open_books(0);
-	raw.generated = 500;
+	raw.offered = 500;
 	publish();
 	slot.loop.packets = 530; /* killed before the last thirty were published */
-	raw.generated = 0;
+	raw.offered = 0;
 	open_books(0);
-	assert_int_equal(slot.stats.generated, 530);
-	raw.generated = 20;
+	assert_int_equal(slot.stats.offered, 530);
+	raw.offered = 20;
 	publish();
-	assert_int_equal(slot.stats.generated, 550);
+	assert_int_equal(slot.stats.offered, 550);
 }
 
 static void unknown_stays_unknown(void **state)
 {
 	(void)state;
 	memset(&raw, 0xFF, sizeof(raw));
-	raw.generated = 1;
+	raw.offered = 1;
 	open_books(0);
 	publish();
 	open_books(0);

@@ -81,7 +81,7 @@ static void a_finite_source_ends_the_loop_and_the_books_balance(void **state)
 	assert_true(nt_loop_ended(loop));
 	assert_int_equal(nt_loop_stop(loop), 0);
 	assert_int_equal(ring.sources[0].loop.packets, 100000);
-	assert_int_equal(ring.sources[0].stats.generated, 100000);
+	assert_int_equal(ring.sources[0].stats.offered, 100000);
 	assert_true(ring.sources[0].stats.updated_ns > 0);
 	nt_loop_destroy(loop);
 	source->ops->close(source);
@@ -100,12 +100,12 @@ static void an_endless_source_is_stopped_at_once_and_sleeping_is_allowed(void **
 	assert_false(nt_loop_facts(loop)->realtime); /* no test machine isolates core 0 */
 	assert_non_null(strstr(nt_loop_facts(loop)->realtime_reason, "isolated"));
 	wait_for(&ring.sources[0].loop.packets, 2000);
-	wait_for(&ring.sources[0].stats.generated, 2000); /* the helper publishes while the loop runs */
-	assert_true(nt_load_relaxed(&ring.sources[0].stats.generated) >= 2000);
+	wait_for(&ring.sources[0].stats.offered, 2000); /* the helper publishes while the loop runs */
+	assert_true(nt_load_relaxed(&ring.sources[0].stats.offered) >= 2000);
 	began_ns = nt_clock_ns(CLOCK_MONOTONIC);
 	assert_int_equal(nt_loop_stop(loop), 0);
 	assert_true(nt_clock_ns(CLOCK_MONOTONIC) - began_ns < 900000000);
-	assert_int_equal(ring.sources[0].stats.generated, ring.sources[0].loop.packets);
+	assert_int_equal(ring.sources[0].stats.offered, ring.sources[0].loop.packets);
 	nt_loop_destroy(loop);
 	source->ops->close(source);
 }

@@ -216,7 +216,7 @@ static __always_inline bool stamp_frame(struct xdp_md *ctx, __u32 flow_id)
 	meta->stamp_ns = nt_options.stamp_kind == NT_XDP_STAMP_TAI ? bpf_ktime_get_tai_ns() : bpf_ktime_get_ns();
 	meta->magic = NT_XDP_META_MAGIC;
 	meta->stamp_kind = nt_options.stamp_kind;
-	meta->reserved = 0;
+	meta->flags = 0;
 	meta->flow_id = flow_id;
 	meta->flow_seq = __sync_fetch_and_add(&sequence->last, 1) + 1;
 	return true;

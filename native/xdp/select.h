@@ -9,6 +9,7 @@
 #define NT_XDP_QUEUES_MAX 256
 #define NT_XDP_FLOWS_MAX 8192
 #define NT_XDP_META_MAGIC 0x544E /* "NT" */
+#define NT_XDP_META_UNPARSED 1   /* selected by the interface alone: the headers cannot be read */
 
 enum nt_xdp_stamp { NT_XDP_STAMP_TAI = 1, NT_XDP_STAMP_MONOTONIC = 2, NT_XDP_STAMP_NIC = 3 };
 
@@ -17,7 +18,7 @@ enum nt_xdp_stamp { NT_XDP_STAMP_TAI = 1, NT_XDP_STAMP_MONOTONIC = 2, NT_XDP_STA
 struct nt_xdp_meta {
 	__u16 magic;
 	__u8 stamp_kind; /* enum nt_xdp_stamp */
-	__u8 reserved;
+	__u8 flags;      /* NT_XDP_META_* */
 	__u32 flow_id;
 	__u64 stamp_ns;
 	__u64 flow_seq;

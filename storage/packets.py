@@ -136,17 +136,6 @@ class PacketMapper:
         self._constant_rows = rows
 
 
-def with_loss(batch: pa.RecordBatch, lost: int) -> pa.RecordBatch:
-    """The same batch, whose first row says that `lost` records are missing before it."""
-    index = batch.schema.get_field_index("lost_before")
-    values = batch.column(index).to_numpy()
-    if values[0] == min(lost, 2**32 - 1):
-        return batch
-    values = values.copy()
-    values[0] = min(lost, 2**32 - 1)
-    return batch.set_column(index, batch.schema.field(index), pa.array(values))
-
-
 def _named(codes: Codes, dictionary: pa.StringArray) -> pa.DictionaryArray:
     missing = codes == _NOTHING
     indices = pa.array(codes, mask=missing) if missing.any() else pa.array(codes)

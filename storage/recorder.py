@@ -16,12 +16,13 @@ from nanotape.storage.encoder import Compression
 from nanotape.storage.errors import ArchiveAheadError, SegmentWriteError
 from nanotape.storage.lock import RecorderLock
 from nanotape.storage.log import Log, log_to_stderr
-from nanotape.storage.packets import PacketMapper, RingFacts, with_loss
+from nanotape.storage.packets import PacketMapper, RingFacts
 from nanotape.storage.recovery import Recovery, recover_directory
 from nanotape.storage.resume import resume_point
 from nanotape.storage.ring_source import RingSource, Start
 from nanotape.storage.rotation import SegmentRotation
 from nanotape.storage.segment import Fsync, SegmentIdentity
+from nanotape.storage.settlement import Settlement
 
 _COMPLAINT_INTERVAL_NS = 10 * 10**9
 _REPLACED_CHECK_NS = 250_000_000
@@ -47,6 +48,8 @@ class RecorderOptions:
     """Of the segments' buffers."""
     start: Start = "oldest"
     """Where to begin with a ring that the archive does not know."""
+    keep_other: bool = True
+    """Whether packets of no configured channel are recorded too."""
     idle_sleep_s: float = 0.005
     """Pause when the ring had little to give."""
     drain_s: float = 2.0
@@ -75,7 +78,9 @@ class RecorderTotals:
     backlog: int | None = None
     """Records published and not read when it finished: left in the ring for the next recorder. None: not finished.
 
-    Then `newest ring sequence + 1 - begin_seq = recorded + lost + write_failures + backlog`."""
+    Then `newest ring sequence + 1 - begin_seq = recorded + left_out + lost + write_failures + backlog`."""
+    left_out: int = 0
+    """Rows that were read and not recorded, since they are of no channel."""
 
 
 class Recorder:
@@ -116,8 +121,8 @@ class Recorder:
         self._recorded = self._write_failures = self._written_bytes = 0
         self._first_seq: int | None = None
         self._last_seq: int | None = None
-        self._settled_seq: int | None = None
-        self._begin_seq: int | None = None
+        directory = archive.path / "segments" / ring.name
+        self._settlement = Settlement(directory, ring.ring_id, keep_other=self._options.keep_other)
         self._backlog: int | None = None
         self._complained_ns: int | None = None
         self._ticked_ns = 0
@@ -134,8 +139,9 @@ class Recorder:
             self._written_bytes,
             self._first_seq,
             self._last_seq,
-            self._begin_seq,
+            self._settlement.begin_seq,
             self._backlog,
+            self._settlement.left_out,
         )
 
     def begin(self) -> list[Recovery]:
@@ -175,6 +181,7 @@ class Recorder:
     def _seek(self, directory: Path) -> None:
         """Goes to where the archive ends, or to where the options say when it knows nothing of this ring."""
         resume = resume_point(directory, self._ring.ring_id, self._options.fsync, self._log)
+        resume = self._settlement.resume(None if resume is None else resume - 1)
         newest = self._reader.newest_seq()
         if resume is not None and resume > newest + 1:
             raise ArchiveAheadError(
@@ -184,12 +191,11 @@ class Recorder:
             )
         if resume is None and self._options.start == "latest":
             self._reader.seek("latest")
-            self._begin_seq = self._reader.next_seq
+            self._settlement.begin(self._reader.next_seq)
         else:
             # Of a new ring from its very first record on: what it lost since is a loss like any other.
-            self._begin_seq = resume or 1
-            self._reader.seek(self._begin_seq)
-        self._settled_seq = None if self._begin_seq is None else self._begin_seq - 1
+            self._reader.seek(resume or 1)
+            self._settlement.begin(resume or 1)
 
     def step(self) -> int:
         """Reads once, and writes what is due.
@@ -211,6 +217,7 @@ class Recorder:
             self._ticked_ns = now
             if self._rotation:
                 self._rotation.tick()
+            self._save()
             self._publish()
         return batch.num_rows if batch is not None else 0
 
@@ -249,6 +256,7 @@ class Recorder:
         try:
             self._flush()
             if self._rotation:
+                self._save()
                 self._rotation.finish()
                 self._backlog = self._left_behind()
             self._publish()
@@ -293,28 +301,33 @@ class Recorder:
     def _flush(self) -> None:
         if not self._pending or self._rotation is None:
             return
-        batch = self._mapper.map(self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending))
+        read = self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending)
         self._pending.clear()
         self._pending_rows = self._pending_bytes = 0
-        sequences = batch.column("ring_seq")
-        first, last = sequences[0].as_py(), sequences[-1].as_py()
-        if self._settled_seq is None:
-            self._settled_seq = first - 1 - batch.column("lost_before")[0].as_py()
-            self._begin_seq = self._settled_seq + 1
-        # What lies between is lost, to this recorder or to the one before it, whatever the reason.
-        batch = with_loss(batch, first - self._settled_seq - 1)
+        chosen = self._settlement.choose(read)
+        if chosen is None:
+            return
         try:
-            self._written_bytes += self._rotation.write(batch)
+            self._written_bytes += self._rotation.write(self._mapper.map(chosen))
         except SegmentWriteError as error:
-            self._write_failures += batch.num_rows
+            self._settlement.failed(chosen)
+            self._write_failures += chosen.num_rows
             self._complain(str(error))
             return
-        self._settled_seq = self._last_seq = last
-        self._first_seq = first if self._first_seq is None else self._first_seq
-        self._recorded += batch.num_rows
+        self._settlement.written(chosen)
+        sequences = chosen.column("ring_seq")
+        self._last_seq = sequences[-1].as_py()
+        self._first_seq = sequences[0].as_py() if self._first_seq is None else self._first_seq
+        self._recorded += chosen.num_rows
         if self._complained_ns is not None:
             self._complained_ns = None
             self._log(f"{self._archive.path}: writing again; {self._write_failures} rows could not be written in all")
+
+    def _save(self) -> None:
+        try:
+            self._settlement.save()
+        except OSError as error:
+            self._complain(f"{self._archive.path}: cannot note what was left out: {error.strerror}")
 
     def _complain(self, message: str) -> None:
         now = self._clock.monotonic_ns()

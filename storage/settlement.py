@@ -1,0 +1,158 @@
+"""Which ring sequences a recorder has dealt with - written, left out, lost - and what the next row must say of it.
+
+Packets of no channel may be left out. How far a recorder came with those stands in a small file beside the segments, so
+that its successor takes none of them for lost.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from nanotape.storage.resume import archive_end
+
+MARK_NAME = "left-out.json"
+OTHER_FLOW = 0
+_SATURATED = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What the newest rows of an archive are followed by: sequences that were read and left out."""
+
+    ring_id: str
+    after: int
+    """Ring sequence of the last row before; the mark is void unless the archive reaches it. 0: no row yet."""
+    through: int
+    """Last ring sequence that was read."""
+    owed: int
+    """Records lost among them: the next row's `lost_before` is to say so."""
+
+
+def left_out_through(directory: Path, ring_id: str, end: int | None) -> LeftOut | None:
+    """The mark in ARCHIVE/segments/RING, if it goes on from where the archive ends; None for any other.
+
+    Args:
+        directory: Of the ring.
+        ring_id: 32 hexadecimal digits.
+        end: Last ring sequence in the archive; None: none.
+    """
+    with suppress(OSError, ValueError, TypeError):
+        mark = LeftOut(**json.loads((directory / MARK_NAME).read_text(encoding="utf-8")))
+        if mark.ring_id == ring_id and mark.after == (end or 0) and mark.through > mark.after:
+            return mark
+    return None
+
+
+def accounted_end(directory: Path, ring_id: str) -> int:
+    """Last ring sequence that is in the archive or was left out of it on purpose; 0: none.
+
+    Raises:
+        ArchiveError: The directory cannot be listed.
+    """
+    if not directory.is_dir():
+        return 0
+    end = archive_end(directory, ring_id).last_seq
+    mark = left_out_through(directory, ring_id, end)
+    return mark.through if mark else end or 0
+
+
+class Settlement:
+    """The ledger of one recorder."""
+
+    def __init__(self, directory: Path, ring_id: str, *, keep_other: bool) -> None:
+        """Knows nothing yet; `begin` says where.
+
+        Args:
+            directory: ARCHIVE/segments/RING.
+            ring_id: 32 hexadecimal digits.
+            keep_other: Whether packets of no channel are recorded too.
+        """
+        self._directory, self._ring_id, self._keep_other = directory, ring_id, keep_other
+        self._owed = 0
+        self._after = 0
+        self._saved: LeftOut | None = None
+        self.begin_seq: int | None = None
+        """Ring sequence that the recorder accounts from; None: not known yet."""
+        self.settled_seq: int | None = None
+        """All up to it are written, left out or lost; None: not known yet."""
+        self.left_out = 0
+        """Records read and not recorded, since they are of no channel."""
+
+    def resume(self, end: int | None) -> int | None:
+        """The sequence to go on with after what the archive holds; None when nothing is known of this ring."""
+        self._after = end or 0
+        mark = left_out_through(self._directory, self._ring_id, end)
+        if mark is None:
+            return None if end is None else end + 1
+        self._owed = mark.owed
+        self._saved = mark
+        return mark.through + 1
+
+    def begin(self, sequence: int | None) -> None:
+        """The first sequence to account for; None: that of the first record that comes."""
+        self.begin_seq = sequence
+        self.settled_seq = None if sequence is None else sequence - 1
+
+    def choose(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
+        """The rows of a reader's batch that are to be recorded, each saying what is lost just before it; None: none.
+
+        Whatever becomes of them, the batch is settled: see `written` and `failed`.
+        """
+        sequences = batch.column("ring_seq")
+        first, last = sequences[0].as_py(), sequences[-1].as_py()
+        lost = batch.column("lost_before").to_numpy().astype(np.int64)
+        if self.settled_seq is None:
+            self.begin(first - int(lost[0]))
+        assert self.settled_seq is not None  # noqa: S101 - begin has just set it
+        # What lies between is lost, to this recorder or to the one before it, whatever the reason.
+        lost[0] = first - self.settled_seq - 1 + self._owed
+        self.settled_seq, self._owed = last, 0
+        if self._keep_other:
+            return _saying(batch, lost)
+        stays = np.flatnonzero(batch.column("flow_id").to_numpy() != OTHER_FLOW)
+        self.left_out += batch.num_rows - len(stays)
+        if len(stays) == batch.num_rows:
+            return _saying(batch, lost)
+        summed = np.cumsum(lost)
+        self._owed = int(summed[-1] - (summed[stays[-1]] if len(stays) else 0))
+        if not len(stays):
+            return None
+        return _saying(batch.take(pa.array(stays)), np.diff(summed[stays], prepend=0))
+
+    def written(self, batch: pa.RecordBatch) -> None:
+        """A chosen batch is in the archive."""
+        self._after = batch.column("ring_seq")[-1].as_py()
+
+    def failed(self, batch: pa.RecordBatch) -> None:
+        """A chosen batch could not be written: to the next row it is lost."""
+        self._owed += batch.num_rows + int(batch.column("lost_before").to_numpy().astype(np.int64).sum())
+
+    def save(self) -> None:
+        """Leaves the mark for a successor, where what was left out follows the newest row.
+
+        Raises:
+            OSError: It cannot be written; a successor may then take what was left out for lost.
+        """
+        if self.settled_seq is None or not self.left_out or self.settled_seq <= self._after:
+            return
+        mark = LeftOut(self._ring_id, self._after, self.settled_seq, self._owed)
+        if mark == self._saved:
+            return
+        draft = self._directory / (MARK_NAME + ".new")
+        draft.write_text(json.dumps(asdict(mark)) + "\n", encoding="utf-8")
+        os.replace(draft, self._directory / MARK_NAME)
+        self._saved = mark
+
+
+def _saying(batch: pa.RecordBatch, lost: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.RecordBatch:
+    """The same rows with other `lost_before`, where it is other."""
+    index = batch.schema.get_field_index("lost_before")
+    values = np.minimum(lost, _SATURATED).astype(np.uint32)
+    if np.array_equal(values, batch.column(index).to_numpy()):
+        return batch
+    return batch.set_column(index, batch.schema.field(index), pa.array(values))

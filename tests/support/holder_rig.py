@@ -33,12 +33,14 @@ CLOCK_TAI = 2
 UNSTAMPED = 2
 
 HEADER = struct.Struct("<QIIIiIIIIII104s64s256s256sQIIII64x")
-SOURCE = struct.Struct("<I16sIIIIIIIIIQQ56x")
+SOURCE = struct.Struct("<I16sIIIIIIIIIQQIIIIQ256s256s160x")
 FLOW = struct.Struct("<IHHHHI16s16s16s48s64s16s32s16s16x")
 LOG_HEADER = struct.Struct("<QQQQ")
 LOG_ENTRY = struct.Struct("<QqIIIHBB")
 PLAN_MAGIC = 0x314E414C50544E
-AFXDP = 3
+PLAN_VERSION = 2
+AFXDP, PACKET = 3, 4
+CHANNELS, MULTICAST, UDP, ALL = 0, 1, 2, 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,14 +74,20 @@ class Plan:
     frame_bytes: int = 2048
     umem_hugepages: int = OFF
     capture_uid: int = NOBODY
+    kind: int = AFXDP
+    select: int = CHANNELS
+    promiscuous: int = 0
+    steal: int = 0
+    fanout: int = 1
 
     def pack(self, socket: pathlib.Path) -> bytes:
         """Returns the plan file's bytes."""
         limit = 2**32 - 1
-        head = (PLAN_MAGIC, 1, 1, len(self.flows), -1, 0, 1, 0, self.capture_uid, limit, 0, os.fsencode(socket))
+        head = (PLAN_MAGIC, PLAN_VERSION, 1, len(self.flows), -1, 0, 1, 0, self.capture_uid, limit, 0, os.fsencode(socket))
         ring = (b"test", b"/dev/shm", b"", 1 << 20, 0, 0, limit, 0)
         modes = (self.join, self.native_xdp, self.zero_copy, self.descriptors, self.frame_bytes, self.umem_hugepages)
-        source = SOURCE.pack(AFXDP, self.interface.encode(), *modes, 0, 0, 0, 0, 0)
+        chosen = (self.select, self.promiscuous, self.steal, self.fanout)
+        source = SOURCE.pack(self.kind, self.interface.encode(), *modes, 0, 0, 0, 0, 0, *chosen, 0, b"", b"")
         return HEADER.pack(*head, *ring) + source + b"".join(flow.pack(self.interface) for flow in self.flows)
 
 

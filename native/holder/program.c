@@ -126,13 +126,12 @@ static int refuse_occupied(const struct nt_interface *interface, struct nt_fault
 
 static int size_maps(struct bpf_object *object, const struct nt_selection *selection)
 {
-	/* Two keys a flow: its port, and its fragments. */
 	const struct {
 		const char *map;
 		uint32_t entries;
 	} sizes[] = {
-		{"nt_flows4", 2 * selection->flows4 + 1},
-		{"nt_flows6", 2 * selection->flows6 + 1},
+		{"nt_flows4", NT_KEYS_PER_FLOW * selection->flows4 + 1},
+		{"nt_flows6", NT_KEYS_PER_FLOW * selection->flows6 + 1},
 		{"nt_sequences", selection->flow_id_max + 1},
 	};
 	struct bpf_map *rodata = bpf_object__find_map_by_name(object, ".rodata");

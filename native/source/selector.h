@@ -5,11 +5,9 @@
 #define NT_SELECTOR_H
 
 #include "../plan/plan.h"
+#include "link.h"
 
 #include <stdbool.h>
-
-/* What stands first in a frame. */
-enum nt_link { NT_LINK_ETHERNET = 0, NT_LINK_LINUX_SLL = 1, NT_LINK_LINUX_SLL2 = 2, NT_LINK_RAW_IP = 3 };
 
 struct nt_selector;
 

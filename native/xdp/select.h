@@ -24,12 +24,12 @@ struct nt_xdp_meta {
 	__u64 flow_seq;
 };
 
-/* Hash map keys. Port 0: non-first fragments of the group, which carry no port. Source 0: any. */
+/* Hash map keys. Port 0: later fragments of the group, which carry no port. Source 0: any. */
 struct nt_xdp_key4 {
 	__be32 group;
 	__be32 source;
 	__be16 port;
-	__u16 vlan; /* host order; NT_VLAN_NONE untagged */
+	__u16 vlan; /* host order, NT_VLAN_NONE or NT_VLAN_ANY */
 };
 
 struct nt_xdp_key6 {
@@ -45,12 +45,23 @@ struct nt_xdp_sequence {
 	__u64 reserved[7];
 };
 
+/* enum nt_select of ../plan/plan.h, which BPF C cannot include. */
+enum nt_xdp_select {
+	NT_XDP_SELECT_CHANNELS = 0,
+	NT_XDP_SELECT_MULTICAST = 1,
+	NT_XDP_SELECT_UDP = 2,
+	NT_XDP_SELECT_ALL = 3, /* user space only */
+};
+
 /* Read-only data of the program, set before it is loaded, so that the verifier removes what this interface does not need. */
 struct nt_xdp_options {
 	__u32 stamp_kind; /* NT_XDP_STAMP_TAI or NT_XDP_STAMP_MONOTONIC */
+	__u32 select;     /* enum nt_xdp_select */
 	__u32 has_v4;
 	__u32 has_v6;
-	__u32 has_vlan;            /* some flow is tagged */
+	__u32 has_tagged;          /* some flow's frames may bear a tag */
+	__u32 has_exact_vlan;      /* some flow names its VLAN, or that it has none */
+	__u32 has_any_vlan;        /* some flow does not care */
 	__u32 has_source_specific; /* some flow names its source */
 	__u32 has_any_source;      /* some flow does not */
 };

@@ -19,7 +19,7 @@ from holder_rig import Flow, Plan
 pytestmark = pytest.mark.root
 
 IPV6_GROUP = "ff15::99"
-HOP_BY_HOP, FRAGMENT, DESTINATION, UDP = 0, 44, 60, 17
+HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION, UDP = 0, 43, 44, 60, 17
 
 
 @pytest.fixture
@@ -98,7 +98,11 @@ CASES: dict[str, tuple[bytes, int | None]] = {
     "QinQ goes by the outer tag": (frames.ethernet(ipv4(), (AD, 7), (Q, 9)), 2),
     "QinQ with 0x8100 twice": (frames.ethernet(ipv4(), (Q, 7), (Q, 9)), 2),
     "a lone 0x88a8 tag": (frames.ethernet(ipv4(), (AD, 7)), 2),
+    "QinQ as it was before 802.1ad": (frames.ethernet(ipv4(), (0x9100, 7), (Q, 9)), 2),
     "another VLAN": (frames.ethernet(ipv4(), (Q, 8)), None),
+    "whatever VLAN": (frames.ethernet(ipv4("239.1.1.4"), (Q, 8)), 7),
+    "whatever VLAN, or none": (frames.ethernet(ipv4("239.1.1.4")), 7),
+    "its own VLAN before any": (frames.ethernet(ipv4("239.1.1.4"), (Q, 7)), 8),
     "three tags": (frames.ethernet(ipv4(), (AD, 7), (Q, 9), (Q, 9)), None),
     "IP options": (frames.ethernet(ipv4(options=bytes([7, 7, 4, 0, 0, 0, 0, 0]))), 1),
     "all IP options there may be": (frames.ethernet(ipv4(options=bytes(40))), 1),
@@ -118,8 +122,10 @@ CASES: dict[str, tuple[bytes, int | None]] = {
     "IPv6 in QinQ": (frames.ethernet(ipv6(), (AD, 7), (Q, 9)), 6),
     "IPv6 extension headers": (frames.ethernet(ipv6(HOP_BY_HOP, DESTINATION)), 5),
     "four of them": (frames.ethernet(ipv6(HOP_BY_HOP, DESTINATION, FRAGMENT, DESTINATION)), 5),
-    "five of them": (frames.ethernet(ipv6(*[DESTINATION] * 5)), None),
-    "a routing header": (frames.ethernet(ipv6(43)), None),
+    "eight of them": (frames.ethernet(ipv6(*[DESTINATION] * 8)), 5),
+    "nine of them": (frames.ethernet(ipv6(*[DESTINATION] * 9)), None),
+    "a routing header": (frames.ethernet(ipv6(ROUTING)), 5),
+    "a mobility header": (frames.ethernet(ipv6(135)), None),
     "IPv6 first fragment": (frames.ethernet(ipv6(FRAGMENT, offset=1)), 5),
     "IPv6 later fragment, by its group": (frames.ethernet(ipv6(FRAGMENT, offset=8, port=1)), 5),
     "IPv6 to another port": (frames.ethernet(ipv6(port=1)), None),
@@ -133,6 +139,8 @@ PARSED_FLOWS = (
     Flow(4, "239.1.1.3", port=15001),
     Flow(5, IPV6_GROUP),
     Flow(6, IPV6_GROUP, vlan=7),
+    Flow(7, "239.1.1.4", vlan=holder_rig.ANY_VLAN),
+    Flow(8, "239.1.1.4", vlan=7),
     Flow(99, "239.99.99.99"),
 )
 

@@ -17,7 +17,8 @@ class SourceBooks:
     name: str
     interface: str
     offered: int | None
-    """Judged by the XDP program, or made by the generator; None: not known (a socket sees only what it gets)."""
+    """afxdp: judged by the XDP program; packet: passed the kernel's filter, drops included; pcap: read from the file;
+    synthetic: made. None: not known (a socket sees only what it gets)."""
     passed_unmatched: int | None
     """Left to the kernel: not selected."""
     passed_no_socket: int | None
@@ -30,10 +31,12 @@ class SourceBooks:
     socket_drops: int | None
     """Lost: the socket's buffer was full."""
     lost_with_holder: int | None
+    unselected: int
+    """Left out by the capture process: not selected. No loss."""
     oversize: int
     """Lost: larger than the ring's largest record."""
     waiting: int | None
-    """In the RX ring at the moment of counting."""
+    """In the RX ring, or the packet socket's, at the moment of counting."""
     in_ring: int
     unexplained: int
     """What the equations leave over; 0 when the books balance."""
@@ -71,15 +74,15 @@ def source_books(source: SourceCounters) -> SourceBooks:
     """The books of one source."""
     loop, stats = source.loop, source.stats
     offered = stats.xdp_seen if source.kind == "afxdp" else stats.offered
+    came_in = stats.xdp_redirected if source.kind == "afxdp" else offered
     unexplained = 0
-    if source.kind == "afxdp" and stats.xdp_redirected is not None:
+    if source.kind == "afxdp" and came_in is not None:
         passed = (stats.xdp_passed_unmatched or 0) + (stats.xdp_passed_no_socket or 0)
-        unexplained += abs((offered or 0) - passed - stats.xdp_redirected)
-        arrived = loop.packets + loop.oversize + (stats.rx_dropped or 0) + (stats.rx_ring_full or 0)
-        arrived += (stats.rx_occupancy or 0) + (stats.lost_with_holder or 0)
-        unexplained += abs(stats.xdp_redirected - arrived)
-    elif offered is not None:
-        unexplained += abs(offered - loop.packets - loop.oversize)
+        unexplained += abs((offered or 0) - passed - came_in)
+    if came_in is not None:
+        before = (stats.rx_dropped, stats.rx_ring_full, stats.socket_drops, stats.rx_occupancy, stats.lost_with_holder)
+        taken = loop.packets + loop.oversize + loop.unselected
+        unexplained += abs(came_in - taken - sum(count or 0 for count in before))
     return SourceBooks(
         name=source.name,
         interface=source.interface,
@@ -91,6 +94,7 @@ def source_books(source: SourceCounters) -> SourceBooks:
         rx_ring_full=stats.rx_ring_full,
         socket_drops=stats.socket_drops,
         lost_with_holder=stats.lost_with_holder,
+        unselected=loop.unselected,
         oversize=loop.oversize,
         waiting=stats.rx_occupancy,
         in_ring=loop.packets,

@@ -14,7 +14,7 @@ COUNT_UNKNOWN = 2**64 - 1
 SOURCE_KINDS = {1: "synthetic", 2: "socket", 3: "afxdp", 4: "packet", 5: "pcap"}
 MEMORY_KINDS = {0: "shm", 1: "huge_2m", 2: "huge_1g"}
 CLOCK_DOMAINS = {0: "unknown", 1: "utc", 2: "tai", 3: "monotonic"}
-VLAN_NONE = 0xFFFF
+VLAN_NONE, VLAN_ANY = 0xFFFF, 0xFFFE
 FAMILY_IPV6 = 6
 
 
@@ -51,8 +51,8 @@ class Flow:
     """Source address; None: any."""
     port: int
     """UDP destination port."""
-    vlan: int | None
-    """Outermost 802.1Q id; None: untagged."""
+    vlan: int | str | None
+    """Outermost 802.1Q id; "any": whatever tags; None: untagged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,14 @@ class LoopCounters:
     delay_max_ns: int
     last_packet_ns: int | None
     """UTC stamp of the newest record; None: there was none yet."""
+    unselected: int
+    """Judged by the source in the capture process, and left out: not selected."""
+    other: int
+    """In the ring, of no configured flow."""
+    unparsed: int
+    """Of these, those whose headers could not be read when they were selected."""
+    bad_stamps: int
+    """In the ring, with a stamp that cannot be right."""
     batch_histogram: tuple[int, ...]
     """Bucket b: batches of 2^b to 2^(b+1) - 1 packets, the last open-ended."""
     delay_histogram: tuple[int, ...]
@@ -160,7 +168,7 @@ def read_flow(flow: Any) -> Flow:
         group=address_text(flow.family, bytes(ffi.buffer(flow.group))),
         source=address_text(flow.family, source) if any(source) else None,
         port=flow.port,
-        vlan=None if flow.vlan == VLAN_NONE else flow.vlan,
+        vlan={VLAN_NONE: None, VLAN_ANY: "any"}.get(flow.vlan, flow.vlan),
     )
 
 

@@ -32,44 +32,63 @@ static uint64_t nt_seen_of(const struct nt_source_stats *stats)
 	return stats->xdp_redirected + nt_known(stats->xdp_passed_unmatched) + nt_known(stats->xdp_passed_no_socket);
 }
 
-/* A new ring meets a holder that has been at work. What it redirected before is what was taken or dropped before: so the books
- * balance from nought even while packets arrive. Where the source cannot say what was taken, occupancy is the next best. */
+static uint64_t nt_dropped(const struct nt_source_stats *stats)
+{
+	return nt_known(stats->rx_dropped) + nt_known(stats->rx_ring_full) + nt_known(stats->socket_drops);
+}
+
+/* Of what came in under the holder, that which waits no more. */
+static uint64_t nt_arrived_before(const struct nt_source_stats *raw, uint64_t arrived)
+{
+	if (arrived == NT_COUNT_UNKNOWN)
+		return arrived;
+	return raw->rx_taken != NT_COUNT_UNKNOWN ? raw->rx_taken + nt_dropped(raw) : arrived - nt_known(raw->rx_occupancy);
+}
+
+/* A new ring meets a holder that has been at work. What came in before is what was taken or dropped before: so the books balance
+ * from nought even while packets arrive. Where the source cannot say what was taken, occupancy is the next best. */
 static void nt_base_from_raw(struct nt_source_stats *base, const struct nt_source_stats *raw)
 {
 	*base = *raw;
 	base->rx_occupancy = base->lost_with_holder = 0;
 	base->updated_ns = 0;
-	if (raw->xdp_redirected == NT_COUNT_UNKNOWN)
-		return;
-	if (raw->rx_taken != NT_COUNT_UNKNOWN)
-		base->xdp_redirected = raw->rx_taken + nt_known(raw->rx_dropped) + nt_known(raw->rx_ring_full);
-	else
-		base->xdp_redirected = raw->xdp_redirected - nt_known(raw->rx_occupancy);
-	if (raw->xdp_seen != NT_COUNT_UNKNOWN)
+	base->xdp_redirected = nt_arrived_before(raw, raw->xdp_redirected);
+	base->offered = nt_arrived_before(raw, raw->offered);
+	if (raw->xdp_redirected != NT_COUNT_UNKNOWN && raw->xdp_seen != NT_COUNT_UNKNOWN)
 		base->xdp_seen = nt_seen_of(base);
 }
 
-/* Whoever counted for the published figures is gone, and what waited in a holder's RX ring with it. If the helper died before it
- * could publish the last tenth of a second, more was made or redirected than it said: at least what stands in the ring. Otherwise
- * what is missing was in the RX ring, or on its way there: nobody takes it any more. The figures were not read at one instant, and
- * will never be read again, so that what was seen has to be brought into line too. */
+/* What waited with a holder that is gone, or was on its way there, nobody takes any more. If the helper died before it could publish
+ * the last tenth of a second, more came in than it said: at least what was taken. */
+static void nt_close_holder(struct nt_source_counters *slot, uint64_t *came_in)
+{
+	struct nt_source_stats *last = &slot->stats;
+	uint64_t arrived = nt_counters_taken(&slot->loop) + nt_dropped(last) + last->lost_with_holder;
+
+	if (*came_in < arrived)
+		*came_in = arrived;
+	else
+		last->lost_with_holder += *came_in - arrived;
+	last->rx_occupancy = 0;
+}
+
+/* Whoever counted for the published figures is gone. They were not read at one instant, and will never be read again, so that what was
+ * seen has to be brought into line too. What a generator made, or a file's reader read, and did not get into the ring went with the
+ * process: as if it had never been. */
 static void nt_close_old_figures(struct nt_source_counters *slot)
 {
 	struct nt_source_stats *last = &slot->stats;
-	uint64_t taken = slot->loop.packets + slot->loop.oversize;
-	uint64_t arrived = taken + nt_known(last->rx_dropped) + nt_known(last->rx_ring_full) + last->lost_with_holder;
 
-	if (last->offered != NT_COUNT_UNKNOWN && last->offered < taken)
-		last->offered = taken;
-	if (last->xdp_redirected == NT_COUNT_UNKNOWN)
-		return;
-	if (last->xdp_redirected < arrived)
-		last->xdp_redirected = arrived;
-	else
-		last->lost_with_holder += last->xdp_redirected - arrived;
-	if (last->xdp_seen != NT_COUNT_UNKNOWN)
-		last->xdp_seen = nt_seen_of(last);
-	last->rx_occupancy = 0;
+	if (last->xdp_redirected != NT_COUNT_UNKNOWN) {
+		nt_close_holder(slot, &last->xdp_redirected);
+		if (last->xdp_seen != NT_COUNT_UNKNOWN)
+			last->xdp_seen = nt_seen_of(last);
+	} else if (last->offered != NT_COUNT_UNKNOWN) {
+		if (slot->holder_id)
+			nt_close_holder(slot, &last->offered);
+		else
+			last->offered = nt_counters_taken(&slot->loop);
+	}
 }
 
 void nt_books_open(struct nt_source_counters *slot, uint64_t holder_id, const struct nt_source_stats *raw)
@@ -86,6 +105,11 @@ void nt_books_open(struct nt_source_counters *slot, uint64_t holder_id, const st
 	}
 	slot->base.wakeups = -nt_known(slot->stats.wakeups); /* every process counts its own, whoever the holder is */
 	__atomic_store_n(&slot->holder_id, holder_id, __ATOMIC_RELEASE);
+}
+
+void nt_books_go_on(struct nt_source_counters *slot, uint64_t offered)
+{
+	nt_stats_words(&slot->base)[NT_STAT(offered)] = -offered;
 }
 
 void nt_books_publish(struct nt_source_counters *slot, const struct nt_source_stats *raw, int64_t now_utc_ns)

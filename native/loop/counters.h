@@ -27,14 +27,14 @@ struct nt_loop_counters {   /* written by the capture loop only */
 	uint64_t unstamped; /* in the ring, with the poll time for a stamp */
 	uint64_t backwards; /* stamps earlier than the one before in their flow */
 	uint64_t batches;
-	uint64_t polls_busy; /* polls that brought packets */
+	uint64_t polls_busy; /* polls that brought packets, selected or not */
 	uint64_t polls_idle;
 	uint64_t delay_max_ns;
 	int64_t last_packet_ns; /* UTC stamp of the newest record; 0: none yet */
-	uint64_t unselected; /* judged by the source in this process, and left out: not selected */
-	uint64_t other;      /* in the ring, of no configured flow */
-	uint64_t unparsed;   /* of these, those whose headers could not be read when they were selected */
-	uint64_t bad_stamps; /* in the ring, with a stamp that cannot be right */
+	uint64_t unselected;    /* judged by the source in the capture process, and left out: not selected */
+	uint64_t other;         /* in the ring, of no configured flow */
+	uint64_t unparsed;      /* of these, those whose headers could not be read when they were selected */
+	uint64_t bad_stamps;    /* in the ring, with a stamp that cannot be right */
 	uint64_t reserved[1];
 	uint64_t batch_histogram[NT_BATCH_BUCKETS];
 	uint64_t delay_histogram[NT_DELAY_BUCKETS];
@@ -72,12 +72,15 @@ struct nt_source_counters {
 	 * even where the kernel's counters do not. Written by the helper thread at attach. */
 	struct nt_source_stats base;
 	uint64_t holder_id; /* whose counters `base` refers to */
-	/* The loop's note of the batch in hand, written before it is published: a successor that finds the source at the same
-	 * position knows by them how many packets of its first batch stand in the ring already. */
-	uint64_t batch_position;   /* of the source, when the batch was polled */
-	uint64_t batch_first_seq;  /* ring sequence of the batch's first record; 0: no batch yet */
-	uint64_t batch_unselected; /* loop.unselected before the batch */
-	uint8_t reserved1[96];
+	/* The loop's note of its last batch, written before it is published: where the source stood, and what had been counted until
+	 * then. A successor that finds the source at the same position is handed that batch again, and knows by these how many of it
+	 * stand in the ring already. All nought, as in a new slot, is true too. PROTOCOL.md, hand-over. */
+	uint64_t batch_packets;    /* loop.packets before the batch */
+	uint64_t batch_oversize;   /* loop.oversize before it */
+	uint64_t batch_unselected; /* loop.unselected before it */
+	uint64_t batch_position;   /* stored last: with it the others count */
+	uint64_t file_base;        /* pcap: packets + oversize + unselected when its file was begun */
+	uint8_t reserved1[80];
 	struct nt_source_stats stats;
 	struct nt_loop_counters loop;
 	uint8_t reserved2[1024];
@@ -88,6 +91,7 @@ _Static_assert(sizeof(struct nt_source_stats) == 128, "one pair of lines");
 _Static_assert(offsetof(struct nt_source_counters, base) == 128, "base");
 _Static_assert(offsetof(struct nt_source_counters, stats) == 384, "the helper's line");
 _Static_assert(offsetof(struct nt_source_counters, loop) == 512, "the loop's lines");
+_Static_assert(offsetof(struct nt_source_counters, batch_position) == 288, "batch_position");
 _Static_assert(sizeof(struct nt_source_counters) == 2048, "source entry");
 
 #endif

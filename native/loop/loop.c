@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hot path, whole. It allocates nothing, logs nothing and, when it spins, makes no system call (seccomp.c proves it).
  *
- * A batch goes poll -> publish -> count -> release. Killed anywhere in between, the successor finds either nothing in the ring and
- * the batch still in the source, or the batch in both, which handover.c sees: no packet is lost, none stands twice. */
+ * A batch goes poll -> note -> publish -> count -> release. Killed anywhere in between, the successor finds the batch still in the
+ * source, and by the note how much of it is in the ring (handover.c): no packet is lost, none stands twice. */
 #include "state.h"
 
 #include "../atomic.h"
@@ -16,12 +16,6 @@
 #define NT_WAIT_ONE_MS 20 /* the only source: a stop waits at most this long */
 #define NT_WAIT_TURN_MS 1 /* one of several: the others wait meanwhile */
 #define NT_NAP_NS 50000
-
-/* What one batch adds to the counters. */
-struct nt_batch_sums {
-	uint64_t packets, bytes, oversize, repeated, unstamped, backwards, delay_max_ns;
-	int64_t last_packet_ns;
-};
 
 static inline void nt_relax(void)
 {
@@ -52,12 +46,31 @@ static inline uint32_t nt_batch_bucket(uint32_t packets)
 	return bucket < NT_BATCH_BUCKETS ? bucket : NT_BATCH_BUCKETS - 1;
 }
 
+/* How long ago the stamp was when the packet was polled. */
+static inline int32_t nt_loop_delay(struct nt_loop_counters *total, int64_t delay_ns, struct nt_batch_sums *sums)
+{
+	if (delay_ns > 0 && (uint64_t)delay_ns > sums->delay_max_ns)
+		sums->delay_max_ns = (uint64_t)delay_ns;
+	nt_count(&total->delay_histogram[nt_delay_bucket(delay_ns)], 1);
+	return nt_rx_delay_saturate(delay_ns);
+}
+
+/* NT_RECORD_BACKWARDS when the stamp is earlier than the one before of its flow. What cannot be right says nothing about others. */
+static inline uint16_t nt_loop_follow(int64_t *last_ts_ns, int64_t ts_ns, uint16_t flags)
+{
+	int64_t before_ns = *last_ts_ns;
+
+	if (flags & NT_RECORD_BAD_STAMP)
+		return 0;
+	*last_ts_ns = ts_ns;
+	return ts_ns < before_ns ? NT_RECORD_BACKWARDS : 0;
+}
+
 /* Copies one packet into its place in the ring. */
 static inline void nt_loop_put(struct nt_loop *loop, struct nt_inlet *inlet, const struct nt_packet *packet,
 			       struct nt_poll_time *now, struct nt_batch_sums *sums)
 {
 	struct nt_record *record = nt_writer_next(&loop->writer, NT_RECORD_HEADER_BYTES + packet->capture_length);
-	struct nt_flow_trace *trace = &inlet->flows[packet->flow_id];
 	uint16_t flags = packet->flags;
 	uint8_t ts_kind = packet->ts_kind;
 	int32_t rx_delay_ns = NT_RX_DELAY_UNKNOWN;
@@ -66,26 +79,14 @@ static inline void nt_loop_put(struct nt_loop *loop, struct nt_inlet *inlet, con
 	if (packet->stamp_clock == NT_CLOCK_UNKNOWN) {
 		flags |= NT_RECORD_UNSTAMPED;
 		ts_kind = NT_TS_USER;
-		sums->unstamped++;
 	} else {
-		int64_t delay_ns;
-
 		ts_ns = nt_poll_time_to_utc(now, loop->clock, packet->stamp_clock, packet->stamp_ns);
-		delay_ns = now->utc_ns - ts_ns;
-		rx_delay_ns = nt_rx_delay_saturate(delay_ns);
-		if (delay_ns > 0 && (uint64_t)delay_ns > sums->delay_max_ns)
-			sums->delay_max_ns = (uint64_t)delay_ns;
-		nt_count(&inlet->counters->loop.delay_histogram[nt_delay_bucket(delay_ns)], 1);
-		if (ts_ns < trace->last_ts_ns) {
-			flags |= NT_RECORD_BACKWARDS;
-			sums->backwards++;
-		}
-		trace->last_ts_ns = ts_ns;
+		flags |= nt_loop_follow(&inlet->last_ts_ns[packet->flow_id], ts_ns, flags);
+		if (ts_kind != NT_TS_FILE) /* when a file was read says nothing about its packets */
+			rx_delay_ns = nt_loop_delay(&inlet->counters->loop, now->utc_ns - ts_ns, sums);
 	}
 	if (packet->capture_length < packet->wire_length)
 		flags |= NT_RECORD_TRUNCATED;
-	sums->last_packet_ns = ts_ns;
-	sums->bytes += packet->capture_length;
 
 	record->flags = flags;
 	record->source = (uint8_t)inlet->slot;
@@ -96,6 +97,7 @@ static inline void nt_loop_put(struct nt_loop *loop, struct nt_inlet *inlet, con
 	record->rx_delay_ns = rx_delay_ns;
 	record->capture_length = packet->capture_length;
 	record->wire_length = packet->wire_length;
+	nt_sums_add(sums, record);
 	memcpy(record + 1, packet->data, packet->capture_length);
 }
 
@@ -108,45 +110,61 @@ static uint32_t nt_loop_choose(struct nt_loop *loop, struct nt_inlet *inlet, con
 
 	for (uint32_t at = 0; at < loop->batch.count; at++) {
 		struct nt_packet *packet = &loop->batch.packets[at];
+		bool fits = packet->capture_length <= frame_max;
 
 		if (packet->flow_id > NT_RING_FLOWS_MAX)
 			packet->flow_id = NT_FLOW_OTHER;
-		if (inlet->may_repeat && packet->flow_seq && packet->flow_seq <= inlet->flows[packet->flow_id].highest_seq) {
+		if (fits && inlet->standing) {
+			inlet->standing--;
 			sums->repeated++;
-		} else if (packet->capture_length > frame_max) {
-			sums->oversize++;
-		} else {
-			nt_prefetch_frame(packet);
-			lengths[count] = NT_RECORD_HEADER_BYTES + packet->capture_length;
-			chosen[count++] = packet;
+			continue;
 		}
+		/* What does not fit leaves a gap, as what a wire lost. */
+		if (inlet->source->numbers_flows)
+			packet->flow_seq = ++loop->flow_seqs[packet->flow_id];
+		if (!fits) {
+			sums->oversize++;
+			continue;
+		}
+		nt_prefetch_frame(packet);
+		lengths[count] = NT_RECORD_HEADER_BYTES + packet->capture_length;
+		chosen[count++] = packet;
 	}
-	inlet->may_repeat = false;
 	return count;
 }
 
-/* The sums of one batch go into shared memory at once. `packets` first: handover.c mends it, should we die right before. */
-static void nt_loop_account(struct nt_inlet *inlet, uint32_t polled, const struct nt_batch_sums *sums)
+static void nt_count_some(uint64_t *counter, uint64_t increment)
 {
-	struct nt_loop_counters *total = &inlet->counters->loop;
+	if (increment)
+		nt_count(counter, increment);
+}
 
-	nt_count(&total->packets, sums->packets);
-	nt_count(&total->bytes, sums->bytes);
-	nt_count(&total->batches, 1);
-	nt_count(&total->polls_busy, 1);
-	nt_count(&total->batch_histogram[nt_batch_bucket(polled)], 1);
-	if (sums->oversize)
-		nt_count(&total->oversize, sums->oversize);
-	if (sums->repeated)
-		nt_count(&total->repeated, sums->repeated);
-	if (sums->unstamped)
-		nt_count(&total->unstamped, sums->unstamped);
-	if (sums->backwards)
-		nt_count(&total->backwards, sums->backwards);
+/* `packets` first: handover.c mends it, should we die right before. */
+void nt_loop_account(struct nt_loop_counters *total, const struct nt_batch_sums *sums)
+{
+	nt_count_some(&total->packets, sums->packets);
+	nt_count_some(&total->oversize, sums->oversize);
+	nt_count_some(&total->unselected, sums->unselected);
+	nt_count_some(&total->bytes, sums->bytes);
+	nt_count_some(&total->repeated, sums->repeated);
+	nt_count_some(&total->unstamped, sums->unstamped);
+	nt_count_some(&total->backwards, sums->backwards);
+	nt_count_some(&total->other, sums->other);
+	nt_count_some(&total->unparsed, sums->unparsed);
+	nt_count_some(&total->bad_stamps, sums->bad_stamps);
 	if (sums->delay_max_ns > total->delay_max_ns)
 		nt_store_relaxed(&total->delay_max_ns, sums->delay_max_ns);
 	if (sums->packets)
 		__atomic_store_n(&total->last_packet_ns, sums->last_packet_ns, __ATOMIC_RELAXED);
+}
+
+static void nt_loop_count_poll(struct nt_loop_counters *total, uint32_t polled)
+{
+	nt_count(&total->polls_busy, 1);
+	if (!polled)
+		return;
+	nt_count(&total->batches, 1);
+	nt_count(&total->batch_histogram[nt_batch_bucket(polled)], 1);
 }
 
 /* Puts the polled batch into the ring, in as many publications as the ring's largest batch makes of it. */
@@ -154,33 +172,37 @@ static int nt_loop_take(struct nt_loop *loop, struct nt_inlet *inlet)
 {
 	const struct nt_packet *chosen[NT_BATCH_PACKETS];
 	uint32_t lengths[NT_BATCH_PACKETS];
-	struct nt_batch_sums sums = {0};
+	struct nt_batch_sums sums = {.unselected = loop->batch.unselected};
 	struct nt_poll_time now;
 	uint32_t count;
 
 	nt_poll_time_read(&now, loop->clock);
+	if (!inlet->standing) /* else the predecessor's note goes on: this is its batch */
+		nt_inlet_note(inlet);
 	count = nt_loop_choose(loop, inlet, chosen, lengths, &sums);
 	for (uint32_t done = 0; done < count;) {
 		uint32_t end = done + nt_writer_reserve(&loop->writer, lengths + done, count - done);
 
 		if (end == done)
 			return -EMSGSIZE; /* what max_record_bytes allows fits into any batch: the ring is not what it says */
-		sums.packets += end - done;
 		while (done < end)
 			nt_loop_put(loop, inlet, chosen[done++], &now, &sums);
 		nt_writer_publish(&loop->writer);
 	}
-	nt_loop_account(inlet, loop->batch.count, &sums);
+	nt_loop_account(&inlet->counters->loop, &sums);
+	nt_loop_count_poll(&inlet->counters->loop, loop->batch.count);
 	return 0;
 }
 
-/* One inlet's turn: true when it brought packets. */
+/* One inlet's turn: true when it brought packets, selected or not. */
 static bool nt_loop_turn(struct nt_loop *loop, struct nt_inlet *inlet)
 {
 	struct nt_source *source = inlet->source;
-	int got = source->ops->poll(source, &loop->batch);
+	int got;
 
-	if (got > 0) {
+	loop->batch.count = loop->batch.unselected = 0;
+	got = source->ops->poll(source, &loop->batch);
+	if (got > 0 || (!got && loop->batch.unselected)) {
 		got = nt_loop_take(loop, inlet);
 		if (!got) {
 			source->ops->release(source, &loop->batch);
@@ -217,11 +239,16 @@ static void nt_loop_idle(struct nt_loop *loop)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
 }
 
-/* A generator has no queue: what it has not made yet waits nowhere, and an endless one would never be drained. */
+/* A generator or a file has no queue: what it has not made, or read, yet waits nowhere, and an endless one would never be drained. */
+static bool nt_source_has_queue(const struct nt_source *source)
+{
+	return source->kind != NT_SOURCE_SYNTHETIC && source->kind != NT_SOURCE_PCAP;
+}
+
 static int64_t nt_loop_begin_drain(struct nt_loop *loop)
 {
 	for (uint32_t at = 0; at < loop->inlet_count; at++)
-		loop->inlets[at].drained = loop->inlets[at].source->kind == NT_SOURCE_SYNTHETIC;
+		loop->inlets[at].drained = !nt_source_has_queue(loop->inlets[at].source);
 	return loop->clock(CLOCK_MONOTONIC) + NT_DRAIN_NS;
 }
 

@@ -15,7 +15,7 @@ struct nt_loop_options {
 	int core;        /* -1: not pinned */
 	int realtime;    /* SCHED_FIFO priority, 0: none */
 	bool sleep_idle; /* wait for packets instead of spinning */
-	bool seccomp;    /* forbid system calls on the loop's thread; ignored with sleep_idle and for `socket` sources */
+	bool seccomp;    /* forbid system calls on the loop's thread; ignored with sleep_idle, `socket` and `pcap` sources */
 };
 
 /* What became of the options. */
@@ -28,11 +28,20 @@ struct nt_loop_facts {
 
 struct nt_loop;
 
-/* Takes the sources' slots in the ring, opens their books and learns what a predecessor has published already. The sources stay the
- * caller's, and must live until nt_loop_destroy. `next_seq` and `holder_id` are those of nt_ring_attach_writer. */
+/* Takes the sources' slots in the ring, opens their books, counts what a dead predecessor published and could not count, and learns
+ * what of the sources' first batches stands in the ring already. The sources stay the caller's, and must live until nt_loop_destroy.
+ * `next_seq` and `holder_id` are those of nt_ring_attach_writer. */
 int nt_loop_create(struct nt_loop **loop, struct nt_ring *ring, uint64_t next_seq, uint64_t holder_id,
 		   struct nt_source *const *sources, uint32_t source_count, const struct nt_loop_options *options,
 		   struct nt_fault *fault);
+
+/* For a source of kind NT_SOURCE_PCAP, named by its place in `sources`: one of these two between nt_loop_create and nt_loop_start.
+ * begin_file: its file is read from the first packet on, whatever was read before. */
+void nt_loop_begin_file(struct nt_loop *loop, uint32_t source_index);
+/* file_taken: it is gone on with. Returns how many of the file's packets the source has to skip (nt_pcap_skip), and not to count as
+ * offered: all before the predecessor's last batch. What of that batch stands in the ring, the loop leaves out itself. Right only
+ * where a predecessor began this very file, which it had if it was ready; in a ring that was made anew it returns 0. */
+uint64_t nt_loop_file_taken(struct nt_loop *loop, uint32_t source_index);
 /* Starts the loop's thread and its helper. */
 int nt_loop_start(struct nt_loop *loop, struct nt_fault *fault);
 /* Valid after nt_loop_start. */

@@ -37,6 +37,9 @@ const char *nt_seccomp_obstacle(const struct nt_loop *loop)
 	for (uint32_t at = 0; at < loop->inlet_count; at++)
 		if (loop->inlets[at].source->kind == NT_SOURCE_SOCKET)
 			return "a socket source receives through system calls";
+	for (uint32_t at = 0; at < loop->inlet_count; at++)
+		if (loop->inlets[at].source->kind == NT_SOURCE_PCAP)
+			return "a pcap source reads its file through system calls";
 	if (!nt_clock_needs_no_call())
 		return "reading this clock source is a system call (" NT_CLOCKSOURCE_PATH ")";
 	return "";

@@ -9,21 +9,24 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-/* What an inlet remembers of each flow. */
-struct nt_flow_trace {
-	int64_t last_ts_ns;   /* UTC stamp of its newest record; 0: none */
-	uint64_t highest_seq; /* in the ring from the writer before us, which borrowed from the same holder; 0: none */
-};
+#define NT_FLOW_IDS (NT_RING_FLOWS_MAX + 1) /* NT_FLOW_OTHER included */
 
 /* One source as the loop sees it. */
 struct nt_inlet {
 	struct nt_source *source;
 	struct nt_source_counters *counters; /* its slot in shared memory */
-	struct nt_flow_trace *flows;         /* by flow id, NT_RING_FLOWS_MAX + 1 of them */
+	int64_t *last_ts_ns;                 /* by flow id, NT_FLOW_IDS of them: stamp of its newest record; 0: none */
+	uint64_t standing;                   /* the next packets that it hands out and that fit stand in the ring already */
 	uint32_t slot;
-	bool may_repeat; /* its first batch may be one that a dead predecessor published but did not release */
-	bool ended;      /* will never bring another packet */
-	bool drained;    /* nothing waited in it since the loop was asked to stop */
+	bool ended;   /* will never bring another packet */
+	bool drained; /* nothing waited in it since the loop was asked to stop */
+};
+
+/* What one batch adds to the counters. */
+struct nt_batch_sums {
+	uint64_t packets, bytes, unstamped, backwards, other, unparsed, bad_stamps;
+	int64_t last_packet_ns;
+	uint64_t oversize, unselected, repeated, delay_max_ns; /* these do not show in the ring */
 };
 
 struct nt_loop {
@@ -37,6 +40,7 @@ struct nt_loop {
 	int error; /* negative errno of `broken` */
 	struct nt_batch batch;
 	struct nt_inlet inlets[NT_LOOP_SOURCES_MAX];
+	uint64_t flow_seqs[NT_FLOW_IDS]; /* of the newest packet, for sources that bring none */
 
 	uint64_t stop;  /* set by others: drain and end */
 	uint64_t ended; /* set by the loop's thread, last */
@@ -49,16 +53,41 @@ struct nt_loop {
 	struct nt_loop_facts facts;
 };
 
+/* Counts one record: as it is put into the ring, or as it is found there after a death. */
+static inline void nt_sums_add(struct nt_batch_sums *sums, const struct nt_record *record)
+{
+	sums->packets++;
+	sums->bytes += record->capture_length;
+	sums->unstamped += (record->flags & NT_RECORD_UNSTAMPED) != 0;
+	sums->backwards += (record->flags & NT_RECORD_BACKWARDS) != 0;
+	sums->unparsed += (record->flags & NT_RECORD_UNPARSED) != 0;
+	sums->bad_stamps += (record->flags & NT_RECORD_BAD_STAMP) != 0;
+	sums->other += record->flow_id == NT_FLOW_OTHER;
+	sums->last_packet_ns = record->ts_ns;
+}
+
 /* loop.c: returns when stopped and drained, when every source has ended, or when one broke. No system call when it spins. */
 void nt_loop_run(struct nt_loop *loop);
+/* The sums of one batch go into shared memory at once. */
+void nt_loop_account(struct nt_loop_counters *total, const struct nt_batch_sums *sums);
 
-/* handover.c: before the first poll, learns from the ring what the last writer published. `next_seq` is the first sequence of this
- * writer. */
+/* handover.c: before the first poll, and before the books are opened, learns from the ring what the last writer did. `next_seq` is the
+ * first sequence of this writer. */
 int nt_loop_take_over(struct nt_loop *loop, uint64_t next_seq, uint64_t holder_id, struct nt_fault *fault);
+/* Before a batch is published. */
+void nt_inlet_note(struct nt_inlet *inlet);
 
 /* books.c: published = raw - base. See `base` in counters.h. */
 void nt_books_open(struct nt_source_counters *slot, uint64_t holder_id, const struct nt_source_stats *raw);
 void nt_books_publish(struct nt_source_counters *slot, const struct nt_source_stats *raw, int64_t now_utc_ns);
+/* `offered` goes on from this figure: what this process reads is added to it. */
+void nt_books_go_on(struct nt_source_counters *slot, uint64_t offered);
+
+/* What became of the packets that a source handed out, in all its time. */
+static inline uint64_t nt_counters_taken(const struct nt_loop_counters *total)
+{
+	return total->packets + total->oversize + total->unselected;
+}
 
 /* helper.c */
 void nt_loop_publish_stats(struct nt_loop *loop);

@@ -38,8 +38,8 @@ static int nt_inlet_open(struct nt_loop *loop, struct nt_source *source, struct 
 	for (uint32_t other = 0; other < loop->inlet_count; other++)
 		if (loop->inlets[other].slot == inlet->slot)
 			return nt_fault_set(fault, -EEXIST, "source %s: expected once, found twice", source->name);
-	inlet->flows = nt_allocate_resident((NT_RING_FLOWS_MAX + 1) * sizeof(*inlet->flows));
-	if (!inlet->flows)
+	inlet->last_ts_ns = nt_allocate_resident(NT_FLOW_IDS * sizeof(*inlet->last_ts_ns));
+	if (!inlet->last_ts_ns)
 		return nt_fault_set(fault, -ENOMEM, "source %s: no memory for its flows", source->name);
 	inlet->source = source;
 	inlet->counters = &loop->ring->sources[inlet->slot];
@@ -191,7 +191,7 @@ void nt_loop_destroy(struct nt_loop *loop)
 	if (loop->thread_runs)
 		nt_loop_stop(loop);
 	for (uint32_t at = 0; at < NT_LOOP_SOURCES_MAX; at++)
-		free(loop->inlets[at].flows);
+		free(loop->inlets[at].last_ts_ns);
 	sem_destroy(&loop->settled);
 	free(loop);
 }

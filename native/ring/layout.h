@@ -75,7 +75,7 @@ struct nt_ring_epoch {
 	uint64_t epoch;      /* entry is at epoch % NT_RING_EPOCHS; 0: never used */
 	uint64_t first_seq;  /* ring sequence of the first record this writer may publish */
 	int64_t attached_ns; /* UTC */
-	uint64_t holder_id;  /* random per holder process; flow sequences restart with it; 0: no holder */
+	uint64_t holder_id;  /* random per holder process; flow sequences of afxdp restart with it; 0: no holder */
 	uint32_t writer_pid;
 	uint32_t clock_domain;   /* enum nt_clock_domain */
 	int64_t tai_offset_ns;   /* CLOCK_TAI - CLOCK_REALTIME at attach */

@@ -65,9 +65,8 @@ int nt_ring_make_private(struct nt_ring *ring, uint64_t capacity, struct nt_faul
 int nt_ring_restart(struct nt_ring *ring, uint64_t holder_id, uint64_t *next_seq, struct nt_fault *fault);
 
 /* Writer only, between two batches: visits, in order, the published records of about the last `min_bytes` (whole granules: at
- * least that much where the ring still holds it). For the hand-over: which flow sequences are in the ring already. Records of
- * all epochs are visited: compare nt_ring_epoch_read(ring, nt_ring_epoch_of(ring, record->ring_seq), ...).holder_id where that
- * matters. Returns 0, or -EBADMSG when the ring holds what no writer could have written. */
+ * least that much where the ring still holds it), of whatever epoch. For the hand-over: what was published and not counted, and
+ * each flow's newest stamp. Returns 0, or -EBADMSG when the ring holds what no writer could have written. */
 int nt_ring_walk_recent(struct nt_ring *ring, uint64_t min_bytes, void (*visit)(const struct nt_record *record, void *context),
 			void *context);
 

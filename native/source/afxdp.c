@@ -9,11 +9,10 @@
  *     loads fill.producer, takes the frames <------ (D)   stores fill.producer (release)
  *
  * At rest fill.producer = N + rx.consumer. A borrower that dies before C has given nothing back: its successor sees the last batch
- * again, metadata and all, and the loop leaves out by their flow sequence what was published. One that dies between C and D leaves
- * fill.producer behind by the packets of that batch: these are published, their frames are nobody's. Their descriptors still stand
- * in the RX ring, since the kernel, short of as many frames, cannot fill their places; so the successor finishes the batch at
- * adoption. Were D stored before C, the metadata would have to be cleared before either, and a death in between would repeat packets
- * that no longer carry the sequence by which they are known. */
+ * again, metadata and all, and the loop knows it by rx.consumer, its position. One that dies between C and D leaves fill.producer
+ * behind by the packets of that batch: these are published, their frames are nobody's. Their descriptors still stand in the RX ring,
+ * since the kernel, short of as many frames, cannot fill their places; so the successor finishes the batch at adoption. Were D stored
+ * before C, a death in between would leave a batch to be seen again whose metadata is cleared and whose frames the kernel fills. */
 #include "afxdp.h"
 
 #include "../ring/layout.h"
@@ -90,7 +89,7 @@ static void describe(struct nt_packet *packet, uint8_t *frame, uint32_t length)
 		packet->stamp_ns = (int64_t)meta->stamp_ns;
 		packet->flow_seq = meta->flow_seq;
 		packet->flow_id = meta->flow_id;
-		packet->flags = 0;
+		packet->flags = meta->flags & NT_XDP_META_UNPARSED ? NT_RECORD_UNPARSED : 0;
 		packet->ts_kind = NT_TS_XDP;
 		packet->stamp_clock = clock_of(meta->stamp_kind);
 	} else {
@@ -199,6 +198,12 @@ static void wait_for_packet(struct nt_source *source, int timeout_ms)
 	poll(&watched, 1, timeout_ms);
 }
 
+/* Wraps after 2^32 packets; it is compared with that of the last batch, which lies at most NT_BATCH_PACKETS before it. */
+static uint64_t position(const struct nt_source *source)
+{
+	return ((const struct nt_afxdp *)source)->consumer;
+}
+
 static void unmap(const void *address, size_t bytes)
 {
 	if (address && address != MAP_FAILED)
@@ -222,6 +227,7 @@ static const struct nt_source_ops afxdp_ops = {
 	.read_stats = read_stats,
 	.wake = wake,
 	.wait = wait_for_packet,
+	.position = position,
 	.close = close_source,
 };
 

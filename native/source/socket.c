@@ -46,7 +46,6 @@ static void nt_socket_take(struct nt_socket_source *self, struct nt_socket_flow 
 		.data = nt_socket_payload(self, at) - header_bytes,
 		.capture_length = header_bytes + self->messages[at].msg_len,
 		.wire_length = header_bytes + self->messages[at].msg_len,
-		.flow_seq = ++flow->flow_seq,
 		.flow_id = flow->flow_id,
 		.flags = NT_RECORD_REBUILT_HEADER,
 		.ts_kind = NT_TS_KERNEL,
@@ -225,6 +224,7 @@ int nt_socket_open(struct nt_source **source, const struct nt_plan_source *plan,
 	self->epoll_fd = -1;
 	self->source.ops = &nt_socket_ops;
 	self->source.kind = NT_SOURCE_SOCKET;
+	self->source.numbers_flows = 1;
 	snprintf(self->source.interface, sizeof(self->source.interface), "%s", plan->interface);
 	snprintf(self->source.name, sizeof(self->source.name), "socket:%s:0", plan->interface);
 	error = nt_socket_allocate(self, flow_count);

@@ -18,7 +18,6 @@
 struct nt_socket_flow {
 	int fd;
 	uint32_t flow_id;
-	uint64_t flow_seq;   /* of the packet received last */
 	uint32_t last_drops; /* SK_MEMINFO_DROPS as read last: 32 bits, wraps; the helper thread's */
 	struct nt_frame_facts facts;
 };

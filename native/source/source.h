@@ -16,14 +16,14 @@ struct nt_packet {
 	uint32_t capture_length;
 	uint32_t wire_length;
 	int64_t stamp_ns;  /* in `stamp_clock`; ignored when that is NT_CLOCK_UNKNOWN */
-	uint64_t flow_seq; /* 0: none */
+	uint64_t flow_seq; /* 0: none; see numbers_flows */
 	uint32_t flow_id;
 	uint16_t flags;      /* enum nt_record_flag */
 	uint8_t ts_kind;     /* enum nt_ts_kind */
 	uint8_t stamp_clock; /* enum nt_clock_domain */
 };
 
-struct nt_batch {
+struct nt_batch { /* both counts are 0 before each poll */
 	uint32_t count;
 	uint32_t unselected; /* judged in this poll and left out: not in `packets` */
 	struct nt_packet packets[NT_BATCH_PACKETS];
@@ -45,8 +45,9 @@ struct nt_source_ops {
 	void (*wake)(struct nt_source *source);
 	/* Blocks at most `timeout_ms` for a packet; used only when the loop may sleep. May be NULL. */
 	void (*wait)(struct nt_source *source, int timeout_ms);
-	/* Names what the next poll begins with, the same in a successor of this process; release moves it on. NULL: a successor
-	 * cannot be handed the same packets again. */
+	/* Names what the next poll begins with, the same in a successor of this process; release moves it on. A poll at the same
+	 * position hands out, or leaves out, at least the packets that the last one did, in their order. NULL: a successor cannot
+	 * be handed the same packets again. */
 	uint64_t (*position)(const struct nt_source *source);
 	void (*close)(struct nt_source *source);
 };
@@ -59,7 +60,7 @@ struct nt_source { /* first member of every source's own struct */
 	uint32_t queue;
 	uint32_t zero_copy;
 	uint32_t skb_mode;
-	uint64_t holder_id; /* 0: no holder; the raw counters begin anew with each process */
+	uint64_t holder_id;     /* 0: no holder; the raw counters begin anew with each process */
 	uint32_t numbers_flows; /* 1: brings no flow sequences of its own, the loop numbers its packets */
 	uint32_t damaged;       /* 1: a finite source that ended at damage, which `note` names; read once the loop has ended */
 	char note[512];         /* what the operator should know, one line; empty: nothing */

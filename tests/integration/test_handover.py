@@ -157,7 +157,7 @@ def test_processes_end_with_a_supervisor_that_is_killed(rig: Rig) -> None:
     try:
         wait_for(lambda: "capturing" in rig.talk.read_text(encoding="utf-8"), "the service", 30)
         children = _children(supervisor.pid)
-        assert len(children) == 3
+        assert len(children) in (3, 4)  # and one that looks for listeners, now and then
     finally:
         supervisor.kill()
         supervisor.wait()

@@ -12,6 +12,7 @@
 #define HOLDER 0xA1u
 #define OTHER_HOLDER 0xB2u
 #define NOW 1790000000000000000
+#define UNKNOWN NT_COUNT_UNKNOWN
 
 static struct nt_source_counters slot;
 static struct nt_source_stats raw;
@@ -48,6 +49,30 @@ static void take(uint64_t count)
 	slot.loop.packets += count;
 }
 
+/* A packet socket: what passed its filter, drops included, waits in its ring until it is judged. */
+static void set_up_packet(void)
+{
+	memset(&raw, 0xFF, sizeof(raw));
+	raw.offered = raw.socket_drops = raw.rx_occupancy = raw.rx_taken = 0;
+	slot.kind = NT_SOURCE_PACKET;
+}
+
+static void arrive_at_packet(uint64_t count, uint64_t dropped)
+{
+	raw.offered += count + dropped;
+	raw.socket_drops += dropped;
+	raw.rx_occupancy += count;
+}
+
+static void judge(uint64_t selected, uint64_t oversize, uint64_t unselected)
+{
+	raw.rx_occupancy -= selected + oversize + unselected;
+	raw.rx_taken += selected + oversize + unselected;
+	slot.loop.packets += selected;
+	slot.loop.oversize += oversize;
+	slot.loop.unselected += unselected;
+}
+
 static void open_books(uint64_t holder_id)
 {
 	nt_books_open(&slot, holder_id, &raw);
@@ -66,6 +91,15 @@ static void assert_balanced(void)
 	assert_int_equal(stats->xdp_redirected, slot.loop.packets + slot.loop.oversize + stats->rx_dropped + stats->rx_ring_full +
 							stats->rx_occupancy + stats->lost_with_holder);
 	assert_int_equal(stats->xdp_seen, stats->xdp_passed_unmatched + stats->xdp_passed_no_socket + stats->xdp_redirected);
+}
+
+static void assert_packet_balanced(void)
+{
+	const struct nt_source_stats *stats = &slot.stats;
+
+	assert_int_equal(stats->offered,
+			 nt_counters_taken(&slot.loop) + stats->socket_drops + stats->rx_occupancy + stats->lost_with_holder);
+	assert_int_equal(stats->xdp_redirected, UNKNOWN);
 }
 
 static void a_new_ring_that_meets_a_holder_at_work_starts_at_nought(void **state)
@@ -219,12 +253,87 @@ static void without_a_holder_each_process_counts_from_nought_and_the_books_go_on
 	raw.offered = 500;
 	publish();
 	slot.loop.packets = 530; /* killed before the last thirty were published */
+	slot.loop.unselected = 5;
+	slot.loop.oversize = 2;
 	raw.offered = 0;
 	open_books(0);
-	assert_int_equal(slot.stats.offered, 530);
+	assert_int_equal(slot.stats.offered, 537);
 	raw.offered = 20;
 	publish();
-	assert_int_equal(slot.stats.offered, 550);
+	assert_int_equal(slot.stats.offered, 557);
+	raw.offered = 0; /* killed before it could put those twenty into the ring: they went with it */
+	open_books(0);
+	assert_int_equal(slot.stats.offered, 537);
+}
+
+static void a_new_ring_that_meets_packet_sockets_at_work_starts_at_nought(void **state)
+{
+	(void)state;
+	set_up_packet();
+	arrive_at_packet(1000, 30);
+	judge(600, 10, 383);
+	memset(&slot.loop, 0, sizeof(slot.loop)); /* another ring had these */
+	raw.rx_occupancy -= 3;                    /* seven wait, of which three are not visible yet */
+	open_books(HOLDER);
+	assert_int_equal(slot.stats.offered, 7);
+	assert_int_equal(slot.stats.socket_drops, 0);
+	raw.rx_occupancy += 3;
+	arrive_at_packet(100, 2);
+	judge(50, 1, 56);
+	publish();
+	assert_int_equal(slot.stats.socket_drops, 2);
+	assert_packet_balanced();
+}
+
+static void packet_sockets_count_on_through_a_restart_of_the_capture(void **state)
+{
+	(void)state;
+	set_up_packet();
+	open_books(HOLDER);
+	arrive_at_packet(100, 5);
+	judge(40, 0, 50);
+	publish();
+	arrive_at_packet(20, 1);
+	open_books(HOLDER);
+	assert_int_equal(slot.stats.offered, 126);
+	assert_int_equal(slot.stats.socket_drops, 6);
+	assert_int_equal(slot.stats.lost_with_holder, 0);
+	assert_packet_balanced();
+}
+
+static void what_waited_in_packet_sockets_is_lost_with_their_holder(void **state)
+{
+	(void)state;
+	set_up_packet();
+	open_books(HOLDER);
+	arrive_at_packet(100, 5);
+	judge(40, 1, 49);
+	publish();
+	set_up_packet(); /* the new holder's */
+	arrive_at_packet(3, 0);
+	open_books(OTHER_HOLDER);
+	assert_int_equal(slot.stats.lost_with_holder, 10);
+	assert_int_equal(slot.stats.offered, 108);
+	assert_int_equal(slot.stats.socket_drops, 5);
+	assert_packet_balanced();
+	slot.loop.packets += 200; /* taken in the last tenth of a second, before both died */
+	set_up_packet();
+	open_books(HOLDER);
+	assert_int_equal(slot.stats.lost_with_holder, 10);
+	assert_int_equal(slot.stats.offered, 305);
+	assert_packet_balanced();
+}
+
+static void what_packet_sockets_lose_under_one_holder_stays_visible(void **state)
+{
+	(void)state;
+	set_up_packet();
+	open_books(HOLDER);
+	arrive_at_packet(100, 0);
+	judge(90, 0, 0);
+	slot.loop.packets -= 20; /* a fault */
+	open_books(HOLDER);
+	assert_int_equal(slot.stats.offered - nt_counters_taken(&slot.loop) - slot.stats.rx_occupancy, 20);
 }
 
 static void unknown_stays_unknown(void **state)
@@ -253,6 +362,10 @@ int main(void)
 		cmocka_unit_test_setup(the_last_figures_of_a_dead_holder_balance_although_packets_were_on_their_way, set_up),
 		cmocka_unit_test_setup(what_vanishes_under_one_holder_stays_visible, set_up),
 		cmocka_unit_test_setup(without_a_holder_each_process_counts_from_nought_and_the_books_go_on, set_up),
+		cmocka_unit_test_setup(a_new_ring_that_meets_packet_sockets_at_work_starts_at_nought, set_up),
+		cmocka_unit_test_setup(packet_sockets_count_on_through_a_restart_of_the_capture, set_up),
+		cmocka_unit_test_setup(what_waited_in_packet_sockets_is_lost_with_their_holder, set_up),
+		cmocka_unit_test_setup(what_packet_sockets_lose_under_one_holder_stays_visible, set_up),
 		cmocka_unit_test_setup(unknown_stays_unknown, set_up),
 	};
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A predecessor dies somewhere in poll -> publish -> count -> release; the successor sees the same batch again, or does not. */
+/* A predecessor dies somewhere in poll -> note -> publish -> count -> release; the successor is handed the same batch again, or is
+ * not. Packets are known by their wire lengths, since they may have no flow sequence. */
 #include "loop/state.h"
+#include "loop_death.h"
 #include "ring/reader.h"
 #include "scripted_source.h"
 
@@ -11,9 +13,14 @@
 
 #define HOLDER 0xA1u
 #define OTHER_HOLDER 0xB2u
+#define LENGTH 100u
+#define WIRE_BASE 10000u
+#define TOO_LARGE 40000u /* for a ring of 1 MiB */
 
 static struct nt_ring ring;
-static struct scripted source;
+static struct scripted source, second;
+static struct nt_loop_counters *counters; /* of `source` */
+static struct before_batch before;
 static uint64_t next_seq;
 
 /* The next process attaches as the writer. */
@@ -22,12 +29,26 @@ static void attach(uint64_t holder_id)
 	assert_int_equal(nt_ring_restart(&ring, holder_id, &next_seq, NULL), 0);
 }
 
+static int look_and_poll(struct nt_source *of, struct nt_batch *batch)
+{
+	if (source.next + 1 == source.batches)
+		look_before_batch(&before, &ring, 0);
+	return scripted_poll(of, batch);
+}
+
 static int set_up(void **state)
 {
+	static struct nt_source_ops looking;
+
 	(void)state;
 	assert_int_equal(nt_ring_make_private(&ring, 1u << 20, NULL), 0);
 	scripted_init(&source, "afxdp:test0:0");
-	source.source.holder_id = HOLDER;
+	scripted_init(&second, "afxdp:test0:1");
+	looking = scripted_ops;
+	looking.poll = look_and_poll;
+	source.source.ops = &looking;
+	source.source.holder_id = second.source.holder_id = HOLDER;
+	counters = &ring.sources[0].loop;
 	attach(HOLDER);
 	return 0;
 }
@@ -39,115 +60,278 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* One batch of the flow sequences `first` to `last`. */
-static void script_batch(uint64_t first, uint64_t last)
+/* One more batch, of the packets `first` to `last`. */
+static void script_batch(struct scripted *of, uint32_t first, uint32_t last)
 {
-	source.batches++;
-	for (uint64_t seq = first; seq <= last; seq++)
-		scripted_packet(&source, 100, seq, 0);
+	of->batches++;
+	for (uint32_t number = first; number <= last; number++)
+		scripted_packet(of, LENGTH, 0, 0)->wire_length = WIRE_BASE + number;
 }
 
-static struct nt_loop_counters *run(uint64_t holder_id)
+/* A loop over `source`, and `second` where that has a script, until both are at their end; the scripts are empty then. */
+static void run(uint64_t holder_id)
 {
 	const struct nt_loop_options options = {.core = -1};
-	struct nt_source *sources[] = {&source.source};
+	struct nt_source *sources[] = {&source.source, &second.source};
+	uint32_t count = second.batches ? 2 : 1;
 	struct nt_loop *loop;
-	uint32_t slot;
 
-	assert_int_equal(nt_loop_create(&loop, &ring, next_seq, holder_id, sources, 1, &options, NULL), 0);
-	slot = loop->inlets[0].slot;
+	assert_int_equal(nt_loop_create(&loop, &ring, next_seq, holder_id, sources, count, &options, NULL), 0);
 	nt_loop_run(loop);
 	nt_loop_destroy(loop);
-	source.batches = source.next = 0;
+	source.batches = source.next = second.batches = second.next = 0;
 	memset(source.script, 0, sizeof(source.script));
-	return &ring.sources[slot].loop;
+	memset(second.script, 0, sizeof(second.script));
 }
 
-/* Each flow sequence from 1 to `last` stands in the ring exactly once, in order, and the counters know it. */
-static void assert_ring_holds_each_once(const struct nt_loop_counters *counters, uint64_t last)
+/* As run(), but killed in the last batch of `source`, before its release. */
+static void run_and_die(size_t stores)
+{
+	const struct nt_batch *last = &source.script[source.batches - 1];
+	uint32_t judged = last->count + last->unselected;
+
+	run(HOLDER);
+	die_after(&before, &ring, 0, stores);
+	source.position -= judged;
+}
+
+/* Packets 1 to `last` stand in the ring, each once, in order. */
+static void assert_ring_holds_each_once(uint32_t last)
 {
 	const struct nt_record *record;
 	struct nt_reader reader;
-	uint64_t seq = 0;
+	uint32_t number = 0;
 
 	assert_int_equal(nt_reader_init(&reader, &ring, NT_RESUME_OLDEST, NULL), 0);
 	assert_int_equal(nt_reader_seek(&reader, NT_START_OLDEST, 0), 0);
 	while ((record = nt_reader_next(&reader, NULL)))
-		assert_int_equal(record->flow_seq, ++seq);
-	assert_int_equal(seq, last);
-	assert_int_equal(counters->packets, last);
-	assert_int_equal(counters->bytes, last * 100);
+		assert_int_equal(record->wire_length, WIRE_BASE + ++number);
+	assert_int_equal(number, last);
+	assert_int_equal(counters->packets + ring.sources[1].loop.packets, last);
 	nt_reader_free(&reader);
 }
 
 static void a_batch_published_but_not_released_is_not_repeated(void **state)
 {
-	const struct nt_loop_counters *counters;
-
 	(void)state;
-	script_batch(1, 10);
-	run(HOLDER);
+	script_batch(&source, 1, 5);
+	script_batch(&source, 6, 10);
+	run_and_die(BATCH_STORES);
 	attach(HOLDER);
-	script_batch(6, 14); /* 6 to 10 were the predecessor's last batch, 11 to 14 came since */
-	script_batch(15, 20);
-	counters = run(HOLDER);
+	script_batch(&source, 6, 14); /* 11 to 14 came since */
+	script_batch(&source, 15, 20);
+	run(HOLDER);
 	assert_int_equal(counters->repeated, 5);
-	assert_ring_holds_each_once(counters, 20);
+	assert_ring_holds_each_once(20);
+}
+
+static void flow_sequences_have_no_part_in_it(void **state)
+{
+	(void)state;
+	script_batch(&source, 1, 2);
+	source.script[0].packets[0].flow_seq = 7;
+	run_and_die(BATCH_STORES);
+	attach(HOLDER);
+	script_batch(&source, 1, 4);
+	source.script[0].packets[0].flow_seq = 7;
+	source.script[0].packets[2].flow_seq = 6; /* a sequence that went back is no repetition */
+	run(HOLDER);
+	assert_int_equal(counters->repeated, 2);
+	assert_ring_holds_each_once(4);
 }
 
 static void a_batch_released_whole_leaves_nothing_to_leave_out(void **state)
 {
-	const struct nt_loop_counters *counters;
-
 	(void)state;
-	script_batch(1, 10);
+	script_batch(&source, 1, 10);
 	run(HOLDER);
 	attach(HOLDER);
-	script_batch(11, 20);
-	counters = run(HOLDER);
+	script_batch(&source, 11, 20);
+	run(HOLDER);
 	assert_int_equal(counters->repeated, 0);
-	assert_ring_holds_each_once(counters, 20);
+	assert_ring_holds_each_once(20);
 }
 
-static void two_successors_that_die_at_once_still_repeat_nothing(void **state)
+/* The control of all others here: what the position does not name is taken, and stands twice. */
+static void at_another_position_the_same_packets_are_others(void **state)
 {
-	const struct nt_loop_counters *counters;
-
 	(void)state;
-	script_batch(1, 10);
-	run(HOLDER);
-	attach(HOLDER); /* and dies before its first poll */
+	script_batch(&source, 1, 10);
+	run_and_die(BATCH_STORES);
 	attach(HOLDER);
-	script_batch(1, 12);
-	counters = run(HOLDER);
-	assert_int_equal(counters->repeated, 10);
-	assert_ring_holds_each_once(counters, 12);
-}
-
-static void only_the_first_batch_is_checked(void **state)
-{
-	(void)state;
-	script_batch(1, 10);
+	source.position++;
+	script_batch(&source, 1, 10);
 	run(HOLDER);
-	attach(HOLDER);
-	script_batch(11, 12);
-	script_batch(3, 4); /* no hand-over brings this; were the check still on, it would hide a source's fault */
-	assert_int_equal(run(HOLDER)->repeated, 0);
-}
-
-static void another_holders_sequences_begin_anew_and_none_is_left_out(void **state)
-{
-	const struct nt_loop_counters *counters;
-
-	(void)state;
-	script_batch(1, 10);
-	run(HOLDER);
-	attach(OTHER_HOLDER);
-	source.source.holder_id = OTHER_HOLDER;
-	script_batch(1, 10);
-	counters = run(OTHER_HOLDER);
 	assert_int_equal(counters->repeated, 0);
 	assert_int_equal(counters->packets, 20);
+}
+
+/* What is not selected, or does not fit, goes between those that go into the ring. */
+static void script_mixed_batch(uint32_t first, uint32_t last)
+{
+	source.batches++;
+	source.script[source.batches - 1].unselected = last - first;
+	for (uint32_t number = first; number <= last; number++) {
+		scripted_packet(&source, TOO_LARGE, 0, 0);
+		scripted_packet(&source, LENGTH, 0, 0)->wire_length = WIRE_BASE + number;
+	}
+}
+
+static void killed_between_any_two_stores_no_packet_is_lost_repeated_or_counted_twice(void **state)
+{
+	for (size_t stores = 0; stores <= BATCH_STORES; stores++) {
+		script_mixed_batch(1, 3);
+		script_mixed_batch(4, 8);
+		run_and_die(stores);
+		attach(HOLDER);
+		script_mixed_batch(4, 8);
+		run_and_die(stores);
+		attach(HOLDER); /* and dies before its first poll */
+		attach(HOLDER);
+		script_mixed_batch(4, 11);
+		script_mixed_batch(12, 13);
+		run(HOLDER);
+		assert_ring_holds_each_once(13);
+		assert_int_equal(counters->oversize, 13);
+		assert_int_equal(counters->unselected, 2 + 7 + 1);
+		assert_int_equal(counters->repeated == 0, stores < STORES_TO_PUBLISH);
+		if (stores < STORES_TO_COUNT || stores == BATCH_STORES)
+			assert_int_equal(counters->bytes, 13 * LENGTH);
+		tear_down(state);
+		set_up(state);
+	}
+}
+
+static void each_successor_that_dies_adds_to_what_stands_there(void **state)
+{
+	(void)state;
+	script_batch(&source, 1, 4);
+	run_and_die(BATCH_STORES);
+	attach(HOLDER);
+	script_batch(&source, 1, 7);
+	run_and_die(STORES_TO_PUBLISH);
+	attach(HOLDER);
+	script_batch(&source, 1, 9);
+	run_and_die(STORES_TO_COUNT);
+	attach(HOLDER);
+	script_batch(&source, 1, 10);
+	run(HOLDER);
+	assert_ring_holds_each_once(10);
+}
+
+static void of_a_batch_published_in_several_parts_the_rest_is_still_taken(void **state)
+{
+	const uint32_t length = 1200, span = (uint32_t)nt_record_span(NT_RECORD_HEADER_BYTES + length);
+	const uint32_t first_part = (uint32_t)(ring.max_batch_bytes / span);
+
+	(void)state;
+	assert_in_range(first_part, 1, NT_BATCH_PACKETS - 1);
+	for (int round = 0; round < 2; round++) {
+		source.batches = 1;
+		for (uint32_t number = 1; number <= NT_BATCH_PACKETS; number++)
+			scripted_packet(&source, length, 0, 0)->wire_length = WIRE_BASE + number;
+		if (round == 0) {
+			run_and_die(STORES_TO_PUBLISH);
+			ring.positions->tail = before.tail + first_part * span;
+			attach(HOLDER);
+		}
+	}
+	run(HOLDER);
+	assert_int_equal(counters->repeated, first_part);
+	assert_ring_holds_each_once(NT_BATCH_PACKETS);
+}
+
+static void what_was_left_out_alone_is_judged_again_and_counted_once(void **state)
+{
+	for (size_t stores = 0; stores <= BATCH_STORES; stores++) {
+		script_batch(&source, 1, 3);
+		source.batches++;
+		source.script[1].unselected = 9;
+		run_and_die(stores);
+		attach(HOLDER);
+		source.batches = 1;
+		source.script[0].unselected = 9;
+		script_batch(&source, 4, 5);
+		run(HOLDER);
+		assert_int_equal(counters->unselected, 9);
+		assert_int_equal(counters->repeated, 0);
+		assert_ring_holds_each_once(5);
+		tear_down(state);
+		set_up(state);
+	}
+}
+
+static void only_the_batch_that_was_in_hand_is_left_out(void **state)
+{
+	(void)state;
+	script_batch(&source, 1, 10);
+	run_and_die(BATCH_STORES);
+	attach(HOLDER);
+	script_batch(&source, 1, 10);
+	script_batch(&source, 1, 2); /* no hand-over brings this; were it left out, that would hide a source's fault */
+	run(HOLDER);
+	assert_int_equal(counters->repeated, 10);
+	assert_int_equal(counters->packets, 12);
+}
+
+/* While it has not come to its turn, the other source's packets go into the ring. */
+static void what_stands_there_is_not_confused_by_another_source_that_goes_on(void **state)
+{
+	(void)state;
+	script_batch(&source, 1, 10);
+	run_and_die(STORES_TO_PUBLISH);
+	attach(HOLDER);
+	script_batch(&second, 11, 14);
+	run(HOLDER); /* dies before `source` has brought anything */
+	attach(HOLDER);
+	script_batch(&second, 15, 16);
+	script_batch(&source, 1, 10);
+	run(HOLDER);
+	assert_int_equal(counters->repeated, 10);
+	assert_int_equal(counters->packets, 10);
+	assert_int_equal(ring.sources[1].loop.packets, 6);
+	assert_ring_holds_each_once(16);
+}
+
+static void what_a_source_published_and_did_not_count_is_counted_for_that_source(void **state)
+{
+	(void)state;
+	script_batch(&second, 1, 3);
+	run(HOLDER);
+	attach(HOLDER);
+	script_batch(&source, 4, 9);
+	source.script[0].packets[0].flow_id = NT_FLOW_OTHER;
+	source.script[0].packets[0].flags = NT_RECORD_UNPARSED;
+	source.script[0].packets[1].flags = NT_RECORD_BAD_STAMP;
+	source.script[0].packets[2].stamp_clock = NT_CLOCK_UNKNOWN;
+	run(HOLDER);
+	assert_int_equal(counters->packets, 6);
+	memset(counters, 0, sizeof(*counters)); /* as if killed right after it had published */
+	attach(HOLDER);
+	run(HOLDER);
+	assert_int_equal(counters->packets, 6);
+	assert_int_equal(counters->bytes, 6 * LENGTH);
+	assert_int_equal(counters->other, 1);
+	assert_int_equal(counters->unparsed, 1);
+	assert_int_equal(counters->bad_stamps, 1);
+	assert_int_equal(counters->unstamped, 1);
+	assert_int_equal(ring.sources[1].loop.packets, 3);
+}
+
+static void another_holders_positions_begin_anew_and_nothing_is_left_out(void **state)
+{
+	(void)state;
+	script_batch(&source, 1, 10);
+	run_and_die(BATCH_STORES);
+	for (int restart = 0; restart < 2; restart++) { /* the first dies before its first poll */
+		attach(OTHER_HOLDER);
+		source.source.holder_id = OTHER_HOLDER;
+		if (restart)
+			script_batch(&source, 11, 20); /* at the old one's position */
+		run(OTHER_HOLDER);
+	}
+	assert_int_equal(counters->repeated, 0);
+	assert_ring_holds_each_once(20);
 }
 
 static void sources_without_a_holder_never_repeat(void **state)
@@ -155,68 +339,81 @@ static void sources_without_a_holder_never_repeat(void **state)
 	(void)state;
 	source.source.holder_id = 0;
 	attach(0);
-	script_batch(1, 10);
+	script_batch(&source, 1, 10);
 	run(0);
 	attach(0);
-	script_batch(1, 10);
-	assert_int_equal(run(0)->repeated, 0);
+	source.position = 0;
+	script_batch(&source, 11, 20);
+	run(0);
+	assert_int_equal(counters->repeated, 0);
+	assert_ring_holds_each_once(20);
 }
 
-static void other_flows_of_the_batch_are_kept(void **state)
+/* A ring is replaced, or its counters are not what a loop left: packets twice are better than packets gone. */
+static void a_note_that_no_batch_explains_is_not_believed(void **state)
 {
-	const struct nt_loop_counters *counters;
-
 	(void)state;
-	script_batch(1, 10);
+	script_batch(&source, 1, 10);
+	run_and_die(BATCH_STORES);
+	ring.sources[0].batch_packets -= 1000;
+	attach(HOLDER);
+	script_batch(&source, 11, 12);
 	run(HOLDER);
-	attach(HOLDER);
-	script_batch(10, 11);
-	scripted_packet(&source, 100, 5, 0)->flow_id = 2;
-	scripted_packet(&source, 100, 0, 0)->flow_id = NT_FLOW_OTHER; /* no sequence: nothing to know it by */
-	counters = run(HOLDER);
-	assert_int_equal(counters->repeated, 1);
-	assert_int_equal(counters->packets, 13);
-}
-
-static void records_published_by_one_that_died_before_counting_are_counted(void **state)
-{
-	struct nt_loop_counters *counters;
-
-	(void)state;
-	script_batch(1, 10);
-	counters = run(HOLDER);
-	counters->packets -= 10; /* as if killed right after nt_writer_publish */
-	counters->bytes -= 10 * 100;
-	attach(HOLDER);
-	script_batch(1, 12);
-	assert_ring_holds_each_once(run(HOLDER), 12);
+	assert_int_equal(counters->repeated, 0);
+	assert_ring_holds_each_once(12);
 }
 
 static void a_difference_that_no_batch_explains_is_left_to_the_audit(void **state)
 {
-	struct nt_loop_counters *counters;
-
 	(void)state;
-	script_batch(1, 60);
-	script_batch(61, 120);
-	counters = run(HOLDER);
+	script_batch(&source, 1, 60);
+	script_batch(&source, 61, 120);
+	run(HOLDER);
 	counters->packets -= 100;
 	attach(HOLDER);
-	assert_int_equal(run(HOLDER)->packets, 20);
+	run(HOLDER);
+	assert_int_equal(counters->packets, 20);
 }
+
+static void a_stamp_that_goes_back_is_flagged_across_a_hand_over(void **state)
+{
+	static const int64_t before_ns = 1790000000000000000;
+
+	(void)state;
+	script_batch(&source, 1, 2);
+	source.script[0].packets[0].stamp_ns = before_ns;
+	source.script[0].packets[1].stamp_ns = before_ns + 1000000000;
+	source.script[0].packets[1].flags = NT_RECORD_BAD_STAMP; /* says nothing about others */
+	run(HOLDER);
+	attach(HOLDER);
+	script_batch(&source, 3, 4);
+	source.script[0].packets[0].stamp_ns = before_ns;
+	source.script[0].packets[1].stamp_ns = before_ns - 1;
+	run(HOLDER);
+	assert_int_equal(counters->backwards, 1);
+}
+
+#define HANDOVER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_batch_published_but_not_released_is_not_repeated, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_batch_released_whole_leaves_nothing_to_leave_out, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(two_successors_that_die_at_once_still_repeat_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(only_the_first_batch_is_checked, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(another_holders_sequences_begin_anew_and_none_is_left_out, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(sources_without_a_holder_never_repeat, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(other_flows_of_the_batch_are_kept, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(records_published_by_one_that_died_before_counting_are_counted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_difference_that_no_batch_explains_is_left_to_the_audit, set_up, tear_down),
+		HANDOVER_TEST(a_batch_published_but_not_released_is_not_repeated),
+		HANDOVER_TEST(flow_sequences_have_no_part_in_it),
+		HANDOVER_TEST(a_batch_released_whole_leaves_nothing_to_leave_out),
+		HANDOVER_TEST(at_another_position_the_same_packets_are_others),
+		HANDOVER_TEST(killed_between_any_two_stores_no_packet_is_lost_repeated_or_counted_twice),
+		HANDOVER_TEST(each_successor_that_dies_adds_to_what_stands_there),
+		HANDOVER_TEST(of_a_batch_published_in_several_parts_the_rest_is_still_taken),
+		HANDOVER_TEST(what_was_left_out_alone_is_judged_again_and_counted_once),
+		HANDOVER_TEST(only_the_batch_that_was_in_hand_is_left_out),
+		HANDOVER_TEST(what_stands_there_is_not_confused_by_another_source_that_goes_on),
+		HANDOVER_TEST(what_a_source_published_and_did_not_count_is_counted_for_that_source),
+		HANDOVER_TEST(another_holders_positions_begin_anew_and_nothing_is_left_out),
+		HANDOVER_TEST(sources_without_a_holder_never_repeat),
+		HANDOVER_TEST(a_note_that_no_batch_explains_is_not_believed),
+		HANDOVER_TEST(a_difference_that_no_batch_explains_is_left_to_the_audit),
+		HANDOVER_TEST(a_stamp_that_goes_back_is_flagged_across_a_hand_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

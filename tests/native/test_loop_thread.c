@@ -131,6 +131,45 @@ static void what_waits_in_a_source_is_drained_at_the_stop(void **state)
 	nt_loop_destroy(loop);
 }
 
+/* What a generator has not made and a file's reader has not read waits nowhere. */
+static void a_file_is_not_read_to_its_end_at_the_stop(void **state)
+{
+	static struct scripted source;
+	const struct nt_loop_options options = {.core = -1};
+	struct nt_source *sources[] = {&source.source};
+	struct nt_loop *loop;
+
+	(void)state;
+	scripted_init(&source, "pcap:test0:0");
+	source.source.kind = NT_SOURCE_PCAP;
+	source.at_end = 0;
+	for (source.batches = 1; source.batches < SCRIPT_BATCHES; source.batches++)
+		scripted_packet(&source, 100, source.batches, 0);
+	assert_int_equal(nt_loop_create(&loop, &ring, 1, 0, sources, 1, &options, NULL), 0);
+	loop->stop = 1; /* before the first poll */
+	nt_loop_run(loop);
+	assert_true(ring.sources[0].loop.packets < 2);
+	nt_loop_destroy(loop);
+}
+
+static void sources_that_need_system_calls_are_not_caged(void **state)
+{
+	static const uint32_t kinds[] = {NT_SOURCE_SOCKET, NT_SOURCE_PCAP};
+	static const char *const words[] = {"socket source", "pcap source reads its file"};
+	struct nt_source source = {0};
+	static struct nt_loop loop;
+
+	(void)state;
+	loop.inlet_count = 1;
+	loop.inlets[0].source = &source;
+	for (int at = 0; at < 2; at++) {
+		source.kind = kinds[at];
+		assert_non_null(strstr(nt_seccomp_obstacle(&loop), words[at]));
+	}
+	source.kind = NT_SOURCE_PACKET;
+	assert_null(strstr(nt_seccomp_obstacle(&loop), "source"));
+}
+
 static void a_core_that_does_not_exist_is_a_fault_of_one_line(void **state)
 {
 	const struct nt_loop_options options = {.core = 1000};
@@ -200,7 +239,7 @@ static int status_of_child(struct nt_source *source)
 
 static void skip_unless_caged(void)
 {
-	const struct nt_loop spinning = {0};
+	static const struct nt_loop spinning;
 
 	if (!CAGE_IS_TESTABLE) {
 		print_message("a sanitizer makes system calls of its own\n");
@@ -249,6 +288,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_finite_source_ends_the_loop_and_the_books_balance, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_endless_source_is_stopped_at_once_and_sleeping_is_allowed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_waits_in_a_source_is_drained_at_the_stop, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_file_is_not_read_to_its_end_at_the_stop, set_up, tear_down),
+		cmocka_unit_test(sources_that_need_system_calls_are_not_caged),
 		cmocka_unit_test_setup_teardown(a_core_that_does_not_exist_is_a_fault_of_one_line, set_up, tear_down),
 		cmocka_unit_test(lists_of_cores_are_read_as_the_kernel_writes_them),
 		cmocka_unit_test_setup_teardown(the_loop_makes_no_system_call_and_its_thread_ends_well, set_up, tear_down),

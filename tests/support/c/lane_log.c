@@ -2,10 +2,13 @@
 /* A borrower for tests: adopts what the holder lends and appends every packet to a log file that outlives it, publishing each batch
  * with one store, as the capture loop does with the ring. Says `ready PID` and, after SIGTERM, the counters of each lane as JSON.
  *
- * lane_log SOCKET LOG SNAP [DEATH]: keeps SNAP bytes of each frame. DEATH kills the process by SIGKILL in the middle of the first
+ * lane_log SOCKET LOG PLAN SNAP [DEATH]: keeps SNAP bytes of each frame. DEATH kills the process by SIGKILL in the middle of the first
  * batch: `published` (before the release) or `committed` (in the release, when rx.consumer is stored and fill.producer is not). */
 #include "holder/lend.h"
+#include "plan/plan.h"
 #include "source/afxdp.h"
+#include "source/packet.h"
+#include "source/selector.h"
 
 #include <fcntl.h>
 #include <linux/if_xdp.h>
@@ -101,6 +104,8 @@ static void die_committed(int socket_fd, uint32_t count)
 	raise(SIGKILL);
 }
 
+static uint64_t unselected[NT_LEND_LANES_MAX];
+
 static void print_stats(struct nt_source *const *sources, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
@@ -108,11 +113,25 @@ static void print_stats(struct nt_source *const *sources, uint32_t count)
 
 		sources[i]->ops->read_stats(sources[i], &stats);
 		printf("{\"name\":\"%s\",\"zero_copy\":%u,\"skb_mode\":%u,\"seen\":%lu,\"unmatched\":%lu,\"no_socket\":%lu,\"redirected\":%lu,"
-		       "\"unstamped\":%lu,\"dropped\":%lu,\"ring_full\":%lu,\"fill_empty\":%lu,\"occupancy\":%lu}\n",
+		       "\"unstamped\":%lu,\"dropped\":%lu,\"ring_full\":%lu,\"fill_empty\":%lu,\"occupancy\":%lu,\"taken\":%lu,\"offered\":%lu,\"socket_drops\":%lu,\"unselected\":%lu}\n",
 		       sources[i]->name, sources[i]->zero_copy, sources[i]->skb_mode, stats.xdp_seen, stats.xdp_passed_unmatched,
 		       stats.xdp_passed_no_socket, stats.xdp_redirected, stats.xdp_unstamped, stats.rx_dropped, stats.rx_ring_full,
-		       stats.rx_fill_empty, stats.rx_occupancy);
+		       stats.rx_fill_empty, stats.rx_occupancy, stats.rx_taken, stats.offered, stats.socket_drops, unselected[i]);
 	}
+}
+
+/* The kernel keeps the newest packets of a packet socket to itself for a millisecond. */
+static bool is_anything_waiting(struct nt_source *const *sources, uint32_t count)
+{
+	uint64_t waiting = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct nt_source_stats stats = {0};
+
+		sources[i]->ops->read_stats(sources[i], &stats);
+		waiting += stats.rx_occupancy;
+	}
+	return waiting > 0;
 }
 
 static void capture(struct log_header *log, const struct nt_borrowed *borrowed, struct nt_source *const *sources, size_t snap,
@@ -125,11 +144,17 @@ static void capture(struct log_header *log, const struct nt_borrowed *borrowed, 
 
 		last = ended;
 		for (uint32_t i = 0; i < borrowed->lane_count; i++) {
-			int count = sources[i]->ops->poll(sources[i], &batch);
+			int count;
 
-			if (count <= 0)
+			batch.count = batch.unselected = 0;
+			count = sources[i]->ops->poll(sources[i], &batch);
+
+			if (count < 0)
+				exit(5);
+			unselected[i] += batch.unselected;
+			got += count + (int)batch.unselected;
+			if (count == 0 && batch.unselected == 0)
 				continue;
-			got += count;
 			log_batch(log, sources[i], &batch, snap);
 			if (strcmp(death, "published") == 0)
 				raise(SIGKILL);
@@ -137,11 +162,25 @@ static void capture(struct log_header *log, const struct nt_borrowed *borrowed, 
 				die_committed(borrowed->lanes[i].socket_fd, (uint32_t)count);
 			sources[i]->ops->release(sources[i], &batch);
 		}
-		if (got > 0)
+		if (got > 0 || (last && is_anything_waiting(sources, borrowed->lane_count)))
 			last = false;
 		else if (!last)
 			sources[0]->ops->wait(sources[0], 1);
 	}
+}
+
+static int adopt(struct nt_source **source, const struct nt_borrowed_lane *lane, uint64_t holder_id, const struct nt_plan *plan,
+		 struct nt_fault *fault)
+{
+	static struct nt_selector *selector; /* there is one source in the plan */
+	int error = 0;
+
+	if (lane->facts.kind != NT_SOURCE_PACKET)
+		return nt_afxdp_adopt(source, lane, holder_id, fault);
+	if (!selector)
+		error = nt_selector_create(&selector, plan->sources[0].select, plan->flows, plan->header->flow_count,
+					   lane->facts.interface, fault);
+	return error ? error : nt_packet_adopt(source, lane, holder_id, selector, fault);
 }
 
 int main(int argc, char **argv)
@@ -149,7 +188,8 @@ int main(int argc, char **argv)
 	static struct nt_borrowed borrowed;
 	struct nt_source *sources[NT_LEND_LANES_MAX];
 	struct nt_fault fault = {0};
-	struct log_header *log = argc >= 4 ? open_log(argv[2]) : NULL;
+	struct log_header *log = argc >= 5 ? open_log(argv[2]) : NULL;
+	struct nt_plan plan = {0};
 
 	if (!log)
 		return 2;
@@ -158,16 +198,20 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", fault.text);
 		return 1;
 	}
+	if (nt_plan_load(&plan, argv[3], &fault)) {
+		fprintf(stderr, "%s\n", fault.text);
+		return 1;
+	}
 	log->holder_id = borrowed.holder_id;
 	for (uint32_t i = 0; i < borrowed.lane_count; i++) {
-		if (nt_afxdp_adopt(&sources[i], &borrowed.lanes[i], borrowed.holder_id, &fault)) {
+		if (adopt(&sources[i], &borrowed.lanes[i], borrowed.holder_id, &plan, &fault)) {
 			fprintf(stderr, "%s\n", fault.text);
 			return 1;
 		}
 	}
 	printf("ready %d\n", getpid());
 	fflush(stdout);
-	capture(log, &borrowed, sources, strtoul(argv[3], NULL, 10), argc > 4 ? argv[4] : "");
+	capture(log, &borrowed, sources, strtoul(argv[4], NULL, 10), argc > 5 ? argv[5] : "");
 	print_stats(sources, borrowed.lane_count);
 	for (uint32_t i = 0; i < borrowed.lane_count; i++)
 		sources[i]->ops->close(sources[i]);

@@ -2,6 +2,8 @@
 /* The borrowing side of lend.h. Needs no privilege. */
 #include "lend.h"
 
+#include "../loop/counters.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,7 +64,7 @@ static int receive_hello(int fd, struct nt_lend_hello *hello, const char *path, 
 	return 0;
 }
 
-/* Whatever number of descriptors came, they are ours now: keep three, close the rest. */
+/* Whatever number of descriptors came, they are ours now: keep three at most, close the rest. */
 static int take_descriptors(struct msghdr *message, int fds[NT_LEND_LANE_FDS])
 {
 	int count = 0;
@@ -98,11 +100,12 @@ static int receive_lane(int fd, struct nt_borrowed_lane *lane, const char *path,
 	};
 	ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
 	int count = got < 0 ? 0 : take_descriptors(&message, fds);
+	int expected = got == sizeof(lane->facts) && lane->facts.kind == NT_SOURCE_PACKET ? NT_LEND_PACKET_FDS : NT_LEND_LANE_FDS;
 
 	lane->socket_fd = fds[0];
 	lane->umem_fd = fds[1];
 	lane->counters_fd = fds[2];
-	if (got == sizeof(lane->facts) && count == NT_LEND_LANE_FDS) {
+	if (got == sizeof(lane->facts) && count == expected) {
 		lane->facts.interface[sizeof(lane->facts.interface) - 1] = '\0';
 		lane->facts.driver[sizeof(lane->facts.driver) - 1] = '\0';
 		return 0;
@@ -110,7 +113,7 @@ static int receive_lane(int fd, struct nt_borrowed_lane *lane, const char *path,
 	return nt_fault_set(
 		fault, -EPROTO,
 		"holder socket %s: expected a lane of %zu bytes with %d descriptors, found %zd with %d (too few open files allowed?)",
-		path, sizeof(lane->facts), NT_LEND_LANE_FDS, got, count);
+		path, sizeof(lane->facts), expected, got, count);
 }
 
 int nt_borrow(struct nt_borrowed *borrowed, const char *socket_path, struct nt_fault *fault)

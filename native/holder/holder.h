@@ -4,7 +4,8 @@
 #define NT_HOLDER_H
 
 #include "../plan/plan.h"
-#include "../xdp/select.h"
+#include "../source/packet.h"
+#include "../xdp/flow_keys.h"
 #include "lend.h"
 
 #include <bpf/libbpf.h>
@@ -22,7 +23,7 @@ struct nt_interface { /* facts about a network interface */
 	char driver[32];
 	int index;
 	uint32_t mtu;
-	uint32_t queues; /* RX queues that exist now */
+	uint32_t queues; /* RX queues that exist now; 0: not to be learned */
 };
 
 struct nt_program { /* the XDP program of one interface */
@@ -41,7 +42,7 @@ struct nt_umem { /* frames of one lane */
 	uint32_t memory; /* enum nt_memory_kind */
 };
 
-struct nt_lane { /* one AF_XDP socket on one queue */
+struct nt_lane { /* one AF_XDP socket on one queue, or one packet socket */
 	struct nt_umem memory;
 	struct xsk_umem *umem;
 	struct xsk_socket *socket;
@@ -50,9 +51,10 @@ struct nt_lane { /* one AF_XDP socket on one queue */
 	struct xsk_ring_cons receive;
 	struct nt_lend_lane facts;
 	int counters_fd;
+	struct nt_packet_socket packet; /* with facts.kind NT_SOURCE_PACKET this alone */
 };
 
-struct nt_joins { /* sockets that do nothing but be members of groups */
+struct nt_joins { /* sockets that do nothing but be members of groups, or keep an interface promiscuous */
 	int *sockets;
 	uint32_t count;
 };
@@ -77,8 +79,8 @@ struct nt_server {
 /* interface.c */
 int nt_interface_read(struct nt_interface *interface, const char *name, struct nt_fault *fault);
 
-/* privilege.c: `umem_bytes` is the least that will have to be locked. Dropping leaves nothing. */
-int nt_privilege_check(uint64_t umem_bytes, struct nt_fault *fault);
+/* privilege.c: whether what the plan's sources take is there. Dropping leaves nothing. */
+int nt_privilege_check(const struct nt_plan *plan, struct nt_fault *fault);
 int nt_privilege_drop(struct nt_fault *fault);
 bool nt_privilege_has(unsigned int capability);
 
@@ -87,14 +89,7 @@ int nt_program_attach(struct nt_program *program, const struct nt_interface *int
 		      const struct nt_plan_source *source, struct nt_fault *fault);
 void nt_program_close(struct nt_program *program);
 
-/* selection.c: which flows the program selects on an interface. */
-struct nt_selection {
-	struct nt_xdp_options options;
-	uint32_t flows4; /* how many of each family */
-	uint32_t flows6;
-	uint32_t flow_id_max;
-};
-
+/* selection.c: what the program selects on an interface. */
 void nt_selection_describe(struct nt_selection *selection, const struct nt_plan *plan, const char *interface);
 int nt_selection_fill(int flows4_fd, int flows6_fd, const struct nt_plan *plan, const char *interface, struct nt_fault *fault);
 
@@ -106,12 +101,19 @@ void nt_umem_free(struct nt_umem *umem);
 /* lanes.c */
 int nt_lane_open(struct nt_lane *lane, const struct nt_plan_source *source, const struct nt_interface *interface, uint32_t queue,
 		 const struct nt_program *program, struct nt_fault *fault);
+/* All the sockets of a packet source, into `source->fanout` lanes; all or none. */
+int nt_lanes_open_packet(struct nt_lane *lanes, const struct nt_plan *plan, const struct nt_plan_source *source,
+			 const struct nt_interface *interface, struct nt_fault *fault);
 void nt_lane_close(struct nt_lane *lane);
 
 /* joins.c */
 int nt_joins_open(struct nt_joins *joins, const struct nt_plan *plan, const struct nt_plan_source *source, int ifindex,
 		  struct nt_fault *fault);
 void nt_joins_close(struct nt_joins *joins);
+
+/* sources.c: everything that the plan's afxdp and packet sources need. What was opened is to be closed, whatever came of it. */
+int nt_sources_open(struct nt_holder *holder, struct nt_fault *fault);
+void nt_sources_close(struct nt_holder *holder);
 
 /* server.c */
 int nt_server_open(struct nt_server *server, const struct nt_plan_header *plan, struct nt_fault *fault);

@@ -71,11 +71,6 @@ static int read_facts(struct nt_interface *interface, int fd, struct nt_fault *f
 		interface->mtu = (uint32_t)request.ifr_mtu;
 	read_driver(interface, fd);
 	interface->queues = count_queues(interface, fd);
-	if (interface->queues == 0)
-		return nt_fault_set(
-			fault, -ENODEV,
-			"%s: neither the driver (%s) nor /sys/class/net names its RX queues; is /sys of this network namespace?",
-			interface->name, interface->driver);
 	return 0;
 }
 

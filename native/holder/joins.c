@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Group memberships. An unbound socket queues no data; as long as it is open, the kernel answers IGMP and MLD queries and keeps the
+/* Group memberships, and the promiscuous mode of an interface. An unbound socket queues no data; as long as it is open, the kernel answers IGMP and MLD queries and keeps the
  * NIC's multicast filter. */
 #include "holder.h"
 
@@ -50,7 +50,7 @@ static int join(int fd, const struct nt_flow *flow, int ifindex)
 	return setsockopt(fd, level, MCAST_JOIN_SOURCE_GROUP, &specific, sizeof(specific)) ? -errno : 0;
 }
 
-static int add_socket(struct nt_joins *joins, uint16_t family)
+static int add_socket(struct nt_joins *joins, int family, int type)
 {
 	int *grown = realloc(joins->sockets, (joins->count + 1) * sizeof(*grown));
 	int fd;
@@ -58,7 +58,7 @@ static int add_socket(struct nt_joins *joins, uint16_t family)
 	if (!grown)
 		return -ENOMEM;
 	joins->sockets = grown;
-	fd = socket(family == NT_FAMILY_IPV4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = socket(family, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	joins->sockets[joins->count++] = fd;
@@ -73,7 +73,7 @@ static int join_somewhere(struct nt_joins *joins, const struct nt_flow *flow, in
 
 	if (error != -ENOBUFS && error != -ENOMEM && error != -EINVAL && error != -EADDRINUSE)
 		return error;
-	*current = add_socket(joins, flow->family);
+	*current = add_socket(joins, flow->family == NT_FAMILY_IPV4 ? AF_INET : AF_INET6, SOCK_DGRAM);
 	return *current < 0 ? *current : join(*current, flow, ifindex);
 }
 
@@ -145,15 +145,28 @@ static int join_all(struct nt_joins *joins, const struct nt_flow **flows, uint32
 	return 0;
 }
 
+/* Protocol 0: the socket takes no packet. A packet source's own does it itself. */
+static int make_promiscuous(struct nt_joins *joins, const struct nt_plan_source *source, int ifindex, struct nt_fault *fault)
+{
+	int fd;
+	int error;
+
+	if (!source->promiscuous || source->kind != NT_SOURCE_AFXDP)
+		return 0;
+	fd = add_socket(joins, AF_PACKET, SOCK_RAW);
+	error = fd < 0 ? fd : nt_packet_promiscuous(fd, ifindex);
+	return error ? nt_fault_set(fault, error, "%s: cannot be made promiscuous: %s", source->interface, strerror(-error)) : 0;
+}
+
 int nt_joins_open(struct nt_joins *joins, const struct nt_plan *plan, const struct nt_plan_source *source, int ifindex,
 		  struct nt_fault *fault)
 {
 	const struct nt_flow **flows;
 	bool tagged = false;
-	int error;
+	int error = make_promiscuous(joins, source, ifindex, fault);
 
-	if (source->join == NT_JOIN_NONE)
-		return 0;
+	if (error || source->join == NT_JOIN_NONE)
+		return error;
 	flows = calloc(plan->header->flow_count + 1, sizeof(*flows));
 	if (!flows)
 		return nt_fault_set(fault, -ENOMEM, "%s: no memory for %u joins", source->interface, plan->header->flow_count);

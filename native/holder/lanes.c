@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One AF_XDP socket and its UMEM for each RX queue. The fill ring is stocked with every frame before the socket is bound, so that
+/* One AF_XDP socket and its UMEM for each RX queue; or the sockets of a packet source. The fill ring is stocked with every frame before the socket is bound, so that
  * fill.producer = frames + rx.consumer holds from the beginning; native/source/afxdp.c keeps it so. */
 #include "holder.h"
 
@@ -127,16 +127,23 @@ static int read_zero_copy(struct nt_lane *lane, struct nt_fault *fault)
 	return 0;
 }
 
+static void state_interface(struct nt_lend_lane *facts, enum nt_source_kind kind, const struct nt_interface *interface,
+			    uint32_t queue)
+{
+	memset(facts, 0, sizeof(*facts));
+	facts->kind = kind;
+	memcpy(facts->interface, interface->name, sizeof(facts->interface));
+	memcpy(facts->driver, interface->driver, sizeof(facts->driver));
+	facts->ifindex = (uint32_t)interface->index;
+	facts->queue = queue;
+}
+
 static void state_facts(struct nt_lane *lane, const struct nt_plan_source *source, const struct nt_interface *interface,
 			uint32_t queue, const struct nt_program *program)
 {
 	struct nt_lend_lane *facts = &lane->facts;
 
-	memset(facts, 0, sizeof(*facts));
-	memcpy(facts->interface, interface->name, sizeof(facts->interface));
-	memcpy(facts->driver, interface->driver, sizeof(facts->driver));
-	facts->ifindex = (uint32_t)interface->index;
-	facts->queue = queue;
+	state_interface(facts, NT_SOURCE_AFXDP, interface, queue);
 	facts->frames = source->descriptors;
 	facts->frame_bytes = source->frame_bytes;
 	facts->skb_mode = program->skb_mode;
@@ -171,8 +178,27 @@ int nt_lane_open(struct nt_lane *lane, const struct nt_plan_source *source, cons
 	return error;
 }
 
+int nt_lanes_open_packet(struct nt_lane *lanes, const struct nt_plan *plan, const struct nt_plan_source *source,
+			 const struct nt_interface *interface, struct nt_fault *fault)
+{
+	struct nt_packet_socket sockets[NT_LEND_LANES_MAX];
+	int error = nt_packet_sockets_open(sockets, source->fanout, source, plan->flows, plan->header->flow_count, fault);
+
+	for (uint32_t i = 0; !error && i < source->fanout; i++) {
+		memset(&lanes[i], 0, sizeof(lanes[i]));
+		state_interface(&lanes[i].facts, NT_SOURCE_PACKET, interface, i);
+		lanes[i].facts.block_bytes = sockets[i].block_bytes;
+		lanes[i].facts.block_count = sockets[i].block_count;
+		lanes[i].packet = sockets[i];
+		lanes[i].memory.fd = -1;
+	}
+	return error;
+}
+
 void nt_lane_close(struct nt_lane *lane)
 {
+	if (lane->facts.kind == NT_SOURCE_PACKET)
+		nt_packet_sockets_close(&lane->packet, 1);
 	close_socket(lane);
 	nt_umem_free(&lane->memory);
 }

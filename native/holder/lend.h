@@ -30,6 +30,7 @@ struct nt_lend_hello {
  * map (mmapable array of struct nt_xdp_counters by queue). Or one packet socket with its TPACKET_V3 ring: socket, memfd of a
  * struct nt_packet_state (../source/packet.h); `queue` is its place in the fanout. */
 #define NT_LEND_LANE_FDS 3
+#define NT_LEND_PACKET_FDS 2
 struct nt_lend_lane {
 	char interface[16];
 	char driver[32];

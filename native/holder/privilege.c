@@ -40,20 +40,33 @@ static bool may_lock_memory(uint64_t bytes)
 	return setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur >= bytes;
 }
 
-/* CAP_PERFMON: without it the verifier forbids packet offsets that vary (IP options, extension headers), and would slow the program
- * by speculation barriers. */
-int nt_privilege_check(uint64_t umem_bytes, struct nt_fault *fault)
+/* The least that will have to be locked; 0: no afxdp source. */
+static uint64_t least_umem(const struct nt_plan *plan)
 {
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < plan->header->source_count; i++)
+		if (plan->sources[i].kind == NT_SOURCE_AFXDP)
+			bytes += (uint64_t)plan->sources[i].descriptors * plan->sources[i].frame_bytes;
+	return bytes;
+}
+
+/* CAP_NET_RAW is all that a packet source takes. CAP_PERFMON: without it the verifier forbids packet offsets that vary (IP options,
+ * extension headers), and would slow the program by speculation barriers. */
+int nt_privilege_check(const struct nt_plan *plan, struct nt_fault *fault)
+{
+	const uint64_t umem_bytes = least_umem(plan);
+	const bool spare = !umem_bytes;
 	const bool administrator = nt_privilege_has(CAP_SYS_ADMIN);
 	const struct {
 		const char *name;
 		bool there;
 	} needs[] = {
-		{"CAP_NET_ADMIN", nt_privilege_has(CAP_NET_ADMIN)},
+		{"CAP_NET_ADMIN", spare || nt_privilege_has(CAP_NET_ADMIN)},
 		{"CAP_NET_RAW", nt_privilege_has(CAP_NET_RAW)},
-		{"CAP_BPF", administrator || nt_privilege_has(CAP_BPF)},
-		{"CAP_PERFMON", administrator || nt_privilege_has(CAP_PERFMON)},
-		{"CAP_IPC_LOCK", may_lock_memory(umem_bytes)},
+		{"CAP_BPF", spare || administrator || nt_privilege_has(CAP_BPF)},
+		{"CAP_PERFMON", spare || administrator || nt_privilege_has(CAP_PERFMON)},
+		{"CAP_IPC_LOCK", spare || may_lock_memory(umem_bytes)},
 	};
 	char missing[128] = "";
 	size_t used = 0;

@@ -171,21 +171,27 @@ static int send_hello(int fd, const struct nt_holder *holder, enum nt_lend_statu
 
 static int send_lane(int fd, const struct nt_lane *lane)
 {
-	const int fds[NT_LEND_LANE_FDS] = {xsk_socket__fd(lane->socket), lane->memory.fd, lane->counters_fd};
+	const bool packet = lane->facts.kind == NT_SOURCE_PACKET;
+	const int fds[NT_LEND_LANE_FDS] = {
+		packet ? lane->packet.fd : xsk_socket__fd(lane->socket),
+		packet ? lane->packet.state_fd : lane->memory.fd,
+		lane->counters_fd,
+	};
+	const size_t bytes = (packet ? NT_LEND_PACKET_FDS : NT_LEND_LANE_FDS) * sizeof(int);
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(fds))] = {0};
 	struct iovec part = {.iov_base = (void *)&lane->facts, .iov_len = sizeof(lane->facts)};
 	struct msghdr message = {
 		.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = control,
-		.msg_controllen = sizeof(control),
+		.msg_controllen = CMSG_SPACE(bytes),
 	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fds));
-	memcpy(CMSG_DATA(header), fds, sizeof(fds));
+	header->cmsg_len = CMSG_LEN(bytes);
+	memcpy(CMSG_DATA(header), fds, bytes);
 	/* Never wait for a borrower: one that does not read is let go. */
 	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(lane->facts) ? 0 : -errno;
 }

@@ -16,7 +16,7 @@ import deadline
 import holder_rig
 import namespaces
 import pytest
-from holder_rig import PREFER, REQUIRE, Flow, Plan
+from holder_rig import PREFER, REQUIRE, SOCKET, Flow, Plan
 
 pytestmark = pytest.mark.root
 
@@ -311,7 +311,20 @@ def test_a_file_in_the_sockets_place_is_left_alone(rig: holder_rig.Rig) -> None:
     assert rig.socket.read_text(encoding="ascii") == "mine"
 
 
+def test_a_plan_without_anything_to_hold_is_refused(rig: holder_rig.Rig) -> None:
+    assert "neither an afxdp nor a packet source: nothing to hold" in rig.refused(Plan(kind=SOCKET))
+
+
+def test_listeners_are_printed_without_any_privilege_and_nothing_is_held(rig: holder_rig.Rig) -> None:
+    file = rig.folder / "plan"
+    file.write_bytes(Plan().pack(rig.socket))
+    done = rig.side.run(*as_root_with(), rig.holder_path, "--plan", file, "--listeners")
+    assert (done.stdout, done.stderr) == ("", "")
+    assert holder_rig.attached_program(rig.side) is None
+    assert not rig.socket.exists()
+
+
 def test_wrong_arguments_are_a_usage_error(rig: holder_rig.Rig) -> None:
     done = rig.side.run(rig.holder_path, "--plan", check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "usage: nanotape-holder --plan FILE [--die-with-parent]" in done.stderr
+    assert "usage: nanotape-holder --plan FILE [--die-with-parent] [--listeners]" in done.stderr

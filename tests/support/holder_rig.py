@@ -27,10 +27,12 @@ import namespaces
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 C_SOURCES = pathlib.Path(__file__).parent / "c"
 OFF, PREFER, REQUIRE = 0, 1, 2
-NO_VLAN = 0xFFFF
+CHANNELS, MULTICAST, UDP, ALL = 0, 1, 2, 3
+NO_VLAN, ANY_VLAN = 0xFFFF, 0xFFFE
 NOBODY = 65534
-CLOCK_TAI = 2
-UNSTAMPED = 2
+CLOCK_UTC, CLOCK_TAI = 1, 2
+UNSTAMPED, UNPARSED = 2, 1 << 6
+TS_KERNEL = 2
 
 HEADER = struct.Struct("<QIIIiIIIIII104s64s256s256sQIIII64x")
 SOURCE = struct.Struct("<I16sIIIIIIIIIQQIIIIQ256s256s160x")
@@ -39,7 +41,7 @@ LOG_HEADER = struct.Struct("<QQQQ")
 LOG_ENTRY = struct.Struct("<QqIIIHBB")
 PLAN_MAGIC = 0x314E414C50544E
 PLAN_VERSION = 2
-AFXDP, PACKET = 3, 4
+SOCKET, AFXDP, PACKET = 2, 3, 4
 CHANNELS, MULTICAST, UDP, ALL = 0, 1, 2, 3
 
 
@@ -83,7 +85,20 @@ class Plan:
     def pack(self, socket: pathlib.Path) -> bytes:
         """Returns the plan file's bytes."""
         limit = 2**32 - 1
-        head = (PLAN_MAGIC, PLAN_VERSION, 1, len(self.flows), -1, 0, 1, 0, self.capture_uid, limit, 0, os.fsencode(socket))
+        head = (
+            PLAN_MAGIC,
+            PLAN_VERSION,
+            1,
+            len(self.flows),
+            -1,
+            0,
+            1,
+            0,
+            self.capture_uid,
+            limit,
+            0,
+            os.fsencode(socket),
+        )
         ring = (b"test", b"/dev/shm", b"", 1 << 20, 0, 0, limit, 0)
         modes = (self.join, self.native_xdp, self.zero_copy, self.descriptors, self.frame_bytes, self.umem_hugepages)
         chosen = (self.select, self.promiscuous, self.steal, self.fanout)
@@ -167,6 +182,18 @@ class Programs:
     blast: pathlib.Path
 
 
+LANE_LOG_SOURCES = (
+    "holder/borrow.c",
+    "source/packet.c",
+    "source/packet_adopt.c",
+    "source/packet_stats.c",
+    "source/selector.c",
+    "xdp/flow_keys.c",
+    "plan/plan.c",
+    "fault.c",
+)
+
+
 def compile_program(folder: pathlib.Path, name: str, *native: pathlib.Path) -> pathlib.Path:
     """Builds a C program of tests/support/c with these files of native/, or altered copies of them."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
@@ -190,7 +217,7 @@ def make_programs(alter: tuple[str, str] | None = None) -> Iterator[Programs]:
             assert text.count(alter[0]) == 1
             source = folder / "afxdp.c"
             source.write_text(text.replace(*alter), encoding="utf-8")
-        borrower = compile_program(folder, "lane_log", source, tree / "holder" / "borrow.c", tree / "fault.c")
+        borrower = compile_program(folder, "lane_log", source, *(tree / name for name in LANE_LOG_SOURCES))
         yield Programs(borrower, compile_program(folder, "blast"))
 
 
@@ -238,7 +265,7 @@ class Rig:
 
     def borrow(self, log: Log, death: str = "", user: int = NOBODY) -> Borrower:
         """Starts a borrower as `user`, outside the namespace, and waits until it has adopted."""
-        names = (self.programs.lane_log, self.socket, log.path)
+        names = (self.programs.lane_log, self.socket, log.path, self.folder / "plan")
         command = [*map(str, names), str(log.snap), *([death] if death else [])]
         process = subprocess.Popen(
             command,

@@ -22,6 +22,10 @@ FLAG_BITS = {
     "fragment": 1 << 4,
     "bad_checksum": 1 << 5,
     "unparsed": 1 << 6,
+    "bad_stamp": 1 << 7,
+    "linux_sll": 1 << 8,
+    "linux_sll2": 1 << 9,
+    "raw_ip": 1 << 10,
 }
 """The bits of the column `flags`; `enum nt_record_flag` says what each means."""
 
@@ -51,7 +55,7 @@ RING_SCHEMA = pa.schema(
         _field("payload_len", pa.uint32(), "bytes of payload on the wire; more than payload holds where truncated"),
         _field("lost_before", pa.uint32(), "records lost by this reader just before this one; saturates"),
         _field("flags", pa.uint16(), "bits: " + ", ".join(f"{bit} {name}" for name, bit in FLAG_BITS.items())),
-        _field("header", pa.binary(), "Ethernet, IP and UDP headers; header + payload + trailer is the frame"),
+        _field("header", pa.binary(), "link, IP and UDP headers; header + payload + trailer is the frame"),
         _field("payload", pa.binary(), "what UDP's length covers; of a fragment what IP's length covers"),
         _field("trailer", pa.binary(), "what follows the payload: padding, FCS, a switch's stamp"),
     ]

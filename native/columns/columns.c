@@ -85,7 +85,7 @@ static int append_row(struct nt_columns *columns, struct nt_address_book *book, 
 		return -EBADMSG;
 	if ((row & 7) == 0)
 		begin_byte_of_bits(columns, row);
-	nt_frame_parse(&frame, bytes, record->capture_length, record->wire_length, !(record->flags & NT_RECORD_REBUILT_HEADER));
+	nt_frame_parse(&frame, bytes, record->capture_length, record->wire_length, record->flags);
 	append_addresses(columns, row, book, &frame);
 	append_record(columns, row, record, lost);
 	append_frame(columns, row, &frame);

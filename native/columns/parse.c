@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define ETHERNET_BYTES 14u
+#define SLL_BYTES 16u
+#define SLL2_BYTES 20u
 #define TAG_BYTES 4u
 #define IPV4_BYTES 20u
 #define IPV6_BYTES 40u
@@ -55,17 +57,32 @@ static bool checksum_is_right(const uint8_t *header, uint32_t bytes)
 	return sum == 0xFFFF;
 }
 
+/* A link's header: how long it is, and where in it the type of what follows stands. */
+struct link {
+	uint32_t bytes;
+	uint32_t type_at;
+};
+
+static struct link link_of(uint16_t record_flags)
+{
+	if (record_flags & NT_RECORD_LINUX_SLL)
+		return (struct link){SLL_BYTES, SLL_BYTES - 2};
+	if (record_flags & NT_RECORD_LINUX_SLL2)
+		return (struct link){SLL2_BYTES, 0};
+	return (struct link){ETHERNET_BYTES, ETHERNET_BYTES - 2};
+}
+
 /* Returns the type behind the tags, 0 when there is none; header_bytes then covers what was whole. */
-static uint16_t parse_ethernet(struct nt_frame *frame, const struct view *view)
+static uint16_t parse_link(struct nt_frame *frame, const struct view *view, struct link link)
 {
 	uint16_t type;
 
-	if (view->captured < ETHERNET_BYTES) {
+	if (view->captured < link.bytes) {
 		frame->header_bytes = view->captured;
 		return 0;
 	}
-	frame->header_bytes = ETHERNET_BYTES;
-	type = be16(view->data + ETHERNET_BYTES - 2);
+	frame->header_bytes = link.bytes;
+	type = be16(view->data + link.type_at);
 	for (uint32_t tags = 0; tags < NT_PARSE_TAGS_MAX && is_tag(type); tags++) {
 		if (view->captured - frame->header_bytes < TAG_BYTES)
 			return 0;
@@ -74,6 +91,14 @@ static uint16_t parse_ethernet(struct nt_frame *frame, const struct view *view)
 		frame->header_bytes += TAG_BYTES;
 	}
 	return type;
+}
+
+/* Without a link's header the version says which IP it is. */
+static uint16_t raw_type(const struct view *view)
+{
+	if (view->captured == 0)
+		return 0;
+	return view->data[0] >> 4 == 4 ? ETHER_IPV4 : ETHER_IPV6;
 }
 
 static bool parse_ipv4(struct nt_frame *frame, const struct view *view, bool verify, struct datagram *datagram)
@@ -129,7 +154,7 @@ static bool parse_extensions(const struct view *view, struct datagram *datagram)
 
 		if (datagram->protocol == IP_UDP)
 			return true;
-		if (limit - datagram->begin < 8)
+		if (i == NT_PARSE_EXTENSIONS_MAX || limit - datagram->begin < 8)
 			return false;
 		bytes = extension_bytes(datagram->protocol, at);
 		if (bytes == 0 || bytes > limit - datagram->begin)
@@ -190,14 +215,14 @@ static bool parse_udp(struct nt_frame *frame, const struct view *view, const str
 
 	if (datagram->protocol != IP_UDP)
 		return false;
+	if (datagram->offset == 0 && readable < UDP_BYTES)
+		return false;
 	if (datagram->fragment) {
-		if (datagram->offset == 0 && readable >= 4)
+		if (datagram->offset == 0)
 			parse_ports(frame, udp);
 		set_spans(frame, view, datagram->begin, datagram->end);
 		return true;
 	}
-	if (readable < UDP_BYTES)
-		return false;
 	length = be16(udp + 4);
 	if (length < UDP_BYTES || length > datagram->end - datagram->begin)
 		return false;
@@ -206,7 +231,8 @@ static bool parse_udp(struct nt_frame *frame, const struct view *view, const str
 	return true;
 }
 
-void nt_frame_parse(struct nt_frame *frame, const uint8_t *data, uint32_t capture_length, uint32_t wire_length, bool verify)
+void nt_frame_parse(struct nt_frame *frame, const uint8_t *data, uint32_t capture_length, uint32_t wire_length,
+		    uint16_t record_flags)
 {
 	struct view view = {
 		.data = data,
@@ -219,9 +245,9 @@ void nt_frame_parse(struct nt_frame *frame, const uint8_t *data, uint32_t captur
 
 	memset(frame, 0, sizeof(*frame));
 	frame->vlan = NT_VLAN_NONE;
-	type = parse_ethernet(frame, &view);
+	type = record_flags & NT_RECORD_RAW_IP ? raw_type(&view) : parse_link(frame, &view, link_of(record_flags));
 	if (type == ETHER_IPV4)
-		whole = parse_ipv4(frame, &view, verify, &datagram);
+		whole = parse_ipv4(frame, &view, !(record_flags & NT_RECORD_REBUILT_HEADER), &datagram);
 	else if (type == ETHER_IPV6)
 		whole = parse_ipv6(frame, &view, &datagram);
 	if (datagram.fragment)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One captured frame taken apart: header + payload + trailer are the frame byte for byte, whatever it holds. Never reads past the
- * captured bytes, never trusts a length on the wire. tests/capture/frame_model.py is the same in Python, as its oracle. */
+ * captured bytes, never trusts a length on the wire. tests/support/frame_model.py is the same in Python, as its oracle. */
 #ifndef NT_PARSE_H
 #define NT_PARSE_H
 
@@ -10,9 +10,10 @@
 #define NT_PARSE_TAGS_MAX 2u       /* 802.1Q and 802.1ad tags; a third leaves the frame unparsed */
 #define NT_PARSE_EXTENSIONS_MAX 8u /* IPv6 extension headers */
 
-/* Parsed: Ethernet II with up to two tags, IPv4 with options, IPv6 with hop-by-hop, routing, destination, authentication and fragment
- * headers, UDP. `header` ends after UDP, in a fragment after IP; `payload` is what UDP's length covers, in a fragment what IP's
- * length covers; `trailer` is the rest: padding, FCS, a switch's stamp. Of any other frame `header` is Ethernet with its tags. */
+/* Parsed: Ethernet II or a Linux cooked header, with up to two tags, or neither; then IPv4 with options, IPv6 with hop-by-hop,
+ * routing, destination, authentication and fragment headers; UDP. `header` ends after UDP, in a fragment after IP; `payload` is what
+ * UDP's length covers, in a fragment what IP's length covers; `trailer` is the rest: padding, FCS, a switch's stamp. Of any other
+ * frame `header` is the link's header with its tags: of raw IP nothing. */
 struct nt_frame {
 	uint32_t header_bytes; /* captured; the three add up to the capture length */
 	uint32_t payload_bytes;
@@ -29,7 +30,9 @@ struct nt_frame {
 	const uint8_t *dst;
 };
 
-/* `verify` false: the IPv4 header was rebuilt, so that its checksum says nothing. */
-void nt_frame_parse(struct nt_frame *frame, const uint8_t *data, uint32_t capture_length, uint32_t wire_length, bool verify);
+/* Of `record_flags` (enum nt_record_flag) some say what the frame begins with; NT_RECORD_REBUILT_HEADER, that the checksum of the IPv4
+ * header says nothing. */
+void nt_frame_parse(struct nt_frame *frame, const uint8_t *data, uint32_t capture_length, uint32_t wire_length,
+		    uint16_t record_flags);
 
 #endif

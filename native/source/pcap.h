@@ -8,9 +8,10 @@
 #include "selector.h"
 #include "source.h"
 
-/* Reads the file's header from `fd`, which becomes the source's. `plan->file` names it in messages; another link type, a mixture of
- * them, or what is no capture file at all is refused with a fault that says so. Damage further on ends the source: what was before
- * it is handed out, `damaged` is set and `note` names the packet and the byte offset. The selector must live as long as the source. */
+/* Reads the file's header and its first packet from `fd`, which becomes the source's and is closed even where the file is refused.
+ * `plan->file` names it in messages; another link type, a mixture of them, or what is no capture file at all is refused with a fault
+ * that says so. Damage further on ends the source: what was before it is handed out, `damaged` is set and `note` names the packet and
+ * the byte offset. The selector must live as long as the source. */
 int nt_pcap_open(struct nt_source **source, const struct nt_plan_source *plan, int fd, const struct nt_selector *selector,
 		 struct nt_fault *fault);
 

@@ -1,15 +1,26 @@
 """The native frame decoder against its Python twin, on made frames, mutated frames and real captures."""
 
+import dataclasses
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
-from frame_model import BAD_CHECKSUM, FRAGMENT, UNPARSED, Decoded, decode
-from frames import ethernet, ipv4, ipv6, market_data, udp
+from frame_model import (
+    BAD_CHECKSUM,
+    FRAGMENT,
+    LINUX_SLL,
+    LINUX_SLL2,
+    RAW_IP,
+    REBUILT_HEADER,
+    UNPARSED,
+    Decoded,
+    decode,
+)
+from frames import ethernet, ipv4, ipv6, linux_sll, linux_sll2, market_data, raw_ip, udp
 from hypothesis import given
 from hypothesis import strategies as st
-from pcap_file import read_pcap
+from pcap_file import LINK_FLAGS, read_pcap
 
 from nanotape.capture.counters import address_text
 from nanotape.native import ffi, lib
@@ -77,10 +88,19 @@ FRAMES = {
 }
 
 
-def native(frame: bytes, wire_length: int | None = None, verify: bool = True) -> Decoded:
+LINKS = {
+    "Ethernet": (0, lambda frame: frame),
+    "Linux cooked 1": (LINUX_SLL, linux_sll),
+    "Linux cooked 2": (LINUX_SLL2, linux_sll2),
+    "raw IP": (RAW_IP, raw_ip),
+}
+UNTAGGED = [name for name in FRAMES if FRAMES[name][12:14] in (b"\x08\x00", b"\x86\xdd") and len(FRAMES[name]) > 14]
+
+
+def native(frame: bytes, wire_length: int | None = None, record_flags: int = 0) -> Decoded:
     data = ffi.new("uint8_t[]", frame)
     out = ffi.new("struct nt_frame *")
-    lib.nt_frame_parse(out, data, len(frame), wire_length or len(frame), verify)
+    lib.nt_frame_parse(out, data, len(frame), wire_length or len(frame), record_flags)
     begin, end = out.header_bytes, out.header_bytes + out.payload_bytes
     assert end + out.trailer_bytes == len(frame)
     return Decoded(
@@ -102,12 +122,15 @@ def _address(out: Any, address: Any) -> str | None:
     return address_text(out.family, bytes(ffi.buffer(address, size))) if size else None
 
 
+@pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("name", FRAMES)
-def test_decoder_and_twin_agree_on_a_frame_however_it_is_cut(name: str) -> None:
-    frame = FRAMES[name]
+def test_decoder_and_twin_agree_on_a_frame_however_it_is_cut(name: str, link: str) -> None:
+    flag, as_link = LINKS[link]
+    frame = as_link(FRAMES[name])
     for length in range(len(frame) + 1):
         for wire_length in (length, len(frame), 9000):
-            assert native(frame[:length], wire_length) == decode(frame[:length], wire_length), (length, wire_length)
+            cut = frame[:length]
+            assert native(cut, wire_length, flag) == decode(cut, wire_length, flag), (length, wire_length)
 
 
 def test_the_twin_itself_is_right_about_ordinary_frames() -> None:
@@ -117,7 +140,7 @@ def test_the_twin_itself_is_right_about_ordinary_frames() -> None:
     assert decode(FRAMES["QinQ"]).vlan == 100
     assert decode(FRAMES["three tags"]).flags == UNPARSED
     assert decode(FRAMES["wrong checksum"]).flags == BAD_CHECKSUM
-    assert decode(FRAMES["wrong checksum"], verify=False).flags == 0
+    assert decode(FRAMES["wrong checksum"], record_flags=REBUILT_HEADER).flags == 0
     assert decode(FRAMES["IPv6 three extensions"]).payload == b"abc"
     assert len(decode(FRAMES["UDP length short of IP"]).trailer) == 3
 
@@ -141,24 +164,58 @@ def test_an_ip_length_beyond_the_wire_is_not_believed() -> None:
 
 def test_the_checksum_of_a_rebuilt_header_is_not_judged() -> None:
     assert native(FRAMES["wrong checksum"]).flags == BAD_CHECKSUM
-    assert native(FRAMES["wrong checksum"], verify=False).flags == 0
+    assert native(FRAMES["wrong checksum"], record_flags=REBUILT_HEADER).flags == 0
 
 
-@given(st.sampled_from(sorted(FRAMES)), st.randoms(use_true_random=False), st.integers(0, 200))
-def test_decoder_and_twin_agree_on_mutated_frames(name: str, chance: random.Random, wire_length: int) -> None:
-    frame = bytearray(FRAMES[name] + bytes(chance.randrange(4)))
+@pytest.mark.parametrize("link", ["Linux cooked 1", "Linux cooked 2"])
+@pytest.mark.parametrize("name", [name for name in FRAMES if len(FRAMES[name]) >= 14])
+def test_a_cooked_frame_says_what_its_ethernet_original_says(name: str, link: str) -> None:
+    flag, as_link = LINKS[link]
+    original, cooked = native(FRAMES[name]), native(as_link(FRAMES[name]), record_flags=flag)
+    assert len(cooked.header) - len(original.header) == {LINUX_SLL: 2, LINUX_SLL2: 6}[flag]
+    assert dataclasses.replace(cooked, header=b"") == dataclasses.replace(original, header=b"")
+
+
+@pytest.mark.parametrize("name", UNTAGGED)
+def test_a_raw_packet_says_what_its_ethernet_original_says(name: str) -> None:
+    original, raw = native(FRAMES[name]), native(raw_ip(FRAMES[name]), record_flags=RAW_IP)
+    assert raw.header == original.header[14:]
+    assert dataclasses.replace(raw, header=b"") == dataclasses.replace(original, header=b"")
+
+
+def test_a_link_that_is_not_the_frame_s_makes_another_packet_of_it() -> None:
+    frame = FRAMES["plain"]
+    assert native(frame).dst_ip == "239.1.2.3"
+    for flag in (LINUX_SLL, LINUX_SLL2, RAW_IP):
+        assert native(frame, record_flags=flag).dst_ip is None
+
+
+@given(
+    st.sampled_from(sorted(FRAMES)),
+    st.sampled_from(sorted(LINKS)),
+    st.randoms(use_true_random=False),
+    st.integers(0, 200),
+)
+def test_decoder_and_twin_agree_on_mutated_frames(
+    name: str, link: str, chance: random.Random, wire_length: int
+) -> None:
+    flag, as_link = LINKS[link]
+    frame = bytearray(as_link(FRAMES[name]) + bytes(chance.randrange(4)))
     for _ in range(chance.randrange(6)):
         if frame:
             octet = chance.choice([0, 1, 6, 17, 0x45, 0x60, 0x81, 0xFF, chance.randrange(256)])
             frame[chance.randrange(len(frame))] = octet
     cut = bytes(frame[: chance.randrange(len(frame) + 1)]) if chance.random() < 0.3 else bytes(frame)
-    assert native(cut, wire_length) == decode(cut, wire_length)
+    assert native(cut, wire_length, flag) == decode(cut, wire_length, flag)
 
 
 def test_decoder_and_twin_agree_on_every_real_frame(captures: Path) -> None:
     frames = 0
     for path in sorted(captures.rglob("*.pcap")):
-        for captured in read_pcap(path).frames:  # other link types too: to the decoder they are odd frames
-            assert native(captured.frame, captured.wire_length) == decode(captured.frame, captured.wire_length), path
+        capture = read_pcap(path)
+        for captured in capture.frames:
+            for flag in {0, LINK_FLAGS[capture.link_type]}:  # as what it is not, it is an odd frame
+                decoded = native(captured.frame, captured.wire_length, flag)
+                assert decoded == decode(captured.frame, captured.wire_length, flag), path
             frames += 1
     assert frames > 800

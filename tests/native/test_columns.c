@@ -207,6 +207,32 @@ static void a_multicast_frame_becomes_one_row(void **state)
 	assert_memory_equal(fixture->book.addresses[columns->dst_ip[0]].bytes, MULTICAST_FRAME + 30, 4);
 }
 
+/* The frame as it was, in three pieces; the flags say where the first ends. */
+static void a_frame_of_another_link_is_read_as_its_record_says(void **state)
+{
+	static const uint8_t cooked[] = {0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0};
+	struct fixture *fixture = *state;
+	struct nt_columns *columns = &fixture->columns;
+	uint8_t frame[sizeof(cooked) + sizeof(MULTICAST_FRAME)];
+
+	memcpy(frame, cooked, sizeof(cooked));
+	memcpy(frame + sizeof(cooked), MULTICAST_FRAME + 12, sizeof(MULTICAST_FRAME) - 12);
+	write_frame(fixture, frame, sizeof(MULTICAST_FRAME) + 2, 0)->flags = NT_RECORD_LINUX_SLL | NT_RECORD_BAD_STAMP;
+	write_frame(fixture, MULTICAST_FRAME + 14, sizeof(MULTICAST_FRAME) - 14, 0)->flags = NT_RECORD_RAW_IP;
+	assert_int_equal(fill(fixture), 0);
+	assert_int_equal(columns->rows, 2);
+	assert_int_equal(columns->flags[0], NT_RECORD_LINUX_SLL | NT_RECORD_BAD_STAMP);
+	assert_int_equal(columns->flags[1], NT_RECORD_RAW_IP);
+	assert_int_equal(columns->header.offsets[1], HEADER_BYTES + 2);
+	assert_int_equal(columns->header.offsets[2], HEADER_BYTES + 2 + HEADER_BYTES - 14);
+	assert_int_equal(columns->payload.offsets[2], 2 * PAYLOAD_BYTES);
+	assert_memory_equal(columns->header.data, frame, HEADER_BYTES + 2);
+	assert_memory_equal(columns->payload.data, "abcdabcd", 8);
+	assert_int_equal(columns->dst_ip[0], columns->dst_ip[1]);
+	assert_int_equal(columns->dst_port[0], 15000);
+	assert_int_equal(columns->dst_port[1], 15000);
+}
+
 static void an_unknown_receive_delay_is_null_and_a_negative_one_is_not(void **state)
 {
 	struct fixture *fixture = *state;
@@ -353,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_empty_ring_gives_no_rows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_multicast_frame_becomes_one_row, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_frame_of_another_link_is_read_as_its_record_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_unknown_receive_delay_is_null_and_a_negative_one_is_not, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nulls_are_right_in_every_bit_of_dirty_buffers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fill_ends_at_the_row_capacity_and_the_next_goes_on, set_up, tear_down),

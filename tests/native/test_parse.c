@@ -2,6 +2,7 @@
 /* The frame decoder on frames that it must not trust: the sanitizers check each read. Its answers are checked against a Python twin in
  * tests/capture/test_ring_frames.py. */
 #include "columns/parse.h"
+#include "ring/layout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,15 +20,18 @@ static const uint8_t MULTICAST_FRAME[] = {
 	0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6,                                                               /* trailer */
 };
 
+static const uint16_t LINKS[] = {0, NT_RECORD_LINUX_SLL, NT_RECORD_LINUX_SLL2, NT_RECORD_RAW_IP};
+#define LINK_COUNT (sizeof(LINKS) / sizeof(LINKS[0]))
+
 /* A heap block of exactly the captured bytes: AddressSanitizer sees a read beyond them. */
-static void parse_copy(const uint8_t *frame, uint32_t captured, uint32_t wire)
+static void parse_copy(const uint8_t *frame, uint32_t captured, uint32_t wire, uint16_t record_flags)
 {
 	uint8_t *copy = malloc(captured ? captured : 1);
 	struct nt_frame out;
 
 	assert_non_null(copy);
 	memcpy(copy, frame, captured);
-	nt_frame_parse(&out, copy, captured, wire, true);
+	nt_frame_parse(&out, copy, captured, wire, record_flags);
 	assert_int_equal((uint64_t)out.header_bytes + out.payload_bytes + out.trailer_bytes, captured);
 	assert_true(out.payload_bytes <= out.payload_length);
 	free(copy);
@@ -36,12 +40,31 @@ static void parse_copy(const uint8_t *frame, uint32_t captured, uint32_t wire)
 static void a_frame_cut_anywhere_still_adds_up(void **state)
 {
 	(void)state;
-	for (uint32_t captured = 0; captured <= sizeof(MULTICAST_FRAME); captured++) {
-		parse_copy(MULTICAST_FRAME, captured, sizeof(MULTICAST_FRAME));
-		parse_copy(MULTICAST_FRAME, captured, captured);
-		parse_copy(MULTICAST_FRAME, captured, 0);
-		parse_copy(MULTICAST_FRAME, captured, UINT32_MAX);
+	for (uint32_t at = 0; at < LINK_COUNT * (sizeof(MULTICAST_FRAME) + 1); at++) {
+		uint32_t captured = (uint32_t)(at / LINK_COUNT);
+		uint16_t link = LINKS[at % LINK_COUNT];
+
+		parse_copy(MULTICAST_FRAME, captured, sizeof(MULTICAST_FRAME), link);
+		parse_copy(MULTICAST_FRAME, captured, captured, link);
+		parse_copy(MULTICAST_FRAME, captured, 0, link);
+		parse_copy(MULTICAST_FRAME, captured, UINT32_MAX, link);
 	}
+}
+
+static void raw_ip_has_no_header_of_a_link(void **state)
+{
+	struct nt_frame out;
+
+	(void)state;
+	nt_frame_parse(&out, MULTICAST_FRAME + 14, sizeof(MULTICAST_FRAME) - 14, sizeof(MULTICAST_FRAME) - 14, NT_RECORD_RAW_IP);
+	assert_int_equal(out.header_bytes, 28);
+	assert_int_equal(out.payload_bytes, 4);
+	assert_int_equal(out.trailer_bytes, 7);
+	assert_int_equal(out.dst_port, 15000);
+	assert_int_equal(out.flags, 0);
+	nt_frame_parse(&out, MULTICAST_FRAME, sizeof(MULTICAST_FRAME), sizeof(MULTICAST_FRAME), NT_RECORD_RAW_IP);
+	assert_int_equal(out.flags, NT_RECORD_UNPARSED);
+	assert_int_equal(out.header_bytes, 0);
 }
 
 static uint32_t random_u32(uint64_t *state)
@@ -77,18 +100,35 @@ static void shape(uint8_t *frame, uint64_t *seed)
 	}
 }
 
+/* The type stands first, what follows it 20 bytes on. */
+static void as_cooked2(uint8_t *frame)
+{
+	uint8_t type[] = {frame[12], frame[13]};
+
+	memmove(frame + 6, frame, 256);
+	memcpy(frame, type, sizeof(type));
+}
+
 static void random_frames_are_never_read_beyond_their_capture(void **state)
 {
 	uint64_t seed = 42;
-	uint8_t frame[256];
+	uint8_t frame[256 + 12];
 
 	(void)state;
-	for (uint32_t round = 0; round < 200000; round++) {
+	for (uint32_t round = 0; round < 400000; round++) {
+		uint16_t link = LINKS[round / 8 % LINK_COUNT];
+		uint32_t begin = link == NT_RECORD_RAW_IP ? 14 : 0;
+
 		for (uint32_t i = 0; i < sizeof(frame); i++)
 			frame[i] = (uint8_t)random_u32(&seed);
-		if (round % 8)
+		if (round % 8) {
 			shape(frame, &seed);
-		parse_copy(frame, random_u32(&seed) % sizeof(frame), random_u32(&seed) % 512);
+			if (link == NT_RECORD_LINUX_SLL)
+				memmove(frame + 2, frame, 256);
+			else if (link == NT_RECORD_LINUX_SLL2)
+				as_cooked2(frame);
+		}
+		parse_copy(frame + begin, random_u32(&seed) % 240, random_u32(&seed) % 512, link);
 	}
 }
 
@@ -96,6 +136,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_cut_anywhere_still_adds_up),
+		cmocka_unit_test(raw_ip_has_no_header_of_a_link),
 		cmocka_unit_test(random_frames_are_never_read_beyond_their_capture),
 	};
 

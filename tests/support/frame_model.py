@@ -5,7 +5,11 @@ import struct
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-FRAGMENT, BAD_CHECKSUM, UNPARSED = 1 << 4, 1 << 5, 1 << 6
+REBUILT_HEADER, FRAGMENT, BAD_CHECKSUM, UNPARSED = 1 << 2, 1 << 4, 1 << 5, 1 << 6
+LINUX_SLL, LINUX_SLL2, RAW_IP = 1 << 8, 1 << 9, 1 << 10
+
+LINK_HEADERS = {0: (14, 12), LINUX_SLL: (16, 14), LINUX_SLL2: (20, 0)}
+"""By flag: bytes of the link's header, and where in it the type of what follows stands."""
 
 TAGS = {0x8100, 0x88A8, 0x9100}
 EXTENSIONS = {0: 8, 43: 8, 60: 8, 51: 4}  # unit of the length; 51 counts from two units, the others from one
@@ -48,17 +52,21 @@ def checksum_is_right(header: bytes) -> bool:
     return total == 0xFFFF
 
 
-def decode(frame: bytes, wire_length: int | None = None, verify: bool = True) -> Decoded:
-    """Takes a captured frame apart; `wire_length` is more than its length when the capture was cut short."""
+def decode(frame: bytes, wire_length: int | None = None, record_flags: int = 0) -> Decoded:
+    """Takes a captured frame apart.
+
+    `wire_length` is more than its length when the capture was cut short; `record_flags` say what it begins with, and
+    whether its headers were rebuilt.
+    """
     wire = max(wire_length or 0, len(frame))
     out = Decoded()
-    spans = _Spans(min(14, len(frame)))
+    spans = _Spans(0)
     try:
-        begin, end = _decode(frame, wire, verify, out, spans)
+        begin, end = _decode(frame, wire, record_flags, out, spans)
     except NotParsed:
         out.flags |= UNPARSED
         out.src_port = out.dst_port = None
-        begin, end = spans.ethernet, wire
+        begin, end = spans.link, wire
     out.header, out.payload, out.trailer = frame[:begin], frame[begin:end], frame[end:]
     out.payload_len = end - begin
     return out
@@ -66,22 +74,32 @@ def decode(frame: bytes, wire_length: int | None = None, verify: bool = True) ->
 
 @dataclass
 class _Spans:
-    ethernet: int
+    link: int
 
 
-def _decode(frame: bytes, wire: int, verify: bool, out: Decoded, spans: _Spans) -> tuple[int, int]:
-    ether_type = number(take(frame, 0, 14)[12:])
+def _link(frame: bytes, record_flags: int, out: Decoded, spans: _Spans) -> int:
+    """The type of what follows the link's header and its tags, which `spans` then covers."""
+    if record_flags & RAW_IP:
+        return {4: 0x0800, 6: 0x86DD}.get(take(frame, 0, 1)[0] >> 4, 0)
+    size, type_at = LINK_HEADERS[record_flags & (LINUX_SLL | LINUX_SLL2)]
+    spans.link = min(size, len(frame))
+    ether_type = number(take(frame, 0, size)[type_at : type_at + 2])
     for _ in range(2):
         if ether_type not in TAGS:
             break
-        tag = take(frame, spans.ethernet, 4)
+        tag = take(frame, spans.link, 4)
         out.vlan = number(tag[:2]) & 0xFFF
         ether_type = number(tag[2:])
-        spans.ethernet += 4
+        spans.link += 4
+    return ether_type
+
+
+def _decode(frame: bytes, wire: int, record_flags: int, out: Decoded, spans: _Spans) -> tuple[int, int]:
+    ether_type = _link(frame, record_flags, out, spans)
     if ether_type == 0x0800:
-        begin, end, protocol, fragment = _ipv4(frame, wire, verify, out, spans.ethernet)
+        begin, end, protocol, fragment = _ipv4(frame, wire, not record_flags & REBUILT_HEADER, out, spans.link)
     elif ether_type == 0x86DD:
-        begin, end, protocol, fragment = _ipv6(frame, wire, out, spans.ethernet)
+        begin, end, protocol, fragment = _ipv6(frame, wire, out, spans.link)
     else:
         raise NotParsed
     if fragment is not None:
@@ -90,8 +108,8 @@ def _decode(frame: bytes, wire: int, verify: bool, out: Decoded, spans: _Spans) 
         raise NotParsed
     datagram = frame[begin:end]
     if fragment is not None:
-        if fragment == 0 and len(datagram) >= 4:
-            out.src_port, out.dst_port = struct.unpack(">HH", datagram[:4])
+        if fragment == 0:
+            out.src_port, out.dst_port = struct.unpack(">HH", take(datagram, 0, 8)[:4])
         return begin, end
     out.src_port, out.dst_port, length, _ = struct.unpack(">HHHH", take(datagram, 0, 8))
     if not 8 <= length <= end - begin:
@@ -128,9 +146,11 @@ def _ipv6(frame: bytes, wire: int, out: Decoded, base: int) -> tuple[int, int, i
     if length == 0 or end > wire:
         raise NotParsed
     inside = frame[:end]
-    for _ in range(9):
+    for extensions in range(9):
         if protocol == 17:
             return at, end, protocol, None
+        if extensions == 8:
+            raise NotParsed
         extension = take(inside, at, 8)
         following = extension[0]
         if protocol == 44:

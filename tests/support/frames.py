@@ -1,4 +1,4 @@
-"""Ethernet frames for tests, put together by hand: tags, IPv4 with options and fragments, IPv6 with extensions, UDP."""
+"""Frames for tests, put together by hand: links, tags, IPv4 with options and fragments, IPv6 with extensions, UDP."""
 
 import struct
 from ipaddress import ip_address
@@ -48,6 +48,21 @@ def ethernet(inner: bytes, *tags: tuple[int, int], kind: int | None = None) -> b
     if kind is None:
         kind = 0x0800 if inner[0] >> 4 == 4 else 0x86DD
     return ETHERNET + b"".join(struct.pack(">HH", *tag) for tag in tags) + struct.pack(">H", kind) + inner
+
+
+def linux_sll(frame: bytes) -> bytes:
+    """An Ethernet frame as a Linux cooked capture shows it: its type and the rest, behind 14 other bytes."""
+    return struct.pack(">HHH8s", 2, 1, 6, frame[6:12]) + frame[12:]
+
+
+def linux_sll2(frame: bytes) -> bytes:
+    """The same, version 2: the type stands first."""
+    return frame[12:14] + struct.pack(">HIHBB8s", 0, 3, 1, 2, 6, frame[6:12]) + frame[14:]
+
+
+def raw_ip(frame: bytes) -> bytes:
+    """The same, without a header of the link; the frame has no tags."""
+    return frame[14:]
 
 
 def market_data(payload: bytes, dst_port: int = 15000) -> bytes:

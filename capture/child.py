@@ -24,13 +24,16 @@ _TOLD = (1, 2, 3)  # statuses with which our processes end after a line that say
 class Child:
     """A running process."""
 
-    def __init__(self, name: str, command: Sequence[str], talk: IO[Any] | None = None) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], talk: IO[Any] | None = None, stdin: int | None = None
+    ) -> None:
         """Starts it.
 
         Args:
             name: What it is to the service: `holder`, `capture`, `recorder`.
             command: Program and arguments.
             talk: Where its standard error goes; None: to ours.
+            stdin: Its standard input, which stays the caller's; None: nothing.
 
         Raises:
             ServiceError: It cannot be started.
@@ -40,7 +43,11 @@ class Child:
         try:
             # A session of its own: Ctrl-C reaches the supervisor alone, which ends its children in order.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=talk, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=subprocess.PIPE,
+                stderr=talk,
+                start_new_session=True,
             )
         except OSError as error:
             raise ServiceError(f"{name}: {command[0]} cannot be started: {error.strerror}") from None

@@ -10,51 +10,57 @@ from pathlib import Path
 from typing import Any
 
 from nanotape.capture.accounts import Accounts
-from nanotape.capture.counters import FAMILY_IPV6, SOURCE_KINDS, VLAN_NONE
+from nanotape.capture.counters import FAMILY_IPV6, SOURCE_KINDS, VLAN_ANY, VLAN_NONE
 from nanotape.capture.errors import NothingToCapture, PlaceUnusable, RingError
 from nanotape.capture.places import Places
+from nanotape.capture.readers import status_path
 from nanotape.capture.ring import Ring
-from nanotape.config import Flow, Settings, flows
+from nanotape.config import Flow, Settings, flows, interfaces
 from nanotape.native import ffi, lib
 
 FAMILY_IPV4 = 4
 _TRI_STATES = {"off": 0, "prefer": 1, "require": 2}
 _JOINS = {"none": 0, "igmp": 1}
+_SELECTIONS = {"channels": 0, "multicast": 1, "udp": 2, "all": 3}
+_VLANS: dict[int | str | None, int] = {None: VLAN_NONE, "any": VLAN_ANY}
 _KINDS = {name: number for number, name in SOURCE_KINDS.items()}
 
 
-def write_plan(settings: Settings, where: Places, owners: Accounts) -> list[str]:
+def write_plan(settings: Settings, where: Places, owners: Accounts, *, records: bool) -> list[str]:
     """Writes the plan file, whole or not at all.
 
     Args:
         settings: The configuration.
         where: Paths; `where.plan` is replaced.
         owners: Who may borrow from the holder, and the readers' group.
+        records: Whether there is a recorder, for which a file can wait.
 
     Returns:
         The interfaces that are captured, in order.
 
     Raises:
         PlaceUnusable: The file cannot be written.
-        NothingToCapture: No channel is configured, and the source makes nothing of its own.
+        NothingToCapture: No channel is configured, nothing else is selected, and the source makes nothing of its own.
     """
-    planned = flows(settings)
-    if not planned and settings.source.kind != "synthetic":
+    planned, captured = flows(settings), interfaces(settings)
+    if not captured:
         raise NothingToCapture(
             f"{settings.source.kind}: expected at least one [[channel]] with a [[channel.line]] to capture, "
-            "found none; add one (config/examples has some)"
+            "found none; add one (config/examples has some), or set source.select to take more than channels"
         )
-    interfaces = list(dict.fromkeys(flow.interface for flow in planned)) or [settings.source.interface or "synthetic"]
-    header = _header(settings, where, owners, len(interfaces), len(planned))
-    sources = ffi.new("struct nt_plan_source[]", len(interfaces))
-    for entry, interface in zip(sources, interfaces, strict=True):
+    header = _header(settings, where, owners, len(captured), len(planned))
+    sources = ffi.new("struct nt_plan_source[]", len(captured))
+    for entry, interface in zip(sources, captured, strict=True):
         _fill_source(entry, settings, interface)
+        if records and settings.source.effective_kind == "pcap":
+            readers = where.folder.parent, settings.ring.name, settings.recorder.name
+            _text(entry.follow, str(status_path(*readers)))
     entries = ffi.new("struct nt_flow[]", len(planned))
     for index, (flow, number) in enumerate(zip(planned, flow_ids(planned, _known_flows(settings, where)), strict=True)):
         _fill_flow(entries[index], flow, number)
     parts = [bytes(ffi.buffer(part)) for part in (header, sources, entries)]
     write_owned(where.plan, b"".join(parts), owners)
-    return interfaces
+    return captured
 
 
 def write_owned(path: Path, content: bytes, owners: Accounts) -> None:
@@ -121,7 +127,7 @@ def _header(settings: Settings, where: Places, owners: Accounts, sources: int, f
     header.idle = lib.NT_IDLE_SPIN if loop.spins else lib.NT_IDLE_SLEEP
     header.seccomp = loop.seccomp
     header.capture_uid, header.ring_gid = owners.capture_uid, owners.ring_gid
-    if settings.source.kind == "afxdp":
+    if settings.source.effective_kind in ("afxdp", "packet"):
         _text(header.holder_socket, str(where.holder_socket))
     ring = header.ring
     _text(ring.name, settings.ring.name)
@@ -137,7 +143,7 @@ def _header(settings: Settings, where: Places, owners: Accounts, sources: int, f
 
 def _fill_source(entry: Any, settings: Settings, interface: str) -> None:
     source = settings.source
-    entry.kind = _KINDS[source.kind]
+    entry.kind = _KINDS[source.effective_kind]
     _text(entry.interface, interface)
     entry.join = _JOINS[source.join]
     entry.native_xdp = _TRI_STATES[source.native_xdp]
@@ -149,6 +155,12 @@ def _fill_source(entry: Any, settings: Settings, interface: str) -> None:
     entry.synthetic_frame_bytes = source.synthetic_frame_size
     entry.synthetic_count = source.synthetic_count
     entry.synthetic_rate_pps = source.synthetic_rate
+    entry.select = _SELECTIONS[source.selection]
+    entry.promiscuous = source.promiscuous
+    entry.steal = source.delivery == "steal"
+    entry.fanout = source.fanout
+    entry.pace_ppm = source.speed
+    _text(entry.file, source.file or "")
 
 
 def _fill_flow(entry: Any, flow: Flow, number: int) -> None:
@@ -159,7 +171,7 @@ def _fill_flow(entry: Any, flow: Flow, number: int) -> None:
         source = _address(flow.source)[1]
         ffi.memmove(entry.source, source, len(source))
     entry.port = flow.port
-    entry.vlan = VLAN_NONE if flow.vlan is None else flow.vlan
+    entry.vlan = _VLANS.get(flow.vlan, flow.vlan)
     for name in ("interface", "feed", "channel", "line", "framing", "role"):
         _text(getattr(entry, name), getattr(flow, name) or "")
 

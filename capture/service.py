@@ -5,33 +5,34 @@ The holder's death ends the service: with it goes the packets' way in. All else 
 
 import os
 import select
-import signal
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, Any
 
 from nanotape.capture.accounts import Accounts, accounts
 from nanotape.capture.child import STOP_TIMEOUT_S, Child, ending
-from nanotape.capture.errors import ServiceError
+from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER, Commands, ServiceOptions
+from nanotape.capture.counters import Flow
+from nanotape.capture.errors import RingError, ServiceError
+from nanotape.capture.feed import Feed
 from nanotape.capture.footprint import Footprint
+from nanotape.capture.listeners import ListenerWatch
 from nanotape.capture.places import Places, prepare
 from nanotape.capture.plan import write_owned, write_plan
+from nanotape.capture.ring import Ring
 from nanotape.capture.service_lock import LOCK_NAME, ServiceLock
+from nanotape.capture.stop_signals import StopSignals
 from nanotape.config import Settings
 from nanotape.config.show import effective
-from nanotape.native import executable
 
-HOLDER, CAPTURE, RECORDER = "holder", "capture", "recorder"
+__all__ = ["CAPTURE", "HOLDER", "RECORDER", "Happening", "Service", "ServiceOptions", "StopSignals"]
 
-_CAPTURE_HOLDER_GONE, _CAPTURE_FINITE = 3, 4  # exit statuses, native/capture/main.c
+_CAPTURE_HOLDER_GONE, _CAPTURE_FINITE, _CAPTURE_DAMAGED = 3, 4, 5  # exit statuses, native/capture/main.c
+_ENDINGS = {_CAPTURE_FINITE: "read to its end", _CAPTURE_DAMAGED: "read up to where it is damaged"}
 _SOUND_AFTER_S = 0.5  # who was ready and lived as long is restarted at once: RX rings hold out for less than a second
 _READY_TIMEOUT_S = 60.0
 _PREFAULT_BYTES_S = 500e6  # at the least: a large ring takes its time to be touched
 _DRAIN_TIMEOUT_S = 300.0  # a recorder that lags takes what is in the ring before it ends
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -41,24 +42,8 @@ class Happening:
 
     process: str
     what: str
-    """`ended`, `restarted` or `failed`."""
+    """`ended`, `restarted`, `failed`, or `listener`: somebody listens to what AF_XDP takes."""
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceOptions:
-    """What to start, and around it."""
-
-    record: bool = False
-    """Whether to record too."""
-    record_options: Sequence[str] = ()
-    """Further options of the recorder's command."""
-    wrap: Sequence[str] = ()
-    """Put before the command of what opens sockets and interfaces: `ip netns exec NAME`."""
-    talk: IO[Any] | None = None
-    """Where the processes' standard error goes; None: to ours."""
-    borrow_from: Path | None = None
-    """Socket of a holder that runs already; None: the service starts its own where one is needed."""
 
 
 class Service:
@@ -78,6 +63,9 @@ class Service:
         self._tries: dict[str, int] = {}
         self._due: dict[str, float] = {}
         self._lock: ServiceLock | None = None
+        self._commands: Commands | None = None
+        self._feed: Feed | None = None
+        self._watch: ListenerWatch | None = None
         self.places: Places | None = None
         self.restarts: dict[str, int] = {}
         """How often each process was started anew."""
@@ -85,6 +73,8 @@ class Service:
         """The last recorder's own account, as JSON; empty as long as none has ended in order."""
         self.finished = False
         """The capture ended by itself, as a finite source does."""
+        self.damaged = False
+        """It did so before its end: the file is damaged, and all before the damage was captured."""
 
     def __enter__(self) -> "Service":
         """Itself, started."""
@@ -110,6 +100,8 @@ class Service:
             self._make(made)
             for name in self._names():
                 self._start(name).wait_ready(patience, wake)
+            if self._settings.source.effective_kind == "afxdp" and self._commands:
+                self._watch = ListenerWatch(self._commands.listeners(), self._log)
         except BaseException:
             self._end_processes()
             made.undo()
@@ -118,7 +110,7 @@ class Service:
 
     def _make(self, made: Footprint) -> None:
         """Folders, lock and plan, in this order: what a running service uses is not touched."""
-        name = self._settings.ring.name
+        name, source = self._settings.ring.name, self._settings.source
         self.places = prepare(self._settings, self._owners, self._options.record, made)
         if self._options.borrow_from is not None:
             self.places = replace(self.places, holder_socket=self._options.borrow_from)
@@ -129,7 +121,10 @@ class Service:
         for path in (self.places.plan, self.places.config):
             made.file(path, is_new=not path.exists())
         made.ring(name, self.places.shm)
-        write_plan(self._settings, self.places, self._owners)
+        self._commands = Commands(self._settings, self._options, self._owners, self.places)
+        if source.effective_kind == "pcap" and source.file:
+            self._feed = Feed(source.file, self._commands.unpack(source.file), self._options.talk)
+        write_plan(self._settings, self.places, self._owners, records=self._options.record)
         # A recorder that is restarted records what is captured, whatever became of the operator's file meanwhile.
         write_owned(self.places.config, effective(self._settings).encode(), self._owners)
 
@@ -149,13 +144,14 @@ class Service:
             ServiceError: The holder died, and all was ended in order.
         """
         now = time.monotonic()
-        timeout_s = min([timeout_s, *(max(due - now, 0.0) for due in self._due.values())])
+        looks = [self._watch.wait_s] if self._watch else []
+        timeout_s = min([timeout_s, *looks, *(max(due - now, 0.0) for due in self._due.values())])
         watched = {child.pidfd: child for child in self._children.values() if child.pidfd >= 0}
         select.select([*watched, *([] if wake is None else [wake])], [], [], timeout_s)
         happened = [event for child in watched.values() if child.status is not None for event in self._on_end(child)]
         now = time.monotonic()
         due_now = [name for name, due in self._due.items() if due <= now]
-        return happened + [self._restart(name) for name in due_now]
+        return happened + [self._restart(name) for name in due_now] + self._look_for_listeners()
 
     def restart(self, name: str) -> Happening:
         """A planned restart of one part: asked to end, started anew. What waits in rings meanwhile is not lost."""
@@ -180,38 +176,38 @@ class Service:
 
     def _end_processes(self) -> None:
         self._due.clear()
+        if self._watch:
+            self._watch.close()
+            self._watch = None
         for name in (HOLDER, CAPTURE, RECORDER):
             child = self._children.pop(name, None)
             if child:
                 child.stop(_DRAIN_TIMEOUT_S if name == RECORDER else STOP_TIMEOUT_S)
                 if name == RECORDER:
                     self.recorder_words = child.last_words
+        if self._feed:
+            self._feed.close()
+            self._feed = None
 
     def _names(self) -> list[str]:
-        needs_holder = self._settings.source.kind == "afxdp" and self._options.borrow_from is None
+        needs_holder = self._settings.source.effective_kind in ("afxdp", "packet") and self._options.borrow_from is None
         return [*([HOLDER] if needs_holder else []), CAPTURE, *([RECORDER] if self._options.record else [])]
 
-    def _start(self, name: str) -> Child:
-        child = self._children[name] = Child(name, self._command(name), self._options.talk)
-        return child
+    def _known_commands(self) -> Commands:
+        assert self._commands is not None  # noqa: S101 - start() has set it
+        return self._commands
 
-    def _command(self, name: str) -> list[str]:
-        assert self.places is not None  # noqa: S101 - start() has set it
-        wrap = list(self._options.wrap)
-        owners = self._owners
-        if name == RECORDER:
-            switch = ["--user", str(owners.record_uid), "--group", str(owners.ring_gid)] if owners.switches else []
-            # Before its libraries start threads, on import: what it renounces later, it renounces for one thread alone.
-            renounce = ["setpriv", "--no-new-privs"] if owners.switches else []
-            # -P: a module of the folder that we happen to be in is not ours.
-            verb = [sys.executable, "-P", "-m", "nanotape.cli.main", "record", "--config", str(self.places.config)]
-            return [*renounce, *verb, *self._options.record_options, *switch, "--supervised", str(os.getpid())]
-        command = [str(executable(f"nanotape-{name}")), "--plan", str(self.places.plan), "--die-with-parent"]
-        if name == HOLDER:
-            return [*wrap, *command]
-        switch = ["--user", str(owners.capture_uid), "--group", str(owners.ring_gid)] if owners.switches else []
-        # Adopted sockets keep their namespace; only sockets that the capture itself opens need to be in it.
-        return [*(wrap if self._settings.source.kind == "socket" else []), *command, *switch]
+    def _start(self, name: str, *, again: bool = False) -> Child:
+        feed = self._feed if name == CAPTURE else None
+        # A file's own way of going on; live sources go on by what the holder lends.
+        command = self._known_commands().of(name, resume=again and feed is not None)
+        stream = feed.stream() if feed else None
+        try:
+            child = self._children[name] = Child(name, command, self._options.talk, stream)
+        finally:
+            if stream is not None:
+                os.close(stream)  # the capture's alone: with it the decompressor loses its reader
+        return child
 
     def _on_end(self, child: Child) -> list[Happening]:
         status = child.status
@@ -219,18 +215,45 @@ class Service:
         sound = child.said_ready and time.monotonic() - child.started > _SOUND_AFTER_S
         child.close()
         self._children.pop(child.name, None)
-        self._log(f"{child.name}: {ending(status)}")
+        has_finished = child.name == CAPTURE and status in _ENDINGS
+        if not has_finished:
+            self._log(f"{child.name}: {ending(status)}")
         happened = [Happening(child.name, "ended", ending(status))]
         if child.name == HOLDER or (child.name == CAPTURE and status == _CAPTURE_HOLDER_GONE):
             self.stop()
             raise ServiceError(
                 f"{HOLDER}: it is gone, and with it every packet's way in; all was ended in order, start again"
             )
-        if child.name == CAPTURE and status == _CAPTURE_FINITE:
-            self.finished = True
+        if has_finished:
+            self._finish(status)
         else:
             self._put_off(child.name, sound=sound)
         return happened
+
+    def _finish(self, status: int) -> None:
+        name = self._settings.source.file if self._feed else CAPTURE
+        failure = self._feed.failure() if self._feed else None
+        self.finished, self.damaged = True, status == _CAPTURE_DAMAGED or failure is not None
+        self._log(f"{name}: {_ENDINGS[status]}")
+        if failure:
+            self._log(f"{name}: its decompressor failed ({failure}): what it gave until then was captured")
+
+    def _look_for_listeners(self) -> list[Happening]:
+        found = self._watch.look() if self._watch else []
+        flows = self._flows() if found else {}
+        lines = [listener.told(flows.get(listener.flow_id)) for listener in found]
+        for line in lines:
+            self._log(line)
+        return [Happening(HOLDER, "listener", line) for line in lines]
+
+    def _flows(self) -> dict[int, Flow]:
+        """The ring's own table; empty when it cannot be read just now."""
+        assert self.places is not None  # noqa: S101 - start() has set it
+        try:
+            with Ring.open(self._settings.ring.name, self.places.shm) as ring:
+                return {flow.id: flow for flow in ring.flows()}
+        except RingError:
+            return {}
 
     def _put_off(self, name: str, *, sound: bool) -> None:
         """Plans the next start, the later the more often it failed."""
@@ -243,41 +266,10 @@ class Service:
         self.restarts[name] = self.restarts.get(name, 0) + 1
         # Not waited for: while a recorder starts, the capture may die too, and its RX rings hold out only so long.
         try:
-            child = self._start(name)
+            child = self._start(name, again=True)
         except ServiceError as error:  # no memory or no process to be had just now
             self._put_off(name, sound=False)
             self._log(str(error))
             return Happening(name, "failed", str(error))
         self._log(f"{name}: started anew, pid {child.pid}")
         return Happening(name, "restarted", f"pid {child.pid}")
-
-
-class StopSignals:
-    """SIGINT, SIGTERM and SIGHUP as a readable descriptor, for as long as the `with` lasts."""
-
-    def __enter__(self) -> "StopSignals":
-        """Takes the signals over; in the main thread only."""
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.caught = False
-        self._before = {
-            number: signal.signal(number, self._on_signal)
-            for number in _STOP_SIGNALS
-            if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN)  # nohup
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Gives them back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        os.close(self._read)
-        os.close(self._write)
-
-    def fileno(self) -> int:
-        """Readable once a signal has come."""
-        return self._read
-
-    def _on_signal(self, *_: object) -> None:
-        if not self.caught:
-            self.caught = True
-            os.write(self._write, b"!")

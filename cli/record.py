@@ -82,6 +82,7 @@ def recorder_options(settings: Settings) -> RecorderOptions:
         fsync=Fsync(chosen.fsync),
         compression=Compression(chosen.compression, chosen.compression_level),
         start=chosen.start,
+        keep_other=settings.records_other,
     )
 
 

@@ -2,24 +2,26 @@
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import typer
 
 from nanotape.capture.conservation import RingBooks, SourceBooks, ring_books
+from nanotape.capture.counters import SourceCounters
 from nanotape.capture.places import Places
 from nanotape.capture.ring import Ring
 from nanotape.capture.service import Service, ServiceOptions, StopSignals
 from nanotape.cli.options import talk
 from nanotape.config import Settings
-from nanotape.storage.resume import archive_end
+from nanotape.storage.settlement import accounted_end
 
 _TICK_S = 1.0
 
 
 def supervise(settings: Settings, options: ServiceOptions, as_json: bool) -> None:
-    """Starts, watches, stops, reports; exit status 1 when packets are unexplained, or not in the archive.
+    """Starts, watches, stops, reports; status 1 when packets are unexplained or unrecorded, or the file is damaged.
 
     Raises:
         CaptureError: The service could not start, or its holder died.
@@ -34,16 +36,21 @@ def supervise(settings: Settings, options: ServiceOptions, as_json: bool) -> Non
                 service.wait(_TICK_S, signals.fileno())
         finally:
             service.stop()
+    if settings.source.effective_kind == "pcap" and not service.finished:
+        talk(f"{settings.source.file}: stopped before its end")
     with Ring.open(settings.ring.name, service.places.shm) as ring:
-        books = ring_books(ring)
+        books, sources = ring_books(ring), ring.sources()
         unrecorded = _unrecorded(ring, books, service.places) if options.record else None
     recorder = json.loads(service.recorder_words) if service.recorder_words else None
-    sound = not books.unexplained and (unrecorded == 0 if options.record else True)
+    sound = not books.unexplained and not service.damaged and (unrecorded == 0 if options.record else True)
     if as_json:
         report = {**asdict(books), "lost": books.lost, "unexplained": books.unexplained, "restarts": service.restarts}
-        sys.stdout.write(json.dumps({**report, "recorder": recorder, "unrecorded": unrecorded}) + "\n")
+        report |= {"recorder": recorder, "unrecorded": unrecorded, "damaged": service.damaged}
+        sys.stdout.write(json.dumps(report) + "\n")
     else:
-        sys.stdout.write(_text(books, recorder, unrecorded) + "\n")
+        sys.stdout.write("\n".join([*_text(books, recorder, unrecorded), *_remarks(sources)]) + "\n")
+        if service.damaged:
+            sys.stdout.write(f"  DAMAGED: {settings.source.file}: what comes after the damage is not captured\n")
     raise typer.Exit(0 if sound else 1)
 
 
@@ -54,13 +61,23 @@ def _where_to(options: ServiceOptions, places: Places) -> str:
 
 
 def _unrecorded(ring: Ring, books: RingBooks, places: Places) -> int:
-    """Records at the ring's end that the archive does not reach: by its own files, whatever the recorder says."""
-    directory = places.archive / "segments" / ring.name
-    end = archive_end(directory, ring.ring_id) if directory.is_dir() else None
-    return books.last_seq - ((end.last_seq if end else None) or 0)
+    """Records at the ring's end that the archive does not account for: by its own files, whatever the recorder says."""
+    return books.last_seq - accounted_end(places.archive / "segments" / ring.name, ring.ring_id)
 
 
-def _text(books: RingBooks, recorder: dict[str, Any] | None, unrecorded: int | None) -> str:
+def _remarks(sources: Sequence[SourceCounters]) -> Iterator[str]:
+    """What of each source is worth a word, though none of it is lost."""
+    for source in sources:
+        if source.loop.other:
+            unparsed = (
+                f", {source.loop.unparsed:,} of them with headers that cannot be read" if source.loop.unparsed else ""
+            )
+            yield f"  {source.name}: {source.loop.other:,} of no channel{unparsed}"
+        if source.loop.bad_stamps:
+            yield f"  {source.name}: {source.loop.bad_stamps:,} with a stamp that cannot be right"
+
+
+def _text(books: RingBooks, recorder: dict[str, Any] | None, unrecorded: int | None) -> list[str]:
     verdict = "BALANCED" if not books.unexplained else f"UNEXPLAINED: {books.unexplained:,} packets"
     rows = [
         f"{books.ring}: {books.in_ring:,} packets in the ring since it was made, "
@@ -68,15 +85,16 @@ def _text(books: RingBooks, recorder: dict[str, Any] | None, unrecorded: int | N
         *(_source(source) for source in books.sources),
     ]
     if recorder:
+        left_out = f", {recorder['left_out']:,} of no channel left out" if recorder["left_out"] else ""
         rows.append(
             f"  recorder, since its last start: {recorder['recorded']:,} recorded, {recorder['lost']:,} lost, "
-            f"{recorder['write_failures']:,} could not be written"
+            f"{recorder['write_failures']:,} could not be written{left_out}"
         )
     if unrecorded:
         rows.append(
             f"  NOT IN THE ARCHIVE: the newest {unrecorded:,} packets; the next start takes what the ring still has"
         )
-    return "\n".join(rows)
+    return rows
 
 
 def _source(source: SourceBooks) -> str:

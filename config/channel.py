@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from nanotape.config.network import Address, Interface
+from nanotape.config.network import Address, Interface, Vlan
 from nanotape.config.rules import Choice, Text, Whole, refused
 
 Framing = Literal[
@@ -47,8 +47,8 @@ class Line(Section):
     """Address of the one sender to take, which makes the join source-specific; not set: any sender."""
     interface: Annotated[str | None, Interface()] = None
     """Interface on which the line arrives; not set: `source.interface`."""
-    vlan: Annotated[int | None, Whole(1, 4094)] = None
-    """Outermost 802.1Q id of the frames; not set: untagged."""
+    vlan: Annotated[int | Literal["any"] | None, Vlan()] = None
+    """Outermost 802.1Q id of the frames; `any`: whatever tags they have, or none; not set: untagged."""
 
 
 def _at_least_one(lines: tuple[Line, ...]) -> tuple[Line, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
-from nanotape.config.flows import Flow, located_flows
+from nanotape.config.flows import Flow, interfaces, located_flows
 from nanotape.config.rules import quoted
 
 if TYPE_CHECKING:  # settings calls this module
@@ -19,7 +19,9 @@ if TYPE_CHECKING:  # settings calls this module
 FLOWS_MAXIMUM = 8191
 """Entries of the ring's flow table, less number 0, which is the channel `other`."""
 INTERFACES_MAXIMUM = 16
-"""Sources that one capture process takes."""
+"""Sources that a plan has room for."""
+SOCKETS_MAXIMUM = 64
+"""Sources of a ring: with fanout each interface has several."""
 SOCKET_PATH_BYTES = 103
 """The kernel's sun_path as the plan carries it, less the terminating NUL."""
 OTHER_CHANNEL = "other"
@@ -39,7 +41,7 @@ class Problem:
 
 def refuse(settings: Settings) -> None:
     """Raises one pydantic error of type `inconsistent` with all problems in its context, or nothing."""
-    checks = (_names, _flows, _ring, _loop, _recorder, _users, _paths)
+    checks = (_names, _flows, _source, _selection, _ring, _loop, _recorder, _users, _paths)
     problems = [problem for check in checks for problem in check(settings)]
     if problems:
         talk = "; ".join(f"expected {each.expected}, found {each.found}" for each in problems)
@@ -77,10 +79,10 @@ def _flows(settings: Settings) -> Iterator[Problem]:
     if len(located) > FLOWS_MAXIMUM:
         advice = "split them over several hosts or rings"
         yield Problem(located[FLOWS_MAXIMUM][0], f"at most {FLOWS_MAXIMUM} flows", f"{len(located)}", advice)
-    interfaces = {flow.interface: path for path, flow in reversed(located)}
-    if len(interfaces) > INTERFACES_MAXIMUM:
+    found = interfaces(settings)
+    if len(found) > INTERFACES_MAXIMUM:
         expected = f"at most {INTERFACES_MAXIMUM} interfaces"
-        yield Problem(("channel",), expected, f"{len(interfaces)}", "capture the others with another ring")
+        yield Problem(("channel",), expected, f"{len(found)}", "capture the others with another ring")
 
 
 def _flow(settings: Settings, path: KeyPath, flow: Flow) -> Iterator[Problem]:
@@ -89,12 +91,43 @@ def _flow(settings: Settings, path: KeyPath, flow: Flow) -> Iterator[Problem]:
         expected = f"an IPv{group.version} address, as {flow.group} is one"
         yield Problem((*path, "source"), expected, quoted(flow.source), "give group and source of one family")
     kind = settings.source.kind
-    if kind != "synthetic" and not flow.interface:
+    if not flow.interface:
         advice = "set interface on the line, or source.interface for every line"
         yield Problem((*path, "interface"), f"an interface, which {kind} needs", "none", advice)
-    if kind == "socket" and flow.vlan is not None:
-        advice = "remove vlan and name the interface of that VLAN, or take the afxdp source"
+    if kind == "socket" and isinstance(flow.vlan, int):
+        advice = "remove vlan and name the interface of that VLAN, or take the afxdp or packet source"
         yield Problem((*path, "vlan"), "no vlan with the socket source, which sees no tag", f"{flow.vlan}", advice)
+
+
+def _source(settings: Settings) -> Iterator[Problem]:
+    source, found = settings.source, interfaces(settings)
+    if source.kind == "pcap" and source.file is None:
+        yield Problem(("source", "file"), "a capture file, which pcap reads", "none", "set source.file")
+    if source.kind == "pcap" and len(found) > 1:
+        advice = "remove interface from the lines: all of a file comes from one source"
+        yield Problem(("channel",), "lines of one interface with pcap", ", ".join(found), advice)
+    if source.effective_kind == "packet" and len(found) * source.fanout > SOCKETS_MAXIMUM:
+        expected = f"at most {SOCKETS_MAXIMUM} sockets"
+        number = f"{source.fanout} on each of {len(found)} interfaces"
+        yield Problem(("source", "fanout"), expected, number, "set a smaller fanout")
+
+
+def _selection(settings: Settings) -> Iterator[Problem]:
+    """What `select` adds has to come from somewhere, and must leave to the kernel what the kernel lives by."""
+    source, path = settings.source, ("source", "select")
+    if source.select in (None, "channels"):
+        return
+    chosen = quoted(source.select)
+    if source.kind in ("socket", "synthetic"):
+        expected = f'"channels" with {source.kind}, which sees no other packets'
+        yield Problem(path, expected, chosen, "remove select, or take the packet source")
+    elif source.effective_kind == "afxdp" and source.select == "all":
+        found = f"{chosen}, which would take ARP, IGMP and PTP away from the kernel"
+        expected = '"channels", "multicast" or "udp" with afxdp'
+        yield Problem(path, expected, found, 'copy instead: set kind = "packet" or delivery = "sniff"')
+    if source.kind in ("afxdp", "packet") and source.interface is None:
+        found = f"{chosen} without one"
+        yield Problem(path, "source.interface set too", found, "set source.interface to where all else is taken")
 
 
 def _described(flow: Flow) -> str:

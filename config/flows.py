@@ -15,9 +15,9 @@ class Flow:
     """One (interface, vlan, group, port, source), and which channel and line it carries."""
 
     interface: str
-    """`synthetic` where a synthetic source has none."""
-    vlan: int | None
-    """Outermost 802.1Q id; None: untagged."""
+    """`synthetic` where a synthetic source has none, `pcap` where a file has none."""
+    vlan: int | str | None
+    """Outermost 802.1Q id; "any": whatever tags; None: untagged."""
     group: str
     """Canonical text of a multicast address."""
     port: int
@@ -30,7 +30,7 @@ class Flow:
     role: str
 
     @property
-    def key(self) -> tuple[str, int | None, str, int, str | None]:
+    def key(self) -> tuple[str, int | str | None, str, int, str | None]:
         """What makes two flows the same one."""
         return (self.interface, self.vlan, self.group, self.port, self.source)
 
@@ -42,7 +42,7 @@ def flows(settings: Settings) -> list[Flow]:
 
 def located_flows(settings: Settings) -> list[tuple[KeyPath, Flow]]:
     """Every flow with the path of its `[[channel.line]]`; checks.py refuses flows whose interface is ""."""
-    fallback = "synthetic" if settings.source.kind == "synthetic" else ""
+    fallback = _fallback(settings)
     return [
         (
             ("channel", number, "line", index),
@@ -62,3 +62,21 @@ def located_flows(settings: Settings) -> list[tuple[KeyPath, Flow]]:
         for number, channel in enumerate(settings.channel)
         for index, line in enumerate(channel.line)
     ]
+
+
+def interfaces(settings: Settings) -> list[str]:
+    """Every interface that is captured: those of the flows, and what `select` adds; empty: nothing to capture."""
+    source = settings.source
+    found = list(dict.fromkeys(flow.interface for flow in flows(settings)))
+    own = source.interface or _fallback(settings)
+    bears_one_name = source.effective_kind in ("synthetic", "pcap")
+    wanted = source.effective_kind == "synthetic" or source.selection != "channels"
+    if own and wanted and own not in found and not (found and bears_one_name):
+        found.append(own)
+    return found
+
+
+def _fallback(settings: Settings) -> str:
+    """What stands for an interface where there is none."""
+    kind = settings.source.effective_kind
+    return kind if kind in ("synthetic", "pcap") else ""

@@ -8,6 +8,8 @@ from nanotape.config.rules import JsonSchema, Rule, is_whole, refused
 
 FRAME_MINIMUM_BYTES = 60
 FRAME_MAXIMUM_BYTES = 9216
+AS_RECORDED_PPM = 10**6
+"""Speed of a file that is read as fast as it was recorded, in millionths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,33 @@ class Quantity(Rule):
         if not self.measure.bare:
             return text
         return {"anyOf": [{"type": "integer", "minimum": self.minimum, "maximum": self.maximum}, text]}
+
+
+@dataclass(frozen=True, slots=True)
+class Speed(Rule):
+    """How fast a file is read: `recorded`, `max`, or a factor; the value is in millionths, 0 for `max`."""
+
+    def parse(self, value: object) -> int:
+        """Returns millionths of the speed at which the file was recorded; 0: as fast as it goes."""
+        expected = '"recorded", "max", or a factor from "0.001x" to "1000000x"'
+        if value in ("recorded", "max"):
+            return AS_RECORDED_PPM if value == "recorded" else 0
+        try:
+            ppm = quantity.parse_factor(value) if isinstance(value, str) else 0
+        except ValueError:
+            ppm = 0
+        if not 1000 <= ppm <= 10**12:
+            raise refused(expected)
+        return ppm
+
+    def plain(self, value: int) -> str:
+        """Text that reads as the same speed."""
+        words = {0: "max", AS_RECORDED_PPM: "recorded"}
+        return words.get(value) or quantity.factor_text(value)
+
+    def schema(self) -> JsonSchema:
+        """Text of one pattern."""
+        return {"type": "string", "pattern": f"^(recorded|max|{quantity.FACTOR_PATTERN})$"}
 
 
 @dataclass(frozen=True, slots=True)

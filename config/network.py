@@ -4,10 +4,11 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from nanotape.config.rules import JsonSchema, Rule, refused
+from nanotape.config.rules import JsonSchema, Rule, is_whole, refused
 
 INTERFACE_BYTES = 15
 """The kernel's IFNAMSIZ, less the terminating NUL."""
+VLAN_MAXIMUM = 4094
 
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 
@@ -28,6 +29,23 @@ class Interface(Rule):
     def schema(self) -> JsonSchema:
         """Text without slash, colon and blank."""
         return {"type": "string", "pattern": "^[^/:\\s]+$", "minLength": 1, "maxLength": INTERFACE_BYTES}
+
+
+@dataclass(frozen=True, slots=True)
+class Vlan(Rule):
+    """An 802.1Q id, or `any`."""
+
+    def parse(self, value: object) -> int | str:
+        """Returns the id, or "any"."""
+        if value == "any":
+            return "any"
+        if isinstance(value, int) and is_whole(value) and 1 <= value <= VLAN_MAXIMUM:
+            return value
+        raise refused(f'a VLAN id from 1 to {VLAN_MAXIMUM}, or "any"', "leave vlan out to take untagged frames")
+
+    def schema(self) -> JsonSchema:
+        """An integer in its range, or one word."""
+        return {"anyOf": [{"type": "integer", "minimum": 1, "maximum": VLAN_MAXIMUM}, {"enum": ["any"]}]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Sizes, durations, packet rates, what a ring must hold: text to whole bytes, nanoseconds, packets a second, and back.
+"""Sizes, durations, packet rates, factors, what a ring must hold: text to whole numbers of the smallest unit, and back.
 
 Exact or refused: nothing is rounded. `parse_*` raises ValueError; `*_text` gives text that parses to the same number.
 """
@@ -28,6 +28,7 @@ DURATION_UNITS = {
     "d": 86400 * 10**9,
 }
 RATE_UNITS = {"pps": 1, "kpps": 10**3, "Mpps": 10**6}
+FACTOR_UNITS = {"x": 10**6}
 
 RECORD_HEADER_BYTES = 48
 """What a ring puts before each frame; a contract test compares it with the native layout."""
@@ -45,6 +46,7 @@ def _pattern(units: dict[str, int]) -> str:
 SIZE_PATTERN = _pattern(SIZE_UNITS)
 DURATION_PATTERN = _pattern(DURATION_UNITS)
 RATE_PATTERN = _pattern(RATE_UNITS)
+FACTOR_PATTERN = _pattern(FACTOR_UNITS)
 HOLD_PATTERN = f"{DURATION_PATTERN} +at +{RATE_PATTERN}(?: +of +{SIZE_PATTERN})?"
 
 
@@ -110,6 +112,17 @@ def parse_rate(text: str) -> int:
 def rate_text(rate_pps: int) -> str:
     """Text in the largest unit that divides `rate_pps`, such as `2Mpps`."""
     return _text(rate_pps, RATE_UNITS)
+
+
+def parse_factor(text: str) -> int:
+    """Millionths of text such as `10x` or `0.5x`."""
+    return _parse(text, FACTOR_UNITS)
+
+
+def factor_text(ppm: int) -> str:
+    """Text such as `0.5x` that `parse_factor` reads as `ppm`."""
+    whole, rest = divmod(ppm, 10**6)
+    return f"{whole}.{rest:06d}".rstrip("0").rstrip(".") + "x"
 
 
 def parse_hold(text: str) -> Hold:

@@ -45,7 +45,7 @@ def _rows(schema: dict[str, Any], node: dict[str, Any], at: str) -> Iterator[tup
             continue
         default = field.get("default")
         default_text = "required" if key in required else "not set" if default is None else f"`{quoted(default)}`"
-        yield f"`{at}{key}`", _takes(field), default_text, field["description"]
+        yield f"`{at}{key}`", _takes(field), default_text, " ".join(field["description"].split())
 
 
 def _takes(field: dict[str, Any]) -> str:

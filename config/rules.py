@@ -7,6 +7,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -15,6 +16,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 JsonSchema = dict[str, Any]
 
+FILE_PATH_BYTES = 255
 FILE_NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
@@ -132,6 +134,22 @@ class Directory(Rule):
 
 
 @dataclass(frozen=True, slots=True)
+class FilePath(Rule):
+    """Absolute path of a file, with room for its NUL in the native tables."""
+
+    def parse(self, value: object) -> str:
+        """Returns the path as it is."""
+        is_path = isinstance(value, str) and value.startswith("/") and not value.endswith("/") and value.isprintable()
+        if not isinstance(value, str) or not is_path or len(value.encode()) > FILE_PATH_BYTES:
+            raise refused(f"the absolute path of a file, of at most {FILE_PATH_BYTES} bytes")
+        return value
+
+    def schema(self) -> JsonSchema:
+        """Text that begins with a slash and does not end with one."""
+        return {"type": "string", "pattern": "^/.*[^/]$", "maxLength": FILE_PATH_BYTES}
+
+
+@dataclass(frozen=True, slots=True)
 class Account(Rule):
     """Name or number of a user or group; `root_allowed` is for groups."""
 
@@ -157,14 +175,18 @@ class Account(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the values of the Literal that it annotates."""
+    """One of the values of the Literal that it annotates; `| None` behind it allows to leave the key out."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Leaves the schema and the value to pydantic's Literal and gives its refusal our words."""
-        choices = get_args(source)
+        parts = get_args(source)
+        optional = NoneType in parts
+        choices = [choice for part in parts if part is not NoneType for choice in get_args(part) or (part,)]
 
         def parse(value: object) -> object:
-            if not any(type(value) is type(choice) and value == choice for choice in choices):
+            if not (optional and value is None) and not any(
+                type(value) is type(choice) and value == choice for choice in choices
+            ):
                 expected = ", ".join(quoted(choice) for choice in choices)
                 context = {"expected": f"one of {expected}", "advice": "", "choices": choices}
                 raise PydanticCustomError("refused", "expected {expected}", context)

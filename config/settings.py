@@ -13,6 +13,7 @@ from nanotape.config import checks
 from nanotape.config.channel import Channel, Section
 from nanotape.config.document import Origins
 from nanotape.config.measures import (
+    AS_RECORDED_PPM,
     DURATION,
     FRAME_MAXIMUM_BYTES,
     FRAME_MINIMUM_BYTES,
@@ -20,10 +21,11 @@ from nanotape.config.measures import (
     SIZE,
     HoldRule,
     Quantity,
+    Speed,
 )
 from nanotape.config.network import Interface
 from nanotape.config.quantity import Hold
-from nanotape.config.rules import Account, Choice, Directory, Text, Whole
+from nanotape.config.rules import Account, Choice, Directory, FilePath, Text, Whole
 
 MILLISECOND_NS = 10**6
 SECOND_NS = 10**9
@@ -87,10 +89,25 @@ class RingSettings(Section):
 class SourceSettings(Section):
     """Where packets come from; keys of another kind than `kind` are kept but not used."""
 
-    kind: Annotated[Literal["afxdp", "socket", "synthetic"], Choice()] = "afxdp"
-    """`afxdp`: frames from the NIC; `socket`: plain UDP, no privilege, headers rebuilt; `synthetic`: from memory."""
+    kind: Annotated[Literal["afxdp", "packet", "socket", "pcap", "synthetic"], Choice()] = "afxdp"
+    """`afxdp`: frames taken from the NIC; `packet`: copies of them, on any driver; `socket`: plain UDP, no privilege,
+    headers rebuilt; `pcap`: a capture file; `synthetic`: from memory."""
     interface: Annotated[str | None, Interface()] = None
-    """Interface of every line that names none; not set: each line must."""
+    """Interface of every line that names none, and of all that `select` adds; not set: each line must name its own."""
+    select: Annotated[Literal["channels", "multicast", "udp", "all"] | None, Choice()] = None
+    """afxdp, packet, pcap: `channels`: what is configured; `multicast`, `udp`, `all`: also all UDP to groups, all UDP,
+    all frames (not with afxdp), as channel `other`; not set: `all` for pcap, else `channels`."""
+    delivery: Annotated[Literal["exclusive", "sniff", "steal"], Choice()] = "exclusive"
+    """afxdp: `exclusive` refuses to start where another socket of this host listens to what would be taken from it;
+    `sniff` takes a copy, as `packet` does; `steal` lets the others go blind."""
+    promiscuous: bool = False
+    """afxdp, packet: the NIC also takes frames that are not addressed to it, as on a tap or a mirror port."""
+    fanout: Annotated[int, Whole(1, 16)] = 1
+    """packet: sockets that share the packets of each interface."""
+    file: Annotated[str | None, FilePath()] = None
+    """pcap: the file, pcap or pcapng, plain or compressed by gzip or zstd; an absolute path."""
+    speed: Annotated[int, Speed()] = AS_RECORDED_PPM
+    """pcap: `recorded`, `max`, or a factor such as `10x` or `0.5x`; millionths in the code, 0 for `max`."""
     join: Annotated[Literal["igmp", "none"], Choice()] = "igmp"
     """`igmp`: join the groups (IPv6: MLD); `none`: they arrive unasked, as on a tap or a mirror port."""
     native_xdp: Annotated[Literal["require", "prefer"], Choice()] = "require"
@@ -98,7 +115,8 @@ class SourceSettings(Section):
     zerocopy: TriState = "prefer"
     """afxdp: whether the NIC writes straight into our memory; what came of it is reported after the bind."""
     descriptors: Annotated[int, Whole(64, 1 << 20, powers=True)] = 65536
-    """afxdp: packets that each RX queue holds while the loop is away, a power of two; each takes `frame_size` bytes."""
+    """afxdp: packets that each RX queue holds while the loop is away, a power of two; each takes `frame_size` bytes;
+    packet: so many times `frame_size` bytes of ring for each socket."""
     frame_size: Annotated[Literal[2048, 4096], Choice()] = 2048
     """afxdp: bytes of memory for each packet; the first 256 are not for the frame."""
     umem_hugepages: TriState = "prefer"
@@ -111,6 +129,16 @@ class SourceSettings(Section):
     """synthetic: frames to make; 0: without end."""
     synthetic_rate: Annotated[int, Quantity(RATE, 0, 10**9)] = 0
     """synthetic: packets a second; 0: as fast as it goes."""
+
+    @property
+    def effective_kind(self) -> str:
+        """The kind of source that `kind` and `delivery` come to."""
+        return "packet" if self.kind == "afxdp" and self.delivery == "sniff" else self.kind
+
+    @property
+    def selection(self) -> str:
+        """`select`, or what it is where it is not set."""
+        return self.select or ("all" if self.kind == "pcap" else "channels")
 
 
 class LoopSettings(Section):
@@ -150,6 +178,8 @@ class RecorderSettings(Section):
     """What a power cut may lose: what the kernel still held, at most a `flush_interval`, or at most a batch."""
     start: Annotated[Literal["oldest", "latest"], Choice()] = "oldest"
     """Where a recorder begins that has nothing to resume: with what the ring still holds, or with what comes next."""
+    other: bool | None = None
+    """Whether packets of no channel are recorded; not set: only where no channel is configured."""
 
 
 class Settings(Section):
@@ -173,6 +203,11 @@ class Settings(Section):
     """What is captured, each a `[[channel]]` of its own."""
 
     _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    @property
+    def records_other(self) -> bool:
+        """Whether the recorder writes packets of no channel."""
+        return not self.channel if self.recorder.other is None else self.recorder.other
 
     @property
     def origins(self) -> Origins:

@@ -10,13 +10,17 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from nanotape.config.flows import flows
+from nanotape.config.flows import flows, interfaces
 from nanotape.config.locate import KeyPath, key_text
 from nanotape.config.quantity import size_text
 from nanotape.config.settings import Settings
 
 
 class _Generator(GenerateJsonSchema):
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """TOML has no null: a key that may be not set is left out."""
+        return self.generate_inner(schema["schema"])
+
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Writes a default as TOML would: with its unit; none where it means "not set"; none of a whole table."""
         generated = super().default_schema(schema)
@@ -52,8 +56,9 @@ def summary(settings: Settings) -> dict[str, Any]:
     found = flows(settings)
     return {
         "files": [str(file) for file in settings.files],
-        "source": settings.source.kind,
-        "interfaces": list(dict.fromkeys(flow.interface for flow in found)),
+        "source": settings.source.effective_kind,
+        "select": settings.source.selection,
+        "interfaces": interfaces(settings),
         "channels": len(settings.channel),
         "flows": len(found),
         "ring": settings.ring.name,
@@ -64,11 +69,12 @@ def summary(settings: Settings) -> dict[str, Any]:
 def summary_text(settings: Settings) -> str:
     """`summary` as one line of talk."""
     facts = summary(settings)
-    interfaces = f" on {', '.join(facts['interfaces'])}" if facts["interfaces"] else ""
+    where = f" on {', '.join(facts['interfaces'])}" if facts["interfaces"] else ""
+    select = "" if facts["select"] == "channels" else f" (select {facts['select']})"
     ring = f"ring {facts['ring']} of {size_text(facts['ring_bytes'])} (hugepages {settings.ring.hugepages})"
     flows_text = f"{_count(facts['channels'], 'channel')}, {_count(facts['flows'], 'flow')}"
-    nothing = "" if facts["flows"] else "; nothing to capture until a [[channel]] is added"
-    return f"{', '.join(facts['files'])}: fine: {flows_text}, source {facts['source']}{interfaces}, {ring}{nothing}"
+    nothing = "" if facts["interfaces"] else "; nothing to capture until a [[channel]] is added"
+    return f"{', '.join(facts['files'])}: fine: {flows_text}, source {facts['source']}{select}{where}, {ring}{nothing}"
 
 
 def _count(number: int, noun: str) -> str:

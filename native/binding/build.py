@@ -21,6 +21,7 @@ HEADERS = [
     "ring/reader.h",
     "ring/writer.h",
     "plan/plan.h",
+    "source/selector.h",
     "source/source.h",
     "source/synthetic.h",
     "source/socket.h",
@@ -28,6 +29,7 @@ HEADERS = [
     "loop/loop.h",
     "holder/lend.h",
     "columns/columns.h",
+    "discover/discover.h",
     "simulate/simulate.h",
 ]
 

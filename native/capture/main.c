@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nanotape-capture: drops every privilege, borrows or opens its sources, attaches to the ring, runs the loop until told to stop.
- * Prints "ready" when packets flow. Exit status: 0 told to stop; 1 broken; 2 usage; 3 the holder is gone; 4 finite sources done. */
+ * Prints "ready" when packets flow. Exit status: 0 told to stop; 1 broken; 2 usage; 3 the holder is gone; 4 finite sources done; 5 done,
+ * but one of them ended at damage. */
 #include "../process.h"
 #include "identity.h"
 #include "session.h"
@@ -17,13 +18,21 @@
 #define NT_ENDED_POLL_MS 20 /* how soon we see that the loop ended by itself */
 #define NT_LINGER_MS 50     /* a dying holder closes its connection before the kernel has detached its program */
 
-enum nt_exit { NT_EXIT_DONE = 0, NT_EXIT_BROKEN = 1, NT_EXIT_USAGE = 2, NT_EXIT_HOLDER_GONE = 3, NT_EXIT_FINITE = 4 };
+enum nt_exit {
+	NT_EXIT_DONE = 0,
+	NT_EXIT_BROKEN = 1,
+	NT_EXIT_USAGE = 2,
+	NT_EXIT_HOLDER_GONE = 3,
+	NT_EXIT_FINITE = 4,
+	NT_EXIT_DAMAGED = 5,
+};
 
 struct nt_arguments {
 	const char *plan;
 	uid_t user;
 	gid_t group;
 	bool die_with_parent;
+	bool resume; /* our predecessor had begun the plan's file */
 };
 
 static void nt_say(const char *text)
@@ -45,11 +54,9 @@ static bool nt_parse_id(const char *text, uint32_t *id)
 static bool nt_parse_arguments(struct nt_arguments *arguments, int count, char **words)
 {
 	static const struct option options[] = {
-		{"plan", required_argument, NULL, 'p'},
-		{"user", required_argument, NULL, 'u'},
-		{"group", required_argument, NULL, 'g'},
-		{"die-with-parent", no_argument, NULL, 'd'},
-		{NULL, 0, NULL, 0},
+		{"plan", required_argument, NULL, 'p'},  {"user", required_argument, NULL, 'u'},
+		{"group", required_argument, NULL, 'g'}, {"die-with-parent", no_argument, NULL, 'd'},
+		{"resume", no_argument, NULL, 'r'},      {NULL, 0, NULL, 0},
 	};
 	bool good = true;
 	int option;
@@ -64,12 +71,14 @@ static bool nt_parse_arguments(struct nt_arguments *arguments, int count, char *
 			good &= nt_parse_id(optarg, &arguments->group);
 		else if (option == 'd')
 			arguments->die_with_parent = true;
+		else if (option == 'r')
+			arguments->resume = true;
 		else
 			good = false;
 	}
 	if (good && arguments->plan && optind == count)
 		return true;
-	fprintf(stderr, "usage: nanotape-capture --plan FILE [--user UID] [--group GID] [--die-with-parent]\n");
+	fprintf(stderr, "usage: nanotape-capture --plan FILE [--user UID] [--group GID] [--die-with-parent] [--resume]\n");
 	return false;
 }
 
@@ -106,6 +115,7 @@ static enum nt_exit nt_wait(const struct nt_session *session, int signals)
 static enum nt_exit nt_finish(struct nt_session *session, enum nt_exit status)
 {
 	int error = nt_session_stop(session);
+	const struct nt_source *damaged = nt_session_damaged(session);
 
 	if (error) {
 		fprintf(stderr, "nanotape-capture: %s: the source broke (%s): restart the capture\n",
@@ -114,6 +124,10 @@ static enum nt_exit nt_finish(struct nt_session *session, enum nt_exit status)
 	}
 	if (status == NT_EXIT_HOLDER_GONE)
 		nt_say("the holder is gone: what waited in its RX rings is in the ring; restart holder and capture");
+	if (damaged && status == NT_EXIT_FINITE) {
+		nt_say(damaged->note);
+		return NT_EXIT_DAMAGED;
+	}
 	return status;
 }
 
@@ -128,7 +142,7 @@ static int nt_run(const struct nt_arguments *arguments, pid_t parent)
 	if (!error && arguments->die_with_parent)
 		error = nt_process_die_with(parent, &fault);
 	if (!error)
-		error = nt_session_open(&session, arguments->plan, &fault);
+		error = nt_session_open(&session, arguments->plan, arguments->resume, &fault);
 	if (error) {
 		nt_say(fault.text);
 		return NT_EXIT_BROKEN;

@@ -6,6 +6,7 @@
 #include "../holder/lend.h"
 #include "../loop/loop.h"
 #include "../plan/plan.h"
+#include "../source/selector.h"
 
 #include <stdio.h>
 
@@ -18,11 +19,13 @@ struct nt_session {
 	uint64_t next_seq;
 	struct nt_source *sources[NT_LOOP_SOURCES_MAX];
 	uint32_t source_count;
+	struct nt_selector *selectors[NT_PLAN_SOURCES_MAX]; /* by the plan's sources; NULL: that kind does not judge frames here */
 	struct nt_loop *loop;
 };
 
-/* Loads the plan, borrows, attaches, opens, starts. On a fault everything is closed again. */
-int nt_session_open(struct nt_session *session, const char *plan_path, struct nt_fault *fault);
+/* Loads the plan, borrows, opens, attaches, starts. `resume`: a predecessor of this process had begun the plan's file. On a fault
+ * everything is closed again. */
+int nt_session_open(struct nt_session *session, const char *plan_path, bool resume, struct nt_fault *fault);
 
 /* What the operator should know of a session that runs, one line each; nothing when all is as asked for. */
 void nt_session_describe(const struct nt_session *session, FILE *out);
@@ -32,6 +35,8 @@ int nt_session_holder_fd(const struct nt_session *session);
 
 /* Drains, ends the loop. Returns as nt_loop_stop. */
 int nt_session_stop(struct nt_session *session);
+/* After nt_session_stop: a finite source that ended at damage, which its note names; NULL: none. */
+const struct nt_source *nt_session_damaged(const struct nt_session *session);
 void nt_session_close(struct nt_session *session);
 
 #endif

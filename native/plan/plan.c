@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NT_PLAN_CORES_MAX 1024 /* CPU_SETSIZE */
+#define NT_PLAN_CORES_MAX 1024            /* CPU_SETSIZE */
+#define NT_PLAN_FANOUT_MAX 16u            /* as config/settings.py says */
+#define NT_PLAN_PACE_MAX 1000000000000ull /* a million times as fast */
 #define NT_PLAN_BYTES_MAX                                                                                                          \
 	(sizeof(struct nt_plan_header) + NT_PLAN_SOURCES_MAX * sizeof(struct nt_plan_source) +                                     \
 	 NT_RING_FLOWS_MAX * sizeof(struct nt_flow))
@@ -130,15 +132,13 @@ static int nt_plan_check_header(const struct nt_plan *plan, const char *path, st
 	return nt_plan_check_ring(&header->ring, path, fault);
 }
 
-static int nt_plan_check_afxdp(const struct nt_plan *plan, const struct nt_plan_source *source, const char *path,
-			       struct nt_fault *fault)
+/* What the holder makes memory of. */
+static int nt_plan_check_memory(const struct nt_plan *plan, const struct nt_plan_source *source, const char *path,
+				struct nt_fault *fault)
 {
 	if (!plan->header->holder_socket[0])
-		return nt_fault_set(fault, -EINVAL, "%s: %s: an afxdp source needs holder_socket, found none", path,
-				    source->interface);
-	if (source->native_xdp != NT_PREFER && source->native_xdp != NT_REQUIRE)
-		return nt_fault_set(fault, -EINVAL, "%s: %s: native_xdp: expected %d or %d, found %u", path, source->interface,
-				    NT_PREFER, NT_REQUIRE, source->native_xdp);
+		return nt_fault_set(fault, -EINVAL, "%s: %s: a source of kind %u needs holder_socket, found none", path,
+				    source->interface, source->kind);
 	if (!nt_plan_is_power_of_two(source->descriptors))
 		return nt_fault_set(fault, -EINVAL, "%s: %s: descriptors: expected a power of two, found %u", path,
 				    source->interface, source->descriptors);
@@ -148,15 +148,69 @@ static int nt_plan_check_afxdp(const struct nt_plan *plan, const struct nt_plan_
 	return 0;
 }
 
+static int nt_plan_check_afxdp(const struct nt_plan *plan, const struct nt_plan_source *source, const char *path,
+			       struct nt_fault *fault)
+{
+	if (source->native_xdp != NT_PREFER && source->native_xdp != NT_REQUIRE)
+		return nt_fault_set(fault, -EINVAL, "%s: %s: native_xdp: expected %d or %d, found %u", path, source->interface,
+				    NT_PREFER, NT_REQUIRE, source->native_xdp);
+	if (source->select == NT_SELECT_ALL)
+		return nt_fault_set(
+			fault, -EINVAL,
+			"%s: %s: select: expected one that leaves ARP and IGMP to the kernel with an afxdp source, found %u", path,
+			source->interface, source->select);
+	return nt_plan_check_memory(plan, source, path, fault);
+}
+
+static int nt_plan_check_packet(const struct nt_plan *plan, const struct nt_plan_source *source, const char *path,
+				struct nt_fault *fault)
+{
+	if (source->fanout < 1 || source->fanout > NT_PLAN_FANOUT_MAX)
+		return nt_fault_set(fault, -EINVAL, "%s: %s: fanout: expected 1 to %u, found %u", path, source->interface,
+				    NT_PLAN_FANOUT_MAX, source->fanout);
+	return nt_plan_check_memory(plan, source, path, fault);
+}
+
+static int nt_plan_check_pcap(const struct nt_plan *plan, const struct nt_plan_source *source, const char *path,
+			      struct nt_fault *fault)
+{
+	if (plan->header->source_count != 1)
+		return nt_fault_set(
+			fault, -EINVAL,
+			"%s: %s: a pcap source reads standard input: expected it to be the only source, found %u sources", path,
+			source->interface, plan->header->source_count);
+	if (!source->file[0])
+		return nt_fault_set(fault, -EINVAL, "%s: %s: file: expected the name of a capture file, found none", path,
+				    source->interface);
+	return nt_plan_check_range(fault, path, "pace_ppm", source->pace_ppm, NT_PLAN_PACE_MAX);
+}
+
+static int nt_plan_check_kind(const struct nt_plan *plan, const struct nt_plan_source *source, const char *path,
+			      struct nt_fault *fault)
+{
+	switch (source->kind) {
+	case NT_SOURCE_AFXDP:
+		return nt_plan_check_afxdp(plan, source, path, fault);
+	case NT_SOURCE_PACKET:
+		return nt_plan_check_packet(plan, source, path, fault);
+	case NT_SOURCE_PCAP:
+		return nt_plan_check_pcap(plan, source, path, fault);
+	default: /* sees nothing but its flows */
+		return nt_plan_check_range(fault, path, "select of a source without frames", source->select, NT_SELECT_CHANNELS);
+	}
+}
+
 static int nt_plan_check_source(const struct nt_plan *plan, uint32_t at, const char *path, struct nt_fault *fault)
 {
 	const struct nt_plan_source *source = &plan->sources[at];
 	int error;
 
-	if (source->kind < NT_SOURCE_SYNTHETIC || source->kind > NT_SOURCE_AFXDP)
+	if (source->kind < NT_SOURCE_SYNTHETIC || source->kind > NT_SOURCE_PCAP)
 		return nt_fault_set(fault, -EINVAL, "%s: source %u: kind: expected %d to %d, found %u", path, at,
-				    NT_SOURCE_SYNTHETIC, NT_SOURCE_AFXDP, source->kind);
-	if ((error = nt_plan_check_text(fault, path, "source interface", source->interface, sizeof(source->interface))))
+				    NT_SOURCE_SYNTHETIC, NT_SOURCE_PCAP, source->kind);
+	if ((error = nt_plan_check_text(fault, path, "source interface", source->interface, sizeof(source->interface))) ||
+	    (error = nt_plan_check_text(fault, path, "source file", source->file, sizeof(source->file))) ||
+	    (error = nt_plan_check_text(fault, path, "follow", source->follow, sizeof(source->follow))))
 		return error;
 	if (!source->interface[0])
 		return nt_fault_set(fault, -EINVAL, "%s: source %u: interface: expected a name, found none", path, at);
@@ -167,9 +221,12 @@ static int nt_plan_check_source(const struct nt_plan *plan, uint32_t at, const c
 	if ((error = nt_plan_check_range(fault, path, "join", source->join, NT_JOIN_IGMP)) ||
 	    (error = nt_plan_check_range(fault, path, "zero_copy", source->zero_copy, NT_REQUIRE)) ||
 	    (error = nt_plan_check_range(fault, path, "umem_hugepages", source->umem_hugepages, NT_HUGEPAGES_REQUIRE)) ||
-	    (error = nt_plan_check_range(fault, path, "receive_buffer_bytes", source->receive_buffer_bytes, INT_MAX / 2)))
+	    (error = nt_plan_check_range(fault, path, "receive_buffer_bytes", source->receive_buffer_bytes, INT_MAX / 2)) ||
+	    (error = nt_plan_check_range(fault, path, "select", source->select, NT_SELECT_ALL)) ||
+	    (error = nt_plan_check_range(fault, path, "promiscuous", source->promiscuous, 1)) ||
+	    (error = nt_plan_check_range(fault, path, "steal", source->steal, 1)))
 		return error;
-	return source->kind == NT_SOURCE_AFXDP ? nt_plan_check_afxdp(plan, source, path, fault) : 0;
+	return nt_plan_check_kind(plan, source, path, fault);
 }
 
 static int nt_plan_check_flow(const struct nt_plan *plan, uint32_t at, const char *path, struct nt_fault *fault)
@@ -187,8 +244,8 @@ static int nt_plan_check_flow(const struct nt_plan *plan, uint32_t at, const cha
 				    flow->id);
 	if (!flow->port)
 		return nt_fault_set(fault, -EINVAL, "%s: flow %u: port: expected 1 to 65535, found 0", path, at);
-	if (flow->vlan != NT_VLAN_NONE && flow->vlan > 4094)
-		return nt_fault_set(fault, -EINVAL, "%s: flow %u: vlan: expected 0 to 4094 or none, found %u", path, at,
+	if (flow->vlan > 4094 && flow->vlan != NT_VLAN_NONE && flow->vlan != NT_VLAN_ANY)
+		return nt_fault_set(fault, -EINVAL, "%s: flow %u: vlan: expected 0 to 4094, any or none, found %u", path, at,
 				    flow->vlan);
 	if (!memcmp(flow->group, none, 16) || memcmp(flow->group + address, none, 16 - address) ||
 	    memcmp(flow->source + address, none, 16 - address))

@@ -50,6 +50,7 @@ def test_check_speaks_json_in_both_cases(file: Path, bad: Path) -> None:
         "errors": [],
         "files": [str(file)],
         "source": "afxdp",
+        "select": "channels",
         "interfaces": [],
         "channels": 0,
         "flows": 0,

@@ -7,7 +7,7 @@ import pytest
 
 from nanotape.config import checks, measures, network, quantity, settings
 from nanotape.config.channel import Channel, Framing, Line, Role
-from nanotape.config.rules import Text
+from nanotape.config.rules import FILE_PATH_BYTES, Text
 
 NATIVE = Path(__file__).resolve().parents[2] / "native"
 
@@ -50,5 +50,8 @@ def test_numbers_agree() -> None:
     assert defined("plan/plan.h", "NT_PLAN_SOURCES_MAX") == checks.INTERFACES_MAXIMUM
     assert defined("source/synthetic.h", "NT_SYNTHETIC_FRAME_MIN") == measures.FRAME_MINIMUM_BYTES
     assert defined("source/synthetic.h", "NT_SYNTHETIC_FRAME_MAX") == measures.FRAME_MAXIMUM_BYTES
+    assert defined("ring/layout.h", "NT_RING_SOURCES_MAX") == checks.SOCKETS_MAXIMUM
+    assert defined("plan/plan.h", "NT_PLAN_AS_RECORDED") == measures.AS_RECORDED_PPM
     plan = (NATIVE / "plan" / "plan.h").read_text(encoding="utf-8")
     assert f"char holder_socket[{checks.SOCKET_PATH_BYTES + 1}];" in plan
+    assert f"char file[{FILE_PATH_BYTES + 1}];" in plan

@@ -1,31 +1,15 @@
 """Whatever is wrong is told in one clear line each: where, key, expected, found, what to do. Its neighbour is fine."""
 
-import re
 import time
 
 import pytest
+from config_mistakes import CHANNEL, ETH1, LINE, lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanotape.config import ConfigError, flows, loads
+from nanotape.config import flows, loads
 from nanotape.config.checks import FLOWS_MAXIMUM, INTERFACES_MAXIMUM
 from nanotape.config.reference import rows
-
-FORM = re.compile(r"x\.toml(:[0-9]+)?: .+: expected .+, found .+; .+")
-CHANNEL = '[[channel]]\nname = "c"\nfeed = "f"\n'
-LINE = '[[channel.line]]\ngroup = "239.0.0.1"\nport = 1\n'
-ETH1 = '[source]\ninterface = "eth1"\n'
-
-
-def lines(text: str) -> tuple[str, ...]:
-    """What is said against `text`; nothing when it is accepted."""
-    told: tuple[str, ...] = ()
-    try:
-        loads(text, "x.toml")
-    except ConfigError as error:
-        told = error.lines
-    assert all(FORM.fullmatch(line) for line in told), told
-    return told
 
 
 @pytest.mark.parametrize(
@@ -136,7 +120,12 @@ def lines(text: str) -> tuple[str, ...]:
         (
             f'{ETH1}kind = "socket"\n{CHANNEL}{LINE}vlan = 7',
             "x.toml:10: channel[0].line[0].vlan: expected no vlan with the socket source, which sees no tag, found 7; "
-            "remove vlan and name the interface of that VLAN, or take the afxdp source",
+            "remove vlan and name the interface of that VLAN, or take the afxdp or packet source",
+        ),
+        (
+            f"{ETH1}{CHANNEL}{LINE}vlan = 4095",
+            'x.toml:9: channel[0].line[0].vlan: expected a VLAN id from 1 to 4094, or "any", found 4095; '
+            "leave vlan out to take untagged frames",
         ),
         (
             '[ring]\ncapacity = 65536\nhold = "1s at 1Mpps"',
@@ -183,6 +172,8 @@ def test_one_mistake_is_one_line(text: str, expected: str) -> None:
         '[recorder]\ncompression = "lz4"',
         '[user]\ncapture = 1000\nrecord = "1001"\ngroup = 0',
         '[source]\ninterface = "123456789012345"',
+        f'{ETH1}{CHANNEL}{LINE}vlan = "any"',
+        f'{ETH1}kind = "socket"\n{CHANNEL}{LINE}vlan = "any"',
     ],
 )
 def test_the_neighbour_of_a_mistake_is_fine(text: str) -> None:
@@ -218,6 +209,7 @@ def test_the_neighbour_of_a_mistake_is_fine(text: str) -> None:
         "source.frame_size = 2048.0",
         "source.synthetic_rate = '1Gpps'",
         "source.native_xdp = 'off'",
+        "recorder.other = 'yes'",
         "loop.core = -1",
         "loop.core = 1024",
         "loop.core = true",

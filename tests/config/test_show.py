@@ -20,13 +20,19 @@ EXAMPLES = sorted((Path(nanotape.config.__file__).parent / "examples").glob("*.t
 def test_an_example_is_fine_and_shows_as_itself(file: Path) -> None:
     found = load(file)
     assert loads(effective(found)) == found
-    assert summary(found)["flows"] > 1
+    assert summary(found)["interfaces"]
+    assert "nothing to capture" not in summary_text(found)
     assert file.read_text(encoding="utf-8").startswith("# A ")
 
 
-def test_the_examples_are_the_three_hosts_that_they_say() -> None:
+def test_the_examples_are_what_they_say() -> None:
     found = {file.stem: load(file) for file in EXAMPLES}
-    assert set(found) == {"colo", "lab", "laptop"}
+    assert set(found) == {"cloud", "colo", "lab", "laptop", "replay", "tap"}
+    tap, cloud, replay = (found[name].source for name in ("tap", "cloud", "replay"))
+    assert (tap.effective_kind, tap.join, tap.promiscuous, tap.selection) == ("afxdp", "none", True, "multicast")
+    assert (cloud.effective_kind, cloud.selection, cloud.fanout) == ("packet", "udp", 2)
+    assert (replay.effective_kind, replay.selection, replay.speed) == ("pcap", "all", 0)
+    assert all(found[name].records_other for name in ("tap", "cloud", "replay"))
     laptop, lab, colo = found["laptop"], found["lab"], found["colo"]
     assert (laptop.source.kind, laptop.source.interface, laptop.ring.hugepages) == ("socket", "lo", "off")
     assert (lab.source.kind, lab.source.zerocopy) == ("afxdp", "off")
@@ -68,6 +74,8 @@ def test_each_value_says_where_it_came_from() -> None:
                 lambda pair: f"{pair[0]}us at {pair[1]}kpps"
             ),
             "source.synthetic_rate": st.integers(0, 10**9),
+            "source.speed": st.integers(1000, 10**12).map(lambda ppm: f"{ppm // 10**6}.{ppm % 10**6:06d}x"),
+            "recorder.other": st.booleans(),
             "loop.seccomp": st.booleans(),
         },
     )
@@ -93,6 +101,10 @@ def test_the_schema_takes_what_toml_carries_not_what_the_code_holds() -> None:
     assert properties["flush_interval"]["default"] == "1s"
     assert properties["flush_interval"]["type"] == "string"
     assert properties["fsync"]["enum"] == ["never", "interval", "batch"]
+    assert properties["other"]["type"] == "boolean"
+    source = json_schema()["$defs"]["SourceSettings"]["properties"]
+    assert source["speed"]["default"] == "recorded"
+    assert source["select"]["enum"] == ["channels", "multicast", "udp", "all"]
     assert json_schema()["$defs"]["Channel"]["required"] == ["name", "feed", "line"]
 
 

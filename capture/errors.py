@@ -68,12 +68,20 @@ class PlaceUnusable(HostError):
     """Raised when a folder that nanotape needs cannot be made or used."""
 
 
+class FileUnusable(HostError):
+    """Raised when a capture file cannot be opened, or is no file."""
+
+
 class RingBusy(HostError):
     """Raised when another service runs the ring that one is to be started for."""
 
 
 class NothingToCapture(HostError):
     """Raised when a configuration names no flow, and its source has nothing without one."""
+
+
+class DiscoverError(HostError):
+    """Raised when nobody can listen on an interface as asked: it is not there or not up, no right, no such group."""
 
 
 class ServiceError(CaptureError):
@@ -88,3 +96,7 @@ class ServiceError(CaptureError):
         """With the exit status that fits the failure."""
         super().__init__(message)
         self.status, self.told = status, told
+
+
+class OutputFailed(CaptureError):
+    """Raised when what a ring's reader shows cannot be written."""

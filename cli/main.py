@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nanotape.capture.errors import CaptureError, HostError, ServiceError
-from nanotape.cli import capture, config, demo, record, rings, run, simulate
+from nanotape.cli import capture, config, demo, discover, record, rings, run, simulate, status, tail
 from nanotape.config import ConfigError
 from nanotape.storage.errors import StorageError
 
@@ -24,6 +24,9 @@ app.command("record")(record.record)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("rings")(rings.rings)
+app.command("status")(status.status)
+app.command("discover")(discover.discover)
+app.command("tail")(tail.tail)
 app.add_typer(config.app, name="config")
 
 

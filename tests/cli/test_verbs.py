@@ -29,6 +29,7 @@ HELP = {
     "record": ("Record a ring into the archive", "--ring", "--user", "--json"),
     "demo": ("Capture a simulated exchange on this machine", "--seconds", "--rate", "--archive", "--json"),
     "simulate": ("A synthetic exchange", "--rate", "--gap", "--burst", "--log", "--json"),
+    "discover": ("What multicast arrives on an interface", "--seconds", "--join", "--json"),
     "rings": ("List the rings of this host", "--remove", "--json"),
     "config": ("Check and show the configuration", "check", "schema", "show"),
     "config check": ("Say whether the configuration is fine", "--config", "--json"),

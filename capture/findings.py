@@ -1,0 +1,226 @@
+"""What is wrong with a ring, how badly, and what to do: one line each. Also the one sentence that answers it all.
+
+Pure: from the figures of `health.py`. An error is what loses data now, or will soon; what was lost long ago is a
+warning.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nanotape.capture.health import ReaderHealth, RingHealth
+from nanotape.capture.listing import UnreadableRing
+
+LAG_WARNING, LAG_ERROR = 0.5, 0.9
+"""A recorder's lag, as shares of the ring."""
+FREE_WARNING, FREE_ERROR = 0.10, 0.02
+"""What is free of the archive's file system."""
+FULL_SOON_S = 3600.0
+"""Warn when the archive's file system will be full within this time."""
+SILENT_AFTER_S = 60.0
+"""Warn when no packet came for this time."""
+STUCK_AFTER_S = 5.0
+"""A recorder tells of itself many times a second; after this time it hangs."""
+
+_ADVICE = {
+    "passed_no_socket": "restart the capture: the NIC has queues that it does not serve (ethtool -l)",
+    "rx_dropped": "raise source.descriptors; for frames above 1,792 bytes set source.frame_size = 4096",
+    "rx_ring_full": "give the loop an isolated core of its own (loop.core)",
+    "socket_drops": "raise source.receive_buffer, and net.core.rmem_max with it",
+    "lost_with_holder": "find out why the holder died (its last words, dmesg)",
+    "oversize": "make the ring larger: the largest frame it takes grows with it",
+}
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know."""
+
+    severity: Severity
+    ring: str | None
+    """None: it is of the host."""
+    what: str
+    do: str
+    """Empty: nothing."""
+
+
+def ring_findings(health: RingHealth) -> tuple[Finding, ...]:
+    """All findings of a ring, errors first; one that says so when all is well."""
+    found = [
+        Finding(severity, health.name, what, do)
+        for rule in (_capture, _losses, _books, _recording, _readers, _space, _feed, _memory)
+        for severity, what, do in rule(health)
+    ]
+    found.sort(key=lambda finding: (Severity.ERROR, Severity.WARNING, Severity.OK).index(finding.severity))
+    return tuple(found) or (Finding(Severity.OK, health.name, "all is well", ""),)
+
+
+def unreadable(ring: UnreadableRing) -> Finding:
+    """Of a ring that cannot be opened."""
+    do = "mend what the line says; to read a ring be in its group, to be rid of one: nanotape rings --remove NAME"
+    return Finding(Severity.ERROR, ring.name, f"cannot be read: {ring.error}", do)
+
+
+def nothing_there(ring: str | None, folder: str) -> Finding:
+    """Of a host without a ring, or without the one that was asked for."""
+    what = "there is no ring" if ring is None else f"there is no ring {ring}"
+    return Finding(Severity.ERROR, None, f"nothing is captured: {what} in {folder}", "start it: nanotape run")
+
+
+Rule = Iterator[tuple[Severity, str, str]]
+
+
+def _capture(health: RingHealth) -> Rule:
+    if health.capturing:
+        if health.restarted:
+            yield Severity.WARNING, "the capture was started anew during this look", "see its log for why it ended"
+    elif health.writer_alive:
+        what = (
+            f"not capturing: process {health.writer_pid} lives, but its loop stood still for {health.interval_s:.1f} s"
+        )
+        yield Severity.ERROR, what, "see whether it is stopped (SIGCONT), or its core taken by another process"
+    elif health.writer_pid is not None:
+        do = "nanotape run restarts it; if that is gone too, start it again: the ring goes on with its sequence"
+        yield Severity.ERROR, f"not capturing: the capture, process {health.writer_pid}, died", do
+    elif health.reads_files:
+        yield Severity.WARNING, "not capturing: its files have been read to their end", ""
+    else:
+        yield Severity.ERROR, "not capturing: the capture was ended", "start it: nanotape run"
+
+
+def _losses(health: RingHealth) -> Rule:
+    for stage, count in health.lost.items():
+        now = health.lost_now.get(stage, 0)
+        if now:
+            what = f"losing packets before the ring: {stage} {now:,} in {health.interval_s:.1f} s, {count:,} in all"
+            yield Severity.ERROR, what, _ADVICE[stage]
+        else:
+            what = f"{count:,} packets lost before the ring since it was made ({stage}), none now"
+            yield Severity.WARNING, what, _ADVICE[stage]
+
+
+def _books(health: RingHealth) -> Rule:
+    if health.unexplained:
+        what = f"{health.unexplained:,} packets are unexplained: the counters before the ring and in it do not agree"
+        yield Severity.ERROR, what, "keep nanotape rings --json and report it: a counter lies, or packets vanish unseen"
+
+
+def _recording(health: RingHealth) -> Rule:
+    if not health.recorders and not (health.reads_files and not health.writer_alive):
+        yield Severity.WARNING, "nobody writes to disk: no recorder reads this ring", "start one: nanotape record"
+    for recorder in health.recorders:
+        yield from _recorder(recorder, health)
+
+
+def _recorder(recorder: ReaderHealth, health: RingHealth) -> Rule:
+    name = f"{recorder.name} (process {recorder.pid})"
+    again = "nanotape run restarts it; else start it again: nanotape record goes on where it was"
+    if not recorder.alive:
+        yield Severity.ERROR, f"not recording: {name} died", again
+    elif not recorder.current:
+        yield Severity.WARNING, f"not recording yet: {name} still reads an earlier ring of this name", ""
+    elif recorder.silent_s is not None and recorder.silent_s > STUCK_AFTER_S:
+        what = f"not recording: {name} has not moved for {recorder.silent_s:.0f} s"
+        yield Severity.ERROR, what, "see whether it is stopped (SIGCONT), or its disk hangs"
+    if recorder.lost_now or recorder.write_failures_now:
+        what = f"losing packets behind the ring: {name} was lapped over {recorder.lost_now:,} and failed to write "
+        what += f"{recorder.write_failures_now:,} in {health.interval_s:.1f} s"
+        yield Severity.ERROR, what, _faster(recorder)
+    elif recorder.lost or recorder.write_failures:
+        what = f"{name} was lapped over {recorder.lost:,} packets and failed to write {recorder.write_failures or 0:,} "
+        yield Severity.WARNING, f"{what}since it began, none now", _faster(recorder)
+    if recorder.lag_share is not None and recorder.lag_share > LAG_WARNING:
+        severity = Severity.ERROR if recorder.lag_share > LAG_ERROR else Severity.WARNING
+        yield severity, f"{name} is {recorder.lag_share:.0%} of the ring behind{_lapped(recorder)}", _faster(recorder)
+
+
+def _faster(recorder: ReaderHealth) -> str:
+    if recorder.write_failures_now:
+        return "make room on the archive's disk, or see why it cannot be written"
+    return 'give it a faster disk or a core, set recorder.compression = "lz4", or make the ring larger (ring.hold)'
+
+
+def _lapped(reader: ReaderHealth) -> str:
+    return "" if reader.lapped_in_s is None else f", lapped in {reader.lapped_in_s:.0f} s at this rate"
+
+
+def _readers(health: RingHealth) -> Rule:
+    for reader in health.readers:
+        if reader.lost_now and not reader.records:
+            what = f"reader {reader.name} is too slow: it was lapped over {reader.lost_now:,} packets"
+            yield Severity.WARNING, what, "only this reader misses them; make it faster"
+
+
+def _space(health: RingHealth) -> Rule:
+    space = health.space
+    if space is None:
+        if health.recorders:
+            yield Severity.WARNING, "the archive's file system cannot be asked how much room it has", ""
+        return
+    where = f"{space.path}: {space.free_share:.1%} of its file system is free, {space.free_bytes / 2**30:,.1f} GiB"
+    do = "delete or move what is old, or put paths.archive on a larger disk"
+    if space.free_share < FREE_WARNING:
+        yield Severity.ERROR if space.free_share < FREE_ERROR else Severity.WARNING, where, do
+    elif health.full_in_s is not None and health.full_in_s < FULL_SOON_S:
+        yield Severity.WARNING, f"{where}; full in {health.full_in_s / 60:.0f} min at this rate", do
+
+
+def _feed(health: RingHealth) -> Rule:
+    if not health.capturing or health.reads_files:
+        return
+    do = "outside trading hours that is right; else see joins, cable and switch: nanotape discover IF"
+    if health.packets == 0:
+        yield Severity.WARNING, "no packet has come since the ring was made", do
+    elif health.last_packet_s is not None and health.last_packet_s > SILENT_AFTER_S:
+        yield Severity.WARNING, f"silent: the last packet came {health.last_packet_s:,.0f} s ago", do
+
+
+def _memory(health: RingHealth) -> Rule:
+    if health.fallback_reason:
+        what = f"the ring is not on huge pages: {health.fallback_reason}"
+        yield Severity.WARNING, what, 'reserve them (docs/operation.md), or set ring.hugepages = "off"'
+
+
+def headline(rings: Sequence[RingHealth], findings: Sequence[Finding]) -> str:
+    """One sentence: are we losing data, is the disk keeping up?"""
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if not rings:
+        return (errors[0].what if errors else "nothing is captured") + "."
+    stopped = [health.name for health in rings if not health.capturing]
+    if stopped:
+        first = f"NOT CAPTURING {', '.join(stopped)}"
+    else:
+        lost, interval_s = _lost_now(rings), max(health.interval_s for health in rings)
+        rate = f"capturing {sum(health.packets_s for health in rings):,.0f} packets/s"
+        first = f"LOSING DATA: {lost:,} packets in {interval_s:.1f} s, {rate}" if lost else f"{rate}, losing nothing"
+    return f"{first}; {_disk(rings)}{_more(errors)}."
+
+
+def _lost_now(rings: Sequence[RingHealth]) -> int:
+    before = sum(sum(health.lost_now.values()) for health in rings)
+    return before + sum(each.lost_now + each.write_failures_now for health in rings for each in health.recorders)
+
+
+def _disk(rings: Sequence[RingHealth]) -> str:
+    recorders = [recorder for health in rings for recorder in health.recorders]
+    if not recorders:
+        return "nobody records"
+    lags = [recorder.lag_share for recorder in recorders if recorder.lag_share is not None]
+    lag = f"lag {max(lags):.1%} of the ring" if lags else "lag unknown"
+    behind = any(not recorder.alive or recorder.lost_now or recorder.write_failures_now for recorder in recorders)
+    behind = behind or any(lag_share > LAG_WARNING for lag_share in lags)
+    rooms = [health.space.free_bytes for health in rings if health.space]
+    room = f", {min(rooms) / 2**30:,.1f} GiB free" if rooms else ""
+    return f"the disk {'DOES NOT KEEP UP' if behind else 'keeps up'}: {lag}{room}"
+
+
+def _more(errors: Sequence[Finding]) -> str:
+    return f"; {len(errors)} errors" if len(errors) > 1 else "; 1 error" if errors else ""

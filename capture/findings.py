@@ -26,7 +26,7 @@ _ADVICE = {
     "passed_no_socket": "restart the capture: the NIC has queues that it does not serve (ethtool -l)",
     "rx_dropped": "raise source.descriptors; for frames above 1,792 bytes set source.frame_size = 4096",
     "rx_ring_full": "give the loop an isolated core of its own (loop.core)",
-    "socket_drops": "raise source.receive_buffer, and net.core.rmem_max with it",
+    "socket_drops": "raise source.receive_buffer and net.core.rmem_max; of a packet source: source.descriptors",
     "lost_with_holder": "find out why the holder died (its last words, dmesg)",
     "oversize": "make the ring larger: the largest frame it takes grows with it",
 }
@@ -194,6 +194,10 @@ def headline(rings: Sequence[RingHealth], findings: Sequence[Finding]) -> str:
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if not rings:
         return (errors[0].what if errors else "nothing is captured") + "."
+    going = [health for health in rings if health.writer_pid is not None or not health.reads_files]
+    if not going:
+        return f"read to the end of the files: {', '.join(health.name for health in rings)}{_more(errors)}."
+    rings = going
     stopped = [health.name for health in rings if not health.capturing]
     if stopped:
         first = f"NOT CAPTURING {', '.join(stopped)}"

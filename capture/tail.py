@@ -104,10 +104,13 @@ class Tail:
             RingReplaced: All is shown, and the ring was removed or made anew.
             RingCorrupt: It holds what no writer could have written.
         """
+
+        def pause(seconds: float) -> None:
+            self._sink.tick()
+            nap(seconds)
+
         try:
-            self._follow(
-                stop, Stepping(longest_s=_LONGEST_STEP_S, sleep=lambda seconds: (self._sink.tick(), nap(seconds)))
-            )
+            self._follow(stop, Stepping(longest_s=_LONGEST_STEP_S, sleep=pause))
         except RingError:
             self._sink.finish()
             raise

@@ -13,7 +13,7 @@ present() {
 	case "$1" in
 	gcc) command -v gcc ;;
 	libc6-dev) echo '#include <stdio.h>' | gcc -E -x c - ;;
-	clang | llvm | spin | tcpreplay | tshark | bpftool | ethtool) command -v "${1/llvm/llvm-strip}" ;;
+	clang | llvm | spin | tcpreplay | tshark | tcpdump | bpftool | ethtool) command -v "${1/llvm/llvm-strip}" ;;
 	clang-format) command -v clang-format ;;
 	iproute2) command -v ip ;;
 	procps) command -v sysctl ;;

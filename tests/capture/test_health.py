@@ -238,6 +238,9 @@ def test_a_ring_of_files_ends_without_an_error_and_has_stamps_of_other_days() ->
     assert [(each.severity, each.what) for each in findings(ended, ended)] == [
         (Severity.WARNING, "not capturing: its files have been read to their end")
     ]
+    over = health(ended, ended)
+    assert headline([over], ring_findings(over)) == "read to the end of the files: main."
+    assert headline([over, health()], []).startswith("capturing 500 packets/s, losing nothing; the disk keeps up")
 
 
 def test_errors_come_first() -> None:

@@ -16,6 +16,7 @@
 #define GROUP 1 /* last byte of the flow's group */
 #define FRAME_BYTES 60u
 #define LEVEL_PACKET 263 /* SOL_PACKET */
+#define LARGE_BLOCK (128u << 10)
 
 static struct kernel kernel;
 static struct nt_selector *selector;
@@ -129,6 +130,21 @@ static inline uint32_t take(struct nt_source *source, uint32_t next)
 		assert_int_equal(number_of(&batch.packets[i]), next++);
 	if (batch.count || batch.unselected)
 		source->ops->release(source, &batch);
+	return next;
+}
+
+/* All up to `until`, some of which the kernel may still have to hand over. */
+static inline uint32_t take_all(struct nt_source *source, uint32_t next, uint32_t until)
+{
+	while (next < until) {
+		uint32_t before = next;
+
+		next = take(source, next);
+		if (next == before) {
+			kernel_retire(&kernel);
+			assert_true(poll_source(source) > 0);
+		}
+	}
 	return next;
 }
 

@@ -137,7 +137,7 @@ static void a_block_without_packets_is_stepped_over(void **state)
 	nt_source_close(source);
 }
 
-static uint32_t large_block = 128 * 1024;
+static uint32_t large_block = LARGE_BLOCK;
 
 static void a_batch_has_64_packets_at_most(void **state)
 {

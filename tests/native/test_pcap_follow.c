@@ -7,7 +7,9 @@
 
 #define MS_NS INT64_C(1000000)
 #define RING_BYTES (1u << 16)
-#define JUMBO_BYTES 40000u /* more than the half of the ring */
+#define JUMBO_BYTES 40000u /* more than the half of the ring: it takes no such packet */
+#define PACKETS 800u
+#define PACKETS_OF_RING 798u
 
 static const uint8_t FRAME[JUMBO_BYTES] = {1, 2, 3};
 static struct nt_selector *all;
@@ -46,9 +48,8 @@ static void follow_set_up(struct followed *followed)
 	nt_writer_init(&followed->writer, &followed->ring, 1);
 	assert_int_equal(nt_reader_init(&followed->reader, &followed->ring, NT_RESUME_OLDEST, NULL), 0);
 	followed->capture = classic_begin(HOST, true, 65535, 1);
-	for (uint32_t at = 0; at < 2000; at++)
-		classic_put(followed->capture, 1, at, FRAME, at % 500 == 7 ? JUMBO_BYTES : 20 + at % 77,
-			    0); /* some are too long for the ring */
+	for (uint32_t at = 0; at < PACKETS; at++)
+		classic_put(followed->capture, 1, at, FRAME, at % 400 == 7 ? JUMBO_BYTES : 20 + at * 37 % 1900, 0);
 	followed->source = open_bytes(followed->capture->bytes, followed->capture->size, false, all);
 	assert_int_equal(nt_pcap_follow(followed->source, &followed->ring, followed->path, NULL), 0);
 }
@@ -135,11 +136,11 @@ static void a_file_waits_for_the_reader_and_nothing_of_it_is_lost(void **state)
 	assert_int_equal(followed.put, before);
 	for (uint32_t turn = 0; pump_all(&followed) != -ENODATA; turn++) {
 		assert_true(turn < 2000);
-		read_some(&followed, 100);
+		read_some(&followed, 10);
 	}
-	while (followed.seen < 1996)
-		read_some(&followed, 100);
-	assert_int_equal(followed.put, 2000);
+	while (followed.seen < PACKETS_OF_RING)
+		read_some(&followed, 10);
+	assert_int_equal(followed.put, PACKETS);
 	assert_int_equal(followed.reader.lost, 0);
 	assert_true(nt_ring_tail(&followed.ring) > 3 * RING_BYTES);
 	follow_tear_down(&followed);
@@ -159,9 +160,9 @@ static void a_reader_that_comes_back_is_found_in_its_new_file(void **state)
 	reader_comes(&followed);
 	assert_int_equal(pump_all(&followed), 0);
 	assert_int_equal(followed.put, before);
-	read_some(&followed, 50);
+	read_some(&followed, 20);
 	assert_int_equal(pump_all(&followed), 0);
-	assert_true(followed.put > before + 20);
+	assert_true(followed.put > before);
 	follow_tear_down(&followed);
 }
 

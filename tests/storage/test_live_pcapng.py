@@ -142,11 +142,9 @@ def test_counters_are_told_each_second_when_they_have_changed_and_at_the_end() -
     assert [last.number(code) for code in (4, 5, 7, 8)] == [50, 4, None, 3]
     assert (last.stamp(2), last.stamp(3)) == (EPOCH_NS, None)
     live.pcapng.finish()
+    end_ns = EPOCH_NS + 3 * SECOND_NS
     ends = live.file.of(STATISTICS)[3:]
-    assert [(each.fields["interface"], each.stamp(3)) for each in ends] == [
-        (0, EPOCH_NS + 3 * SECOND_NS),
-        (1, EPOCH_NS + 3 * SECOND_NS),
-    ]
+    assert [(each.fields["interface"], each.stamp(3)) for each in ends] == [(0, end_ns), (1, end_ns)]
 
 
 def test_who_reads_what_is_old_is_told_all_since_the_ring_was_made() -> None:

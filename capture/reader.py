@@ -238,14 +238,28 @@ class RingReader:
         status.update(self._handle)
 
     def publish_status(
-        self, recorded: int | None = None, write_failures: int | None = None, written_bytes: int | None = None
+        self,
+        recorded: int | None = None,
+        write_failures: int | None = None,
+        written_bytes: int | None = None,
+        settled: bool = False,
     ) -> None:
-        """Tells others how far a recorder is, in the reader's status file; what is None stays as it was."""
+        """Tells others how far a recorder is, in the reader's status file; what is None stays as it was.
+
+        Args:
+            recorded: Rows in segments.
+            write_failures: Rows that could not be written.
+            written_bytes: Bytes of segments.
+            settled: All that was read is in a segment, or never will be: a recorder that comes after us does not need
+                it in the ring.
+        """
         with self._lock:
             self._open()
             if self._status is not None:
                 self._status.record(recorded, write_failures, written_bytes)
                 self._status.update(self._handle)
+                if settled:
+                    self._status.settle(self._handle)
 
     def _is_replaced(self, now: float) -> bool:
         if now < self._next_check:

@@ -117,6 +117,10 @@ class StatusFile:
         self._recorded = [old if new is None else new for old, new in zip(self._recorded, counts, strict=True)]
         lib.nt_reader_status_recorded(self._status, *self._recorded)
 
+    def settle(self, reader: Any) -> None:
+        """Publishes that what a `struct nt_reader *` has handed out is not needed in the ring any more."""
+        lib.nt_reader_status_settled(self._status, reader.position)
+
     def close(self) -> None:
         """Removes the file, unless it is another reader's by now."""
         is_ours = self._lock is None or _is_at(self._path, self._lock)

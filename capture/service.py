@@ -3,6 +3,7 @@
 The holder's death ends the service: with it goes the packets' way in. All else is restarted and goes on where it was.
 """
 
+import contextlib
 import os
 import select
 import time
@@ -32,6 +33,7 @@ _ENDINGS = {_CAPTURE_FINITE: "read to its end", _CAPTURE_DAMAGED: "read up to wh
 _SOUND_AFTER_S = 0.5  # who was ready and lived as long is restarted at once: RX rings hold out for less than a second
 _READY_TIMEOUT_S = 60.0
 _PREFAULT_BYTES_S = 500e6  # at the least: a large ring takes its time to be touched
+_REVIVAL_S = 15.0
 _DRAIN_TIMEOUT_S = 300.0  # a recorder that lags takes what is in the ring before it ends
 _BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 
@@ -166,7 +168,8 @@ class Service:
         With the holder goes the XDP program: then nothing moves any more while the capture takes what waits, and its
         last books are exact; then the recorder takes what is in the ring.
         """
-        self._end_processes()
+        if self._lock:
+            self._end_processes(drain=self._options.record)
         self._unlock()
 
     def _unlock(self) -> None:
@@ -174,12 +177,14 @@ class Service:
             self._lock.release()
             self._lock = None
 
-    def _end_processes(self) -> None:
+    def _end_processes(self, *, drain: bool = False) -> None:
         self._due.clear()
         if self._watch:
             self._watch.close()
             self._watch = None
         for name in (HOLDER, CAPTURE, RECORDER):
+            if drain and name == RECORDER:
+                self._revive_recorder()
             child = self._children.pop(name, None)
             if child:
                 child.stop(_DRAIN_TIMEOUT_S if name == RECORDER else STOP_TIMEOUT_S)
@@ -188,6 +193,16 @@ class Service:
         if self._feed:
             self._feed.close()
             self._feed = None
+
+    def _revive_recorder(self) -> None:
+        """One that has just died, or is only starting, would leave in the ring what it is there to take."""
+        child = self._children.get(RECORDER)
+        with contextlib.suppress(ServiceError):  # what stays in the ring is told by the books
+            if child is None or child.status is not None:
+                if child:
+                    child.close()
+                child = self._start(RECORDER)
+            child.wait_ready(_REVIVAL_S)
 
     def _names(self) -> list[str]:
         needs_holder = self._settings.source.effective_kind in ("afxdp", "packet") and self._options.borrow_from is None

@@ -27,6 +27,7 @@ from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.recorder import Recorder, RecorderOptions, RecorderTotals
 
 _REOPEN_PAUSE_S = 0.1
+_UNWRITTEN_SHARE = 8
 _REFUSALS_TOLD = 50  # a ring that is being made may be closed to us for a moment; after 5 s it is worth a line
 
 
@@ -108,7 +109,8 @@ class _Recording:
         archive = Archive.create(self._archive_path)  # not before there is a ring: a mistyped name makes nothing
         with ring.reader("oldest") as reader:
             self._show(reader)
-            recorder = self._recorder = Recorder(ring, reader, archive, self._options, clock=self._clock, log=self._log)
+            options = replace(self._options, batch_bytes=_batch_bytes(self._options, ring))
+            recorder = self._recorder = Recorder(ring, reader, archive, options, clock=self._clock, log=self._log)
             if self._stopping:
                 recorder.stop()
             recorder.run(partial(on_begin, recorder) if on_begin else None)
@@ -146,6 +148,11 @@ class _Recording:
         again, self._stopping = self._stopping, True
         if self._recorder:
             self._recorder.stop(at_once=again)
+
+
+def _batch_bytes(options: RecorderOptions, ring: Ring) -> int:
+    """What is read and not written yet is still in the ring, should we be killed: a small share of it, then."""
+    return min(options.batch_bytes, ring.capacity_bytes // _UNWRITTEN_SHARE)
 
 
 def _sum(one: RecorderTotals, other: RecorderTotals) -> RecorderTotals:

@@ -213,6 +213,8 @@ class Recorder:
             self._pending_bytes += batch.nbytes
         if self._is_flush_due(now):
             self._flush()
+            self._save()
+            self._publish()  # a file that is read as fast as we record waits for it
         if now - self._ticked_ns >= self._flush_ns:
             self._ticked_ns = now
             if self._rotation:
@@ -337,5 +339,8 @@ class Recorder:
 
     def _publish(self) -> None:
         self._reader.publish_status(
-            recorded=self._recorded, write_failures=self._write_failures, written_bytes=self._written_bytes
+            recorded=self._recorded,
+            write_failures=self._write_failures,
+            written_bytes=self._written_bytes,
+            settled=not self._pending,
         )

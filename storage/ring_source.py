@@ -28,7 +28,11 @@ class RingSource(Protocol):
         """Goes to a sequence or an end."""
 
     def publish_status(
-        self, recorded: int | None = None, write_failures: int | None = None, written_bytes: int | None = None
+        self,
+        recorded: int | None = None,
+        write_failures: int | None = None,
+        written_bytes: int | None = None,
+        settled: bool = False,
     ) -> None:
         """Tells others."""
 

@@ -61,19 +61,25 @@ struct nt_reader_status {
 	uint64_t first_seq;      /* first sequence that this reader accounts for */
 	char name[64];
 	uint64_t changes; /* odd while the reader writes: nt_reader_status_load waits for an even one */
-	uint8_t reserved[56];
+	uint64_t
+		settled; /* position below which nothing is asked of the ring again, should the reader be killed; NT_COUNT_UNKNOWN for
+			   * one that does not record */
+	uint8_t reserved[48];
 };
 _Static_assert(sizeof(struct nt_reader_status) == 240, "reader status");
 _Static_assert(offsetof(struct nt_reader_status, position) == 32, "position");
 _Static_assert(offsetof(struct nt_reader_status, recorded) == 80, "recorded");
 _Static_assert(offsetof(struct nt_reader_status, name) == 112, "name");
 _Static_assert(offsetof(struct nt_reader_status, changes) == 176, "changes");
+_Static_assert(offsetof(struct nt_reader_status, settled) == 184, "settled");
 
 int nt_reader_status_create(struct nt_reader_status **status, const char *path, const char *name, const struct nt_ring *ring,
 			    struct nt_fault *fault);
 void nt_reader_status_update(struct nt_reader_status *status, const struct nt_reader *reader);
 /* What a recorder adds: all three NT_COUNT_UNKNOWN until this is called. */
 void nt_reader_status_recorded(struct nt_reader_status *status, uint64_t recorded, uint64_t write_failures, uint64_t written_bytes);
+/* What a recorder has handed out is in its segment, or will never be: all below `position`. */
+void nt_reader_status_settled(struct nt_reader_status *status, uint64_t position);
 /* Unmaps, and removes the file. */
 void nt_reader_status_close(struct nt_reader_status *status, const char *path);
 /* For others: a consistent copy of the file at `path`. -EAGAIN: being made, or its reader died in the middle of an update (the copy

@@ -66,9 +66,10 @@ int nt_reader_status_create(struct nt_reader_status **status, const char *path, 
 	(*status)->pid = (uint32_t)getpid();
 	memcpy((*status)->ring_id, ring->descriptor->ring_id, sizeof((*status)->ring_id));
 	memcpy((*status)->name, name, strnlen(name, sizeof((*status)->name) - 1));
-	(*status)->recorded = UINT64_MAX; /* unknown, all three */
+	(*status)->recorded = UINT64_MAX; /* unknown, all four */
 	(*status)->write_failures = UINT64_MAX;
 	(*status)->written_bytes = UINT64_MAX;
+	(*status)->settled = UINT64_MAX;
 	nt_store_release(&(*status)->magic, NT_READER_STATUS_MAGIC);
 	return 0;
 }
@@ -92,6 +93,13 @@ void nt_reader_status_recorded(struct nt_reader_status *status, uint64_t recorde
 	nt_store_relaxed(&status->recorded, recorded);
 	nt_store_relaxed(&status->write_failures, write_failures);
 	nt_store_relaxed(&status->written_bytes, written_bytes);
+	change_end(status);
+}
+
+void nt_reader_status_settled(struct nt_reader_status *status, uint64_t position)
+{
+	change_begin(status);
+	nt_store_relaxed(&status->settled, position);
 	change_end(status);
 }
 

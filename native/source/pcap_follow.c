@@ -11,8 +11,8 @@
 
 #define LOOK_NS 1000000
 
-/* A reader that died in the middle of an update stands where it stood before or after: either will do. One that is just making its
- * file has handed out nothing yet. */
+/* Of a recorder counts what it has written: should it be killed, the next one reads from there on. A reader that died in the middle of
+ * an update stands where it stood before or after: either will do. */
 static void look(struct nt_pcap_follow *follow)
 {
 	struct nt_reader_status status = {0};
@@ -20,7 +20,7 @@ static void look(struct nt_pcap_follow *follow)
 
 	follow->there = (!error || error == -EAGAIN) && status.magic == NT_READER_STATUS_MAGIC &&
 			!memcmp(status.ring_id, follow->ring->descriptor->ring_id, sizeof(status.ring_id));
-	follow->position = status.position;
+	follow->position = status.settled == NT_COUNT_UNKNOWN ? status.position : status.settled;
 }
 
 uint64_t nt_pcap_follow_room(struct nt_pcap_follow *follow)

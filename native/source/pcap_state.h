@@ -25,7 +25,7 @@ struct nt_pcap_follow {
 	const struct nt_ring *ring; /* NULL: nobody waits */
 	char path[256];
 	bool there;        /* the reader's position is known */
-	uint64_t position; /* of the reader, when its file was read last */
+	uint64_t position; /* of the reader, or what it has written, when its file was read last */
 	int64_t looked_ns; /* CLOCK_MONOTONIC of that */
 };
 

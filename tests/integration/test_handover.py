@@ -123,6 +123,24 @@ def _simulate_pid(exchange: Exchange) -> int:
     return exchange.process.pid
 
 
+@pytest.mark.parametrize("instant", ["just died", "only starting", "waits to be started"])
+def test_a_recorder_that_is_not_at_work_when_the_service_stops_takes_what_is_in_the_ring(
+    rig: Rig, instant: str
+) -> None:
+    with rig.service() as service:
+        sent = rig.exchange("--rate", "20000", "--packets", "20000", lines=["A"]).result().line("A").sent
+        rig.wait_taken(service)
+        for _ in range({"just died": 1, "only starting": 1, "waits to be started": 3}[instant]):
+            pid = service.pid(RECORDER)
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+            if instant != "just died":
+                service.wait(1)
+        service.stop()
+    assert service.recorder_words
+    assert assert_sequences_once(rig.archive()) == sent
+
+
 def test_when_the_holder_dies_the_service_ends_in_order_and_nothing_stays_attached(rig: Rig) -> None:
     """What waited is taken, what was taken is recorded."""
     with rig.service() as service:

@@ -166,6 +166,27 @@ static void a_reader_that_comes_back_is_found_in_its_new_file(void **state)
 	follow_tear_down(&followed);
 }
 
+/* What it has read but not written, its successor reads again. */
+static void of_a_recorder_counts_what_it_has_written(void **state)
+{
+	struct followed followed;
+	uint32_t before;
+
+	(void)state;
+	follow_set_up(&followed);
+	reader_comes(&followed);
+	nt_reader_status_settled(followed.status, 0);
+	assert_int_equal(pump_all(&followed), 0);
+	before = followed.put;
+	read_some(&followed, PACKETS);
+	assert_int_equal(pump_all(&followed), 0);
+	assert_int_equal(followed.put, before);
+	nt_reader_status_settled(followed.status, followed.reader.position);
+	assert_int_equal(pump_all(&followed), 0);
+	assert_true(followed.put > before);
+	follow_tear_down(&followed);
+}
+
 static void another_ring_s_reader_or_a_torn_file_is_none(void **state)
 {
 	struct followed followed;
@@ -240,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_file_waits_for_the_reader_and_nothing_of_it_is_lost, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reader_that_comes_back_is_found_in_its_new_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(of_a_recorder_counts_what_it_has_written, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_ring_s_reader_or_a_torn_file_is_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_held_back_does_not_have_to_catch_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_path_that_is_none_is_refused, set_up, tear_down),

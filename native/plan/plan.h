@@ -31,7 +31,7 @@ struct nt_plan_source {
 	uint32_t join;                 /* enum nt_join */
 	uint32_t native_xdp;           /* NT_REQUIRE, or NT_PREFER: generic (SKB) mode allowed */
 	uint32_t zero_copy;            /* enum nt_tristate */
-	uint32_t descriptors;          /* of each RX ring, a power of two; also the number of UMEM frames; packet: so many times frame_bytes of ring */
+	uint32_t descriptors;          /* of each RX ring, a power of two, and UMEM frames; packet: in frame_bytes of ring */
 	uint32_t frame_bytes;          /* UMEM chunk: 2048 or 4096 */
 	uint32_t umem_hugepages;       /* enum nt_hugepages */
 	uint32_t receive_buffer_bytes; /* socket: SO_RCVBUF */
@@ -39,13 +39,13 @@ struct nt_plan_source {
 	uint32_t reserved0;
 	uint64_t synthetic_count;    /* 0: endless */
 	uint64_t synthetic_rate_pps; /* 0: as fast as it goes */
-	uint32_t select;      /* enum nt_select */
-	uint32_t promiscuous; /* 1: the NIC takes frames that are not for it */
-	uint32_t steal;       /* afxdp: 1: listeners on this host may go blind */
-	uint32_t fanout;      /* packet: sockets that share the load, each a source of its own */
-	uint64_t pace_ppm;    /* pcap: millionths of the speed at which it was captured; 0: as fast as it goes */
-	char file[256];       /* pcap: its name, for messages; its bytes come on standard input */
-	char follow[256];     /* pcap: status file of the reader that must not be lapped; empty: nobody waits */
+	uint32_t select;             /* enum nt_select */
+	uint32_t promiscuous;        /* 1: the NIC takes frames that are not for it */
+	uint32_t steal;              /* afxdp: 1: listeners on this host may go blind */
+	uint32_t fanout;             /* packet: sockets that share the load, each a source of its own */
+	uint64_t pace_ppm;           /* pcap: millionths of the speed at which it was captured; 0: as fast as it goes */
+	char file[256];              /* pcap: its name, for messages; its bytes come on standard input */
+	char follow[256];            /* pcap: status file of the reader that must not be lapped; empty: nobody waits */
 	uint8_t reserved[160];
 };
 

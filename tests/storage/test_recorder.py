@@ -20,11 +20,28 @@ def test_every_record_becomes_its_row_in_order(archive: Archive) -> None:
         1,
         5000,
     )
-    assert bench.reader.status == {"recorded": 5000, "write_failures": 0, "written_bytes": totals.written_bytes}
+    status = {"recorded": 5000, "write_failures": 0, "written_bytes": totals.written_bytes, "settled": True}
+    assert bench.reader.status == status
     assert archive.verify() == []
     [facts] = archive.segments()
     assert facts.complete
     assert facts.bytes == facts.path.stat().st_size
+
+
+def test_what_is_read_and_not_written_yet_is_not_settled(archive: Archive) -> None:
+    """A capture file waits by it, so that a recorder that is killed finds in the ring what it had not written."""
+    bench = Bench(archive, SyntheticRing(newest=100), batch_rows=150)
+    bench.recorder.begin()
+    assert bench.reader.status["settled"]
+    bench.clock.sleep(0.5)
+    assert bench.recorder.step() == 100
+    bench.clock.sleep(0.5)  # time to say how far it is, but not to write what it read half a second ago
+    bench.recorder.step()
+    assert (bench.reader.status["recorded"], bench.reader.status["settled"]) == (0, False)
+    bench.ring.newest = 200
+    assert bench.recorder.step() == 50
+    assert (bench.reader.status["recorded"], bench.reader.status["settled"]) == (150, True)
+    bench.recorder.finish()
 
 
 def test_flows_are_named_by_the_rings_tables(archive: Archive) -> None:

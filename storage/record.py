@@ -109,7 +109,7 @@ class _Recording:
         archive = Archive.create(self._archive_path)  # not before there is a ring: a mistyped name makes nothing
         with ring.reader("oldest") as reader:
             self._show(reader)
-            options = replace(self._options, batch_bytes=_batch_bytes(self._options, ring))
+            options = _fitting(self._options or RecorderOptions(), ring)
             recorder = self._recorder = Recorder(ring, reader, archive, options, clock=self._clock, log=self._log)
             if self._stopping:
                 recorder.stop()
@@ -150,9 +150,9 @@ class _Recording:
             self._recorder.stop(at_once=again)
 
 
-def _batch_bytes(options: RecorderOptions, ring: Ring) -> int:
-    """What is read and not written yet is still in the ring, should we be killed: a small share of it, then."""
-    return min(options.batch_bytes, ring.capacity_bytes // _UNWRITTEN_SHARE)
+def _fitting(options: RecorderOptions, ring: Ring) -> RecorderOptions:
+    """What is read and not written yet is to be in the ring still, should we be killed: a small share of it, then."""
+    return replace(options, batch_bytes=min(options.batch_bytes, ring.capacity_bytes // _UNWRITTEN_SHARE))
 
 
 def _sum(one: RecorderTotals, other: RecorderTotals) -> RecorderTotals:
@@ -162,4 +162,5 @@ def _sum(one: RecorderTotals, other: RecorderTotals) -> RecorderTotals:
         lost=one.lost + other.lost,
         write_failures=one.write_failures + other.write_failures,
         written_bytes=one.written_bytes + other.written_bytes,
+        left_out=one.left_out + other.left_out,
     )

@@ -26,7 +26,7 @@ WHEEL_INPUT := $(SOURCES) pyproject.toml meson.build meson.options scripts/exclu
 help:
 	@echo 'demo        the main job, end to end, with its verdict (options in DEMO="--seconds 10")'
 	@echo 'test        C tests, plain and under sanitizers, and Python tests (options in PYTEST="-k ring")'
-	@echo 'test-slow   the long Python tests'
+	@echo 'test-slow   the long Python tests, and every damage to every capture file'
 	@echo 'check       formatting, lint, types, import contracts, C warnings, the model of the ring'
 	@echo 'develop     $(VENV) with nanotape in it          wheel   dist/nanotape-*.whl, contract-tested'
 	@echo 'format      rewrites C and Python files           lock    resolves the Python dependencies anew'
@@ -82,8 +82,10 @@ test-tsan: setup build/sources.txt
 test-python: develop
 	@$(BIN)/pytest $(PYTEST)
 
-test-slow: develop
+test-slow: develop setup build/sources.txt
 	@$(BIN)/pytest -m slow $(PYTEST)
+	$(call native-tests,asan,-Db_sanitize=address$(comma)undefined,@NANOTAPE_FLIPS=200 \
+		$(MESON) test -C build/asan --no-rebuild --print-errorlogs --timeout-multiplier 40 test_pcap_damage)
 
 check: check-format check-lint check-types check-imports check-warnings model
 

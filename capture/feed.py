@@ -39,13 +39,19 @@ class Feed:
         """The file's bytes, decompressed, from the first on; the descriptor is the caller's.
 
         Raises:
-            ServiceError: The decompressor cannot be started.
+            ServiceError: It cannot be read, or the decompressor cannot be started.
         """
         self._end_process()
-        if compression_of(os.pread(self._source, 4, 0)) is not None:
-            return self._decompressed()
-        os.lseek(self._source, 0, os.SEEK_SET)
-        return os.dup(self._source)
+        try:
+            if compression_of(os.pread(self._source, 4, 0)) is not None:
+                return self._decompressed()
+            os.lseek(self._source, 0, os.SEEK_SET)
+            return os.dup(self._source)
+        except OSError as error:
+            advice = "see to its disk, or correct source.file"
+            raise ServiceError(
+                f"{self._file}: expected a capture file, cannot read it: {error.strerror}; {advice}", 2
+            ) from None
 
     def _decompressed(self) -> int:
         out, into = os.pipe2(os.O_CLOEXEC)

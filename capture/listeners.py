@@ -6,8 +6,8 @@ once, as long as it stays.
 
 import contextlib
 import ipaddress
+import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from nanotape.capture.counters import Flow
 
 INTERVAL_S = 2.0
 _PATIENCE_S = 10.0
+_LAST_WORDS_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,11 @@ class ListenerWatch:
         self._has_failed = False
 
     @property
+    def known(self) -> frozenset[Listener]:
+        """All whom the last look found."""
+        return self._known
+
+    @property
     def wait_s(self) -> float:
         """How long there is nothing to do."""
         return 0.05 if self._process else max(self._due - time.monotonic(), 0.0)
@@ -103,8 +109,8 @@ class ListenerWatch:
 
     def _begin(self) -> None:
         self._due = time.monotonic() + self._interval_s
-        self._output = tempfile.TemporaryFile()  # no pipe: nobody would read it while it fills
         try:
+            self._output = os.fdopen(os.memfd_create("nanotape-listeners"), "w+b")  # a pipe would fill: nobody reads it
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -114,7 +120,9 @@ class ListenerWatch:
             )
         except OSError as error:
             self._fail(f"{self._command[0]} cannot be started: {error.strerror}")
-            self._output.close()
+            if self._output is not None:
+                self._output.close()
+                self._output = None
 
     def _end(self, status: int) -> list[Listener]:
         assert self._output is not None  # noqa: S101 - it was made with the process
@@ -139,7 +147,8 @@ class ListenerWatch:
         """Ends the look in hand. May be called twice."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: that must not keep us
+                self._process.wait(_LAST_WORDS_S)
             self._process = None
         if self._output is not None:
             self._output.close()

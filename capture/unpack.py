@@ -23,6 +23,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after a first byte 0x50 to 0x5f
 _PIECE_BYTES = 1 << 12  # zstd may make 128 KiB of any four bytes, and all of a piece has to fit into memory
 _PIPE_BYTES = 1 << 20
+_TOO_WIDE = "too much memory"  # a window of more than 128 MiB: zstd's own words, since there is no number
 _BAD_DATA = (zlib.error, zstandard.ZstdError)
 
 Write = Callable[[bytes], object]
@@ -146,9 +147,10 @@ def main() -> int:
         return 0
     except (DamagedError, OSError) as error:
         where = f"byte {error.offset} of the compressed file" if isinstance(error, DamagedError) else "reading"
+        advice = "decompress it first (zstd -d --long=31)" if _TOO_WIDE in str(error) else "get the file anew"
         sys.stderr.write(
             f"nanotape: {options.name}: {where}: expected more data, found it damaged ({error}); "
-            "all before that is captured: get the file anew for the rest\n"
+            f"all before that is captured: {advice} for the rest\n"
         )
         return 1
     return 0

@@ -42,7 +42,8 @@ def supervise(settings: Settings, options: ServiceOptions, as_json: bool) -> Non
         books, sources = ring_books(ring), ring.sources()
         unrecorded = _unrecorded(ring, books, service.places) if options.record else None
     recorder = json.loads(service.recorder_words) if service.recorder_words else None
-    sound = not books.unexplained and not service.damaged and (unrecorded == 0 if options.record else True)
+    failures = recorder["write_failures"] if recorder else 0
+    sound = not (books.unexplained or service.damaged or unrecorded or failures)
     if as_json:
         report = {**asdict(books), "lost": books.lost, "unexplained": books.unexplained, "restarts": service.restarts}
         report |= {"recorder": recorder, "unrecorded": unrecorded, "damaged": service.damaged}

@@ -22,6 +22,8 @@ INTERFACES_MAXIMUM = 16
 """Sources that a plan has room for."""
 SOCKETS_MAXIMUM = 64
 """Sources of a ring: with fanout each interface has several."""
+PACKET_RING_BYTES = (4 << 30) - 1
+"""What the kernel counts of a packet socket's ring in 32 bits."""
 SOCKET_PATH_BYTES = 103
 """The kernel's sun_path as the plan carries it, less the terminating NUL."""
 OTHER_CHANNEL = "other"
@@ -110,6 +112,12 @@ def _source(settings: Settings) -> Iterator[Problem]:
         expected = f"at most {SOCKETS_MAXIMUM} sockets"
         number = f"{source.fanout} on each of {len(found)} interfaces"
         yield Problem(("source", "fanout"), expected, number, "set a smaller fanout")
+    if source.effective_kind == "packet" and source.descriptors * source.frame_size > PACKET_RING_BYTES:
+        expected, number = (
+            "less than 4 GiB for each packet socket",
+            f"{source.descriptors} of {source.frame_size} bytes",
+        )
+        yield Problem(("source", "descriptors"), expected, number, "set fewer, or frame_size = 2048")
 
 
 def _selection(settings: Settings) -> Iterator[Problem]:
@@ -125,7 +133,7 @@ def _selection(settings: Settings) -> Iterator[Problem]:
         found = f"{chosen}, which would take ARP, IGMP and PTP away from the kernel"
         expected = '"channels", "multicast" or "udp" with afxdp'
         yield Problem(path, expected, found, 'copy instead: set kind = "packet" or delivery = "sniff"')
-    if source.kind in ("afxdp", "packet") and source.interface is None:
+    if source.kind in ("afxdp", "packet") and not any(interfaces(settings)):
         found = f"{chosen} without one"
         yield Problem(path, "source.interface set too", found, "set source.interface to where all else is taken")
 
@@ -153,6 +161,13 @@ def _recorder(settings: Settings) -> Iterator[Problem]:
     if recorder.compression != "zstd" and recorder.compression_level is not None:
         found = f"one for {recorder.compression}"
         yield Problem(("recorder", "compression_level"), "a level for zstd only", found, "remove it")
+    if settings.source.kind == "pcap" and recorder.start == "latest":
+        found = '"latest", which would leave out what the file gave before'
+        yield Problem(("recorder", "start"), '"oldest" with pcap', found, "remove it")
+    if recorder.other is False and not settings.channel and interfaces(settings):
+        found = "false, so that nothing would be recorded"
+        advice = "add a [[channel]], or remove other"
+        yield Problem(("recorder", "other"), "true where no channel is configured", found, advice)
 
 
 def _users(settings: Settings) -> Iterator[Problem]:

@@ -93,7 +93,8 @@ class SourceSettings(Section):
     """`afxdp`: frames taken from the NIC; `packet`: copies of them, on any driver; `socket`: plain UDP, no privilege,
     headers rebuilt; `pcap`: a capture file; `synthetic`: from memory."""
     interface: Annotated[str | None, Interface()] = None
-    """Interface of every line that names none, and of all that `select` adds; not set: each line must name its own."""
+    """Interface of every line that names none; `select` takes from it too, besides those that lines name; not set: each
+    line must name its own."""
     select: Annotated[Literal["channels", "multicast", "udp", "all"] | None, Choice()] = None
     """afxdp, packet, pcap: `channels`: what is configured; `multicast`, `udp`, `all`: also all UDP to groups, all UDP,
     all frames (not with afxdp), as channel `other`; not set: `all` for pcap, else `channels`."""
@@ -179,7 +180,8 @@ class RecorderSettings(Section):
     start: Annotated[Literal["oldest", "latest"], Choice()] = "oldest"
     """Where a recorder begins that has nothing to resume: with what the ring still holds, or with what comes next."""
     other: bool | None = None
-    """Whether packets of no channel are recorded; not set: only where no channel is configured."""
+    """Whether packets of no channel are recorded, later fragments that may be of several flows among them; not set: only
+    where no channel is configured."""
 
 
 class Settings(Section):

@@ -4,7 +4,7 @@ Needs no native code: it takes the ring's tables as they are handed to it. Every
 """
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Protocol
@@ -143,11 +143,18 @@ class LivePcapng:
 
 
 def _counts(source: Any) -> InterfaceCounts:
-    """A source's counters in pcapng's terms: the NIC's queue is the interface, the socket's buffer the system."""
+    """A source's counters in pcapng's terms: the NIC's queue is the interface, all behind it the system."""
     stats = source.stats
     received = stats.xdp_seen if source.kind == "afxdp" else stats.offered
-    at_queue = [part for part in (stats.rx_dropped, stats.rx_ring_full) if part is not None]
-    return InterfaceCounts(received, sum(at_queue) if at_queue else None, stats.socket_drops)
+    at_queue = (stats.rx_dropped, stats.rx_ring_full)
+    behind = (stats.socket_drops, stats.lost_with_holder, source.loop.oversize or None)  # 0 says nothing of the others
+    return InterfaceCounts(received, _sum(at_queue), _sum(behind))
+
+
+def _sum(parts: Iterable[int | None]) -> int | None:
+    """Of what is known; None: nothing is."""
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None
 
 
 def _since(now: InterfaceCounts, before: InterfaceCounts, delivered: int) -> InterfaceCounts:

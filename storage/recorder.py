@@ -309,6 +309,7 @@ class Recorder:
         chosen = self._settlement.choose(read)
         if chosen is None:
             return
+        self._save()
         try:
             self._written_bytes += self._rotation.write(self._mapper.map(chosen))
         except SegmentWriteError as error:

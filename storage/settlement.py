@@ -1,7 +1,8 @@
 """Which ring sequences a recorder has dealt with - written, left out, lost - and what the next row must say of it.
 
 Packets of no channel may be left out. How far a recorder came with those stands in a small file beside the segments, so
-that its successor takes none of them for lost.
+that its successor takes none of them for lost. It is written before the rows that it goes with, and keeps what holds
+until they are there.
 """
 
 import json
@@ -34,7 +35,7 @@ class LeftOut:
 
 
 def left_out_through(directory: Path, ring_id: str, end: int | None) -> LeftOut | None:
-    """The mark in ARCHIVE/segments/RING, if it goes on from where the archive ends; None for any other.
+    """The mark in ARCHIVE/segments/RING that goes on from where the archive ends; None where there is none.
 
     Args:
         directory: Of the ring.
@@ -42,9 +43,10 @@ def left_out_through(directory: Path, ring_id: str, end: int | None) -> LeftOut 
         end: Last ring sequence in the archive; None: none.
     """
     with suppress(OSError, ValueError, TypeError):
-        mark = LeftOut(**json.loads((directory / MARK_NAME).read_text(encoding="utf-8")))
-        if mark.ring_id == ring_id and mark.after == (end or 0) and mark.through > mark.after:
-            return mark
+        for each in json.loads((directory / MARK_NAME).read_text(encoding="utf-8")):
+            mark = LeftOut(**each)
+            if mark.ring_id == ring_id and mark.after == (end or 0) and mark.through > mark.after:
+                return mark
     return None
 
 
@@ -75,7 +77,10 @@ class Settlement:
         self._directory, self._ring_id, self._keep_other = directory, ring_id, keep_other
         self._owed = 0
         self._after = 0
-        self._saved: LeftOut | None = None
+        self._unwritten = False  # rows since the newest one in the archive could not be written
+        self._mark: LeftOut | None = None  # holds now
+        self._next: LeftOut | None = None  # will, once the chosen batch is in the archive
+        self._saved: list[LeftOut] = []
         self.begin_seq: int | None = None
         """Ring sequence that the recorder accounts from; None: not known yet."""
         self.settled_seq: int | None = None
@@ -90,7 +95,7 @@ class Settlement:
         if mark is None:
             return None if end is None else end + 1
         self._owed = mark.owed
-        self._saved = mark
+        self._mark, self._saved = mark, [mark]
         return mark.through + 1
 
     def begin(self, sequence: int | None) -> None:
@@ -101,8 +106,21 @@ class Settlement:
     def choose(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
         """The rows of a reader's batch that are to be recorded, each saying what is lost just before it; None: none.
 
-        Whatever becomes of them, the batch is settled: see `written` and `failed`.
+        Whatever becomes of them, the batch is settled: `save` before they are written, then say `written` or `failed`.
         """
+        chosen = self._chosen(batch)
+        if chosen is not None:
+            self._next = self._mark_after(chosen.column("ring_seq")[-1].as_py())
+        elif not self._unwritten:  # what a successor may still find in the ring it is to look for
+            self._mark = self._mark_after(self._after)
+        return chosen
+
+    def _mark_after(self, sequence: int) -> LeftOut | None:
+        if self.settled_seq is None or self.settled_seq <= sequence:
+            return None
+        return LeftOut(self._ring_id, sequence, self.settled_seq, self._owed)
+
+    def _chosen(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
         sequences = batch.column("ring_seq")
         first, last = sequences[0].as_py(), sequences[-1].as_py()
         lost = batch.column("lost_before").to_numpy().astype(np.int64)
@@ -127,26 +145,26 @@ class Settlement:
     def written(self, batch: pa.RecordBatch) -> None:
         """A chosen batch is in the archive."""
         self._after = batch.column("ring_seq")[-1].as_py()
+        self._mark, self._next, self._unwritten = self._next, None, False
 
     def failed(self, batch: pa.RecordBatch) -> None:
-        """A chosen batch could not be written: to the next row it is lost."""
+        """A chosen batch could not be written: to the next row it is lost, unless a successor still finds it."""
+        self._next, self._unwritten = None, True
         self._owed += batch.num_rows + int(batch.column("lost_before").to_numpy().astype(np.int64).sum())
 
     def save(self) -> None:
-        """Leaves the mark for a successor, where what was left out follows the newest row.
+        """Leaves the marks for a successor: whether it finds the chosen batch in the archive or not, one of them holds.
 
         Raises:
-            OSError: It cannot be written; a successor may then take what was left out for lost.
+            OSError: They cannot be written; a successor may then take what was left out for lost.
         """
-        if self.settled_seq is None or not self.left_out or self.settled_seq <= self._after:
-            return
-        mark = LeftOut(self._ring_id, self._after, self.settled_seq, self._owed)
-        if mark == self._saved:
+        marks = [mark for mark in (self._mark, self._next) if mark]
+        if all(mark in self._saved for mark in marks):
             return
         draft = self._directory / (MARK_NAME + ".new")
-        draft.write_text(json.dumps(asdict(mark)) + "\n", encoding="utf-8")
+        draft.write_text(json.dumps([asdict(mark) for mark in marks]) + "\n", encoding="utf-8")
         os.replace(draft, self._directory / MARK_NAME)
-        self._saved = mark
+        self._saved = marks
 
 
 def _saying(batch: pa.RecordBatch, lost: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.RecordBatch:

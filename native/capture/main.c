@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define NT_ENDED_POLL_MS 20 /* how soon we see that the loop ended by itself */
@@ -82,14 +81,6 @@ static bool nt_parse_arguments(struct nt_arguments *arguments, int count, char *
 	return false;
 }
 
-static bool nt_is_closed(int connection)
-{
-	char byte;
-	ssize_t got = recv(connection, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
-}
-
 /* Until a signal comes, the holder goes or the loop ends. */
 static enum nt_exit nt_wait(const struct nt_session *session, int signals)
 {
@@ -103,7 +94,7 @@ static enum nt_exit nt_wait(const struct nt_session *session, int signals)
 			continue;
 		if (watched[0].revents)
 			return NT_EXIT_DONE;
-		if (watched[1].revents && nt_is_closed(watched[1].fd)) {
+		if (watched[1].revents && nt_session_holder_is_gone(session)) {
 			poll(NULL, 0, NT_LINGER_MS);
 			/* A supervisor that ends all of us ends the holder first, so that the last books are exact. */
 			return poll(watched, 1, 0) > 0 ? NT_EXIT_DONE : NT_EXIT_HOLDER_GONE;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 static bool nt_plan_needs_holder(const struct nt_plan *plan)
 {
@@ -143,9 +144,21 @@ int nt_session_holder_fd(const struct nt_session *session)
 	return session->borrows ? session->borrowed.connection : -1;
 }
 
+bool nt_session_holder_is_gone(const struct nt_session *session)
+{
+	char byte;
+	ssize_t got = recv(session->borrowed.connection, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 int nt_session_stop(struct nt_session *session)
 {
-	return nt_loop_stop(session->loop);
+	int error = nt_loop_stop(session->loop);
+
+	if (session->borrows && nt_session_holder_is_gone(session))
+		nt_loop_end_intake(session->loop);
+	return error;
 }
 
 const struct nt_source *nt_session_damaged(const struct nt_session *session)

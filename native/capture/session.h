@@ -32,6 +32,8 @@ void nt_session_describe(const struct nt_session *session, FILE *out);
 
 /* Readable (EOF) when the holder is gone; -1: no holder. */
 int nt_session_holder_fd(const struct nt_session *session);
+/* Whether it is; not to be asked without one. */
+bool nt_session_holder_is_gone(const struct nt_session *session);
 
 /* Drains, ends the loop. Returns as nt_loop_stop. */
 int nt_session_stop(struct nt_session *session);

@@ -40,36 +40,35 @@ static bool takes_family(const struct nt_udp_socket *socket, uint32_t family)
 	return family == NT_FAMILY_IPV4 ? socket->takes_ipv4 : socket->takes_ipv6;
 }
 
-static bool is_on_base(const struct nt_deprivation *deprivation, const struct nt_flow *flow)
+static bool is_on(const struct nt_plan_source *source, const struct nt_flow *flow)
 {
-	return strncmp(flow->interface, deprivation->source->interface, sizeof(flow->interface)) == 0;
+	return strncmp(flow->interface, source->interface, sizeof(flow->interface)) == 0;
 }
 
-/* At least so many users of a group on the base are sockets of our holder: it joins once from any source, and once or more (a
- * socket holds only so many sources) from named ones. */
-static uint32_t own_users(const struct nt_deprivation *deprivation, const struct nt_membership *membership)
+void nt_network_mark_ours(const struct nt_network *network, const struct nt_plan *plan, const struct nt_plan_source *source,
+			  uint32_t base)
 {
-	const struct nt_plan *plan = deprivation->plan;
-	bool from_any = false;
-	bool from_named = false;
-
-	if (!deprivation->joined || deprivation->source->join == NT_JOIN_NONE || membership->device != deprivation->base)
-		return 0;
+	if (source->join == NT_JOIN_NONE)
+		return;
 	for (uint32_t at = 0; at < plan->header->flow_count; at++) {
 		const struct nt_flow *flow = &plan->flows[at];
+		uint32_t count = 0;
+		struct nt_membership *found =
+			is_on(source, flow) ? nt_network_find_group(network, flow->group, flow->family, &count) : NULL;
 
-		if (flow->family != membership->family || !is_on_base(deprivation, flow) ||
-		    memcmp(flow->group, membership->group, sizeof(flow->group)) != 0)
-			continue;
-		from_any |= is_any(flow->source);
-		from_named |= !is_any(flow->source);
+		for (uint32_t one = 0; one < count; one++) {
+			if (found[one].device != base)
+				continue;
+			found[one].ours_from_any |= is_any(flow->source);
+			found[one].ours_from_named |= !is_any(flow->source);
+		}
 	}
-	return (uint32_t)from_any + (uint32_t)from_named;
 }
 
-static bool is_joined(const struct nt_deprivation *deprivation, const struct nt_membership *membership)
+/* By somebody else. Our holder joins once from any source, and once or more (a socket holds only so many sources) from named ones. */
+static bool is_joined(const struct nt_membership *membership)
 {
-	return membership->users > own_users(deprivation, membership);
+	return membership->users > (uint32_t)membership->ours_from_any + (uint32_t)membership->ours_from_named;
 }
 
 /* Whether it gets packets to this group that come in at the base. A socket that is bound to a group which nobody has joined
@@ -78,21 +77,21 @@ static bool reads_group(const struct nt_deprivation *deprivation, const struct n
 			uint32_t family, uint16_t vlan)
 {
 	const struct nt_network *network = deprivation->network;
+	const struct nt_membership *memberships;
 	bool bound = !is_any(socket->address);
 	bool elsewhere = false;
+	uint32_t count;
 
 	if (!takes_family(socket, family) || (bound && memcmp(socket->address, group, sizeof(socket->address)) != 0) ||
 	    (socket->device && !nt_network_delivers(network, deprivation->base, vlan, socket->device)))
 		return false;
 	if (!is_multicast(group, family))
 		return true;
-	for (uint32_t at = 0; at < network->membership_count; at++) {
-		const struct nt_membership *membership = &network->memberships[at];
-
-		if (membership->family != family || memcmp(membership->group, group, sizeof(membership->group)) != 0 ||
-		    !is_joined(deprivation, membership))
+	memberships = nt_network_find_group(network, group, family, &count);
+	for (uint32_t at = 0; at < count; at++) {
+		if (!is_joined(&memberships[at]))
 			continue;
-		if (nt_network_delivers(network, deprivation->base, vlan, membership->device))
+		if (nt_network_delivers(network, deprivation->base, vlan, memberships[at].device))
 			return true;
 		elsewhere = true;
 	}
@@ -102,7 +101,7 @@ static bool reads_group(const struct nt_deprivation *deprivation, const struct n
 /* Also where it is connected: it then gets this sender's packets only. */
 static bool reads_flow(const struct nt_deprivation *deprivation, const struct nt_udp_socket *socket, const struct nt_flow *flow)
 {
-	if (flow->port != socket->port || !is_on_base(deprivation, flow))
+	if (flow->port != socket->port || !is_on(deprivation->source, flow))
 		return false;
 	if (!is_any(socket->peer) && !is_any(flow->source) &&
 	    (socket->family != flow->family || memcmp(socket->peer, flow->source, sizeof(socket->peer)) != 0))
@@ -119,7 +118,7 @@ static bool reads_some_group(const struct nt_deprivation *deprivation, const str
 	for (uint32_t at = 0; at < network->membership_count; at++) {
 		const struct nt_membership *membership = &network->memberships[at];
 
-		if (!is_kernels_own(membership->group, membership->family) && is_joined(deprivation, membership) &&
+		if (!is_kernels_own(membership->group, membership->family) && is_joined(membership) &&
 		    nt_network_delivers(network, deprivation->base, NT_VLAN_ANY, membership->device) &&
 		    reads_group(deprivation, socket, membership->group, membership->family, NT_VLAN_ANY))
 			return true;

@@ -69,14 +69,13 @@ static int collect(struct nt_findings *findings, const struct nt_deprivation *de
 }
 
 static int look_at(struct nt_findings *findings, const struct nt_network *network, const struct nt_plan *plan,
-		   const struct nt_plan_source *source, bool joined, struct nt_fault *fault)
+		   const struct nt_plan_source *source, struct nt_fault *fault)
 {
 	const struct nt_deprivation deprivation = {
 		.network = network,
 		.plan = plan,
 		.source = source,
 		.base = if_nametoindex(source->interface),
-		.joined = joined,
 	};
 
 	if (!deprivation.base)
@@ -139,7 +138,18 @@ static int conclude(struct nt_findings *findings, struct nt_listener **found, ui
 	return 0;
 }
 
-/* One source, or all afxdp sources. */
+/* A holder that runs has joined for all its sources; one that starts, for those before the source it is about to open. */
+static void mark_ours(const struct nt_network *network, const struct nt_plan *plan, const struct nt_plan_source *only, bool joined)
+{
+	for (uint32_t at = 0; at < plan->header->source_count; at++) {
+		const struct nt_plan_source *source = &plan->sources[at];
+
+		if ((joined || (only && source < only)) && (source->kind == NT_SOURCE_AFXDP || source->kind == NT_SOURCE_PACKET))
+			nt_network_mark_ours(network, plan, source, if_nametoindex(source->interface));
+	}
+}
+
+/* One source, or with NULL all afxdp sources. */
 static int find(const struct nt_plan *plan, const struct nt_plan_source *only, bool joined, struct nt_listener **found,
 		uint32_t *count, struct nt_fault *fault)
 {
@@ -151,11 +161,12 @@ static int find(const struct nt_plan *plan, const struct nt_plan_source *only, b
 	*count = 0;
 	if (error)
 		return error;
+	mark_ours(&network, plan, only, joined);
 	for (uint32_t at = 0; !error && at < plan->header->source_count; at++) {
 		const struct nt_plan_source *source = &plan->sources[at];
 
 		if (source->kind == NT_SOURCE_AFXDP && (!only || source == only))
-			error = look_at(&findings, &network, plan, source, joined, fault);
+			error = look_at(&findings, &network, plan, source, fault);
 	}
 	if (!error)
 		error = conclude(&findings, found, count, fault);

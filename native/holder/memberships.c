@@ -65,6 +65,44 @@ int nt_network_take_memberships(struct nt_network *network, FILE *in, uint32_t f
 	return !error && ferror(in) ? -EIO : error;
 }
 
+static int compare(const void *left, const void *right)
+{
+	const struct nt_membership *a = left, *b = right;
+
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	return memcmp(a->group, b->group, sizeof(a->group));
+}
+
+void nt_network_sort_memberships(struct nt_network *network)
+{
+	if (network->membership_count)
+		qsort(network->memberships, network->membership_count, sizeof(*network->memberships), compare);
+}
+
+struct nt_membership *nt_network_find_group(const struct nt_network *network, const uint8_t group[16], uint32_t family,
+					    uint32_t *count)
+{
+	struct nt_membership wanted = {.family = family};
+	uint32_t low = 0;
+	uint32_t high = network->membership_count;
+	uint32_t end;
+
+	memcpy(wanted.group, group, sizeof(wanted.group));
+	while (low < high) { /* the first of them: bsearch finds any */
+		uint32_t middle = low + (high - low) / 2;
+
+		if (compare(&network->memberships[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < network->membership_count && compare(&network->memberships[end], &wanted) == 0; end++)
+		continue;
+	*count = end - low;
+	return *count ? &network->memberships[low] : NULL;
+}
+
 /* thread-self: /proc/net is a link to the namespace of the process's first thread. */
 static int read_file(struct nt_network *network, const char *path, uint32_t family, struct nt_fault *fault)
 {
@@ -88,5 +126,8 @@ int nt_network_read_memberships(struct nt_network *network, struct nt_fault *fau
 {
 	int error = read_file(network, "/proc/thread-self/net/igmp", NT_FAMILY_IPV4, fault);
 
-	return error ? error : read_file(network, "/proc/thread-self/net/igmp6", NT_FAMILY_IPV6, fault);
+	if (!error)
+		error = read_file(network, "/proc/thread-self/net/igmp6", NT_FAMILY_IPV6, fault);
+	nt_network_sort_memberships(network);
+	return error;
 }

@@ -29,7 +29,9 @@ struct nt_membership { /* of an interface in a group */
 	uint8_t group[16];
 	uint32_t family;
 	uint32_t device;
-	uint32_t users; /* sockets that joined, and the kernel itself */
+	uint32_t users;     /* sockets that joined, and the kernel itself */
+	bool ours_from_any; /* our own holder is among them: it joined from any source, from named ones */
+	bool ours_from_named;
 };
 
 enum nt_link_kind { NT_LINK_OTHER, NT_LINK_VLAN, NT_LINK_SHARE /* macvlan, ipvlan: gets what the one below gets */ };
@@ -79,18 +81,24 @@ int nt_network_take_link(struct nt_network *network, const struct nlmsghdr *mess
 /* Whether frames that come in at `base`, with this outermost VLAN id, are delivered to sockets through `device`. */
 bool nt_network_delivers(const struct nt_network *network, uint32_t base, uint16_t vlan, uint32_t device);
 
-/* memberships.c: `in` is a file like /proc/net/igmp or /proc/net/igmp6. */
+/* memberships.c: `in` is a file like /proc/net/igmp or /proc/net/igmp6. Sorted by group: thousands of flows ask for theirs. */
 int nt_network_read_memberships(struct nt_network *network, struct nt_fault *fault);
 int nt_network_take_memberships(struct nt_network *network, FILE *in, uint32_t family);
+void nt_network_sort_memberships(struct nt_network *network);
+/* The `count` memberships in a group, on whatever device; NULL: none. */
+struct nt_membership *nt_network_find_group(const struct nt_network *network, const uint8_t group[16], uint32_t family,
+					    uint32_t *count);
 
-/* deprived.c: whether an afxdp source at `base` takes, or would take, packets from this socket, and of which flow. `joined`: the
- * holder of this plan is running, so its own joins are among the memberships. */
+/* deprived.c: says which memberships at `base` our holder made for this source. */
+void nt_network_mark_ours(const struct nt_network *network, const struct nt_plan *plan, const struct nt_plan_source *source,
+			  uint32_t base);
+
+/* Whether an afxdp source at `base` takes, or would take, packets from this socket, and of which flow. */
 struct nt_deprivation {
 	const struct nt_network *network;
 	const struct nt_plan *plan;
 	const struct nt_plan_source *source;
 	uint32_t base;
-	bool joined;
 };
 
 bool nt_deprives(const struct nt_deprivation *deprivation, const struct nt_udp_socket *socket, uint32_t *flow_id);

@@ -125,3 +125,14 @@ void nt_books_publish(struct nt_source_counters *slot, const struct nt_source_st
 	nt_store_relaxed(&to[NT_STAT(rx_occupancy)], raw->rx_occupancy);
 	__atomic_store_n(&slot->stats.updated_ns, now_utc_ns, __ATOMIC_RELEASE);
 }
+
+/* What waits came after the last packet that was taken: each socket is first in, first out. */
+void nt_books_end_intake(struct nt_source_counters *slot)
+{
+	struct nt_source_stats *stats = &slot->stats;
+
+	if (stats->offered == NT_COUNT_UNKNOWN || stats->rx_occupancy == NT_COUNT_UNKNOWN)
+		return;
+	nt_store_relaxed(&stats->offered, stats->offered - stats->rx_occupancy);
+	nt_store_relaxed(&stats->rx_occupancy, 0);
+}

@@ -80,7 +80,8 @@ struct nt_source_counters {
 	uint64_t batch_unselected; /* loop.unselected before it */
 	uint64_t batch_position;   /* stored last: with it the others count */
 	uint64_t file_base;        /* pcap: packets + oversize + unselected when its file was begun */
-	uint8_t reserved1[80];
+	uint64_t file_first_seq;   /* pcap: ring sequence that came next then */
+	uint8_t reserved1[72];
 	struct nt_source_stats stats;
 	struct nt_loop_counters loop;
 	uint8_t reserved2[1024];

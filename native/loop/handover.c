@@ -42,7 +42,8 @@ static void nt_handover_visit(const struct nt_record *record, void *context)
 	handover->newest_slot = record->source;
 	if (record->ring_seq >= handover->count_from_seq)
 		nt_sums_add(&handover->uncounted, record);
-	if (record->flags & (NT_RECORD_UNSTAMPED | NT_RECORD_BAD_STAMP))
+	if (record->flags & (NT_RECORD_UNSTAMPED | NT_RECORD_BAD_STAMP) ||
+	    record->ring_seq < handover->loop->ring->sources[record->source].file_first_seq) /* the time of another file */
 		return;
 	for (uint32_t at = 0; at < handover->loop->inlet_count; at++)
 		if (handover->loop->inlets[at].slot == record->source)
@@ -132,6 +133,7 @@ void nt_loop_begin_file(struct nt_loop *loop, uint32_t source_index)
 {
 	struct nt_inlet *inlet = &loop->inlets[source_index];
 
+	nt_store_relaxed(&inlet->counters->file_first_seq, loop->writer.next_seq);
 	nt_store_relaxed(&inlet->counters->file_base, nt_counters_taken(&inlet->counters->loop));
 	nt_fence_release();
 	nt_inlet_note(inlet);
@@ -148,7 +150,5 @@ uint64_t nt_loop_file_taken(struct nt_loop *loop, uint32_t source_index)
 	if (slot->batch_position != noted || noted < slot->file_base || !nt_inlet_go_on(inlet, UINT64_MAX / 2))
 		noted = nt_counters_taken(&slot->loop);
 	nt_books_go_on(slot, noted);
-	if (noted == slot->file_base)
-		nt_inlet_forget_stamps(inlet);
 	return noted - slot->file_base;
 }

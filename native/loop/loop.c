@@ -63,7 +63,7 @@ static inline uint16_t nt_loop_follow(int64_t *last_ts_ns, int64_t ts_ns, uint16
 	if (flags & NT_RECORD_BAD_STAMP)
 		return 0;
 	*last_ts_ns = ts_ns;
-	return ts_ns < before_ns ? NT_RECORD_BACKWARDS : 0;
+	return before_ns && ts_ns < before_ns ? NT_RECORD_BACKWARDS : 0; /* a file's first stamp may be one before 1970 */
 }
 
 /* Copies one packet into its place in the ring. */

@@ -49,6 +49,9 @@ const struct nt_loop_facts *nt_loop_facts(const struct nt_loop *loop);
 /* Asks the loop to take what waits in its sources (one pass until each has had nothing once, at most a second) and end; joins both
  * threads; final statistics are published. Returns 0, or the negative errno with which a source broke. */
 int nt_loop_stop(struct nt_loop *loop);
+/* After nt_loop_stop, when the holder is gone: packet sockets live on in our own descriptors and go on receiving what nobody asked for
+ * any more. The books of those that were drained end with the last packet taken; what the drain left behind stays a loss. */
+void nt_loop_end_intake(struct nt_loop *loop);
 /* True once the loop's thread has ended by itself (a source broke, or every source is finite and done). */
 bool nt_loop_ended(const struct nt_loop *loop);
 /* After nt_loop_stop: the source that broke; NULL: none. */

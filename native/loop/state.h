@@ -79,6 +79,7 @@ void nt_inlet_note(struct nt_inlet *inlet);
 
 /* books.c: published = raw - base. See `base` in counters.h. */
 void nt_books_open(struct nt_source_counters *slot, uint64_t holder_id, const struct nt_source_stats *raw);
+void nt_books_end_intake(struct nt_source_counters *slot);
 void nt_books_publish(struct nt_source_counters *slot, const struct nt_source_stats *raw, int64_t now_utc_ns);
 /* `offered` goes on from this figure: what this process reads is added to it. */
 void nt_books_go_on(struct nt_source_counters *slot, uint64_t offered);

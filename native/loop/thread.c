@@ -174,6 +174,13 @@ int nt_loop_stop(struct nt_loop *loop)
 	return loop->error;
 }
 
+void nt_loop_end_intake(struct nt_loop *loop)
+{
+	for (uint32_t at = 0; at < loop->inlet_count; at++)
+		if (loop->inlets[at].source->kind == NT_SOURCE_PACKET && loop->inlets[at].drained)
+			nt_books_end_intake(loop->inlets[at].counters);
+}
+
 bool nt_loop_ended(const struct nt_loop *loop)
 {
 	return nt_load_acquire(&loop->ended);

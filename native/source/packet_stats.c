@@ -70,6 +70,17 @@ static bool read_kernel(const struct nt_packet_source *packet)
 	return true;
 }
 
+/* What came in and neither was taken nor dropped waits. Packets go on coming while we count; so many of them may be in the ring that
+ * were there before the kernel was asked, and those that came until after: between the two, the kernel's own figure is the exact one.
+ * Outside (the loop moved on and the kernel filled blocks anew; or a packet is missing) it is what was seen that is told. */
+static uint64_t settle_waiting(uint64_t before, uint64_t after, uint64_t remainder)
+{
+	if (before <= remainder && remainder <= after)
+		return remainder;
+	/* A block may be seen with its new sequence and its old number of packets. */
+	return before > remainder ? remainder : before;
+}
+
 /* Downstream first, so that what is in flight meanwhile never makes more taken than offered. */
 void nt_packet_read_stats(struct nt_source *source, struct nt_source_stats *stats)
 {
@@ -84,7 +95,6 @@ void nt_packet_read_stats(struct nt_source *source, struct nt_source_stats *stat
 	counts = &packet->state->counts[packet->state->readings & 1];
 	stats->offered = counts->offered;
 	stats->socket_drops = counts->drops;
-	/* A block may be seen with its new sequence and its old number of packets. */
-	if (stats->rx_occupancy > counts->offered - counts->drops - stats->rx_taken)
-		stats->rx_occupancy = counts->offered - counts->drops - stats->rx_taken;
+	stats->rx_occupancy =
+		settle_waiting(stats->rx_occupancy, count_waiting(packet, at), counts->offered - counts->drops - stats->rx_taken);
 }

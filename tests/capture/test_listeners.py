@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
@@ -98,6 +99,29 @@ def test_nobody_waits_for_a_look_that_hangs() -> None:
     assert 0 < watch.wait_s < 1
     watch.close()
     watch.close()
+
+
+def test_a_host_that_gives_no_room_for_an_answer_does_not_end_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+    watch = ListenerWatch(["true"], log.append)
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENFILE, "Too many open files in system")
+
+    monkeypatch.setattr("os.memfd_create", refuse)
+    assert watch.look() == []
+    watch.close()
+    assert log == [
+        "listeners: cannot see who else listens to what is captured: "
+        "true cannot be started: Too many open files in system"
+    ]
+
+
+def test_looks_need_no_folder_for_temporary_files(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that loses its /tmp, or fills it, goes on."""
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    rig.say(ONE)
+    assert rig.look() == parse(ONE)
 
 
 def test_a_command_that_is_not_there_is_told() -> None:

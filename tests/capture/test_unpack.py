@@ -148,6 +148,15 @@ def test_the_command_ends_with_0_or_with_a_line_and_1(tmp_path: pathlib.Path) ->
     )
 
 
+def test_a_window_that_takes_too_much_memory_is_not_called_a_bad_copy(tmp_path: pathlib.Path) -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
+    each = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    told = run(each.compress(SMALL) + each.flush(), tmp_path)
+    assert told.returncode == 1
+    assert b"decompress it first (zstd -d --long=31)" in told.stderr
+    assert b"anew" not in told.stderr
+
+
 @pytest.fixture
 def endless(tmp_path: pathlib.Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """A function that starts the command on more than a pipe holds."""

@@ -55,6 +55,21 @@ MANY_INTERFACES = CHANNEL + "".join(f'{LINE}name = "{number}"\ninterface = "{num
             "x.toml:4: source.fanout: expected at most 64 sockets, found 16 on each of 5 interfaces; "
             "set a smaller fanout",
         ),
+        (
+            f'{ETH1}delivery = "sniff"\ndescriptors = 1048576\nframe_size = 4096',
+            "x.toml:4: source.descriptors: expected less than 4 GiB for each packet socket, "
+            "found 1048576 of 4096 bytes; set fewer, or frame_size = 2048",
+        ),
+        (
+            '[source]\nkind = "pcap"\nfile = "/f"\n[recorder]\nstart = "latest"',
+            'x.toml:5: recorder.start: expected "oldest" with pcap, found "latest", which would leave out what the '
+            "file gave before; remove it",
+        ),
+        (
+            f'{ETH1}select = "udp"\n[recorder]\nother = false',
+            "x.toml:5: recorder.other: expected true where no channel is configured, found false, so that nothing "
+            "would be recorded; add a [[channel]], or remove other",
+        ),
     ],
 )
 def test_one_mistake_is_one_line(text: str, expected: str) -> None:
@@ -68,6 +83,11 @@ def test_one_mistake_is_one_line(text: str, expected: str) -> None:
         f'{ETH1}kind = "packet"\nselect = "all"',
         f'{ETH1}delivery = "sniff"\nselect = "all"',
         f'{ETH1}select = "udp"',
+        f'{ETH1}select = "udp"\n[recorder]\nother = false\n{CHANNEL}{LINE}',
+        "[recorder]\nother = false",  # nothing is captured as yet
+        f'[source]\nselect = "udp"\n{CHANNEL}{LINE}interface = "a"\n{LINE}name = "B"\ninterface = "b"',
+        f'{ETH1}kind = "packet"\ndescriptors = 1048576\n{CHANNEL}{LINE}',
+        f"{ETH1}descriptors = 1048576\nframe_size = 4096\n{CHANNEL}{LINE}",
         f'{ETH1}kind = "packet"\nfanout = 12\n{MANY_INTERFACES}',
         f"{ETH1}fanout = 16\n{MANY_INTERFACES}",
         '[source]\nkind = "pcap"\nfile = "/f"\nselect = "udp"',
@@ -129,6 +149,7 @@ def test_what_is_selected_besides_comes_from_the_interface_of_the_source(select:
     channel = f'[[channel]]\nname = "c"\nfeed = "f"\nline = [{lines}]'
     assert interfaces(loads(f'[source]\ninterface = "eth0"\nselect = "{select}"\n{channel}')) == expected
     assert interfaces(loads(f'[source]\ninterface = "eth0"\nselect = "{select}"')) == expected[2:]
+    assert interfaces(loads(f'[source]\nselect = "{select}"\n{channel}')) == expected[:2]
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,21 @@ def test_an_xdp_program_that_may_take_packets_is_told(namespace_pair: NamespaceP
     assert "an XDP program is on the interface" in done.stderr
 
 
+@pytest.mark.parametrize("change", ["set {} down", "set {} name other0", "del {}"])
+def test_an_interface_that_goes_meanwhile_is_told(change: str, namespace_pair: NamespacePair) -> None:
+    right = namespace_pair.right
+    for gone in (False, True):
+        with discovering(right, "--seconds", "0", "--json") as process:
+            assert "listening" in process.stderr.readline()
+            if gone:
+                right.run("ip", "link", "set", right.interface, "down")
+                right.run("ip", "link", *change.format(right.interface).split())
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=30)
+        assert (process.returncode, json.loads(output)["flows"]) == (1, [])
+        assert ("went down or away meanwhile" in errors) is gone
+
+
 def test_where_nothing_arrives_it_says_so_with_status_1(namespace_pair: NamespacePair) -> None:
     right = namespace_pair.right
     done = right.run(*NANOTAPE, "discover", right.interface, "--seconds", "0.3", check=False)

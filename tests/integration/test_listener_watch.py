@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+from command_line import call
 from deadline import wait_for
 from refusals import SMALL
 from service_rig import Rig
@@ -59,6 +61,14 @@ def two_looks(service: Service, happened: list[Happening]) -> None:
         looks += idle and not was
 
 
+def told_by_status(rig: Rig) -> list[str]:
+    """Its errors."""
+    status, output, _ = call("status", "--config", rig.config, "--json", "--interval", "0.1")
+    errors = [each["what"] for each in json.loads(output)["findings"] if each["severity"] == "error"]
+    assert status == bool(errors)
+    return errors
+
+
 def test_a_program_that_joins_a_captured_group_is_told_once(make_service_rig: Callable[..., Rig]) -> None:
     rig = make_service_rig(**SMALL)
     happened: list[Happening] = []
@@ -70,6 +80,11 @@ def test_a_program_that_joins_a_captured_group_is_told_once(make_service_rig: Ca
         with joined(rig, "239.192.7.1", 31001) as pid:
             wait_for(lambda: listeners(service, happened), "the listener")
             two_looks(service, happened)
+            told = told_by_status(rig)
+            assert told == [f"somebody goes blind: {found.detail.rpartition('; ')[0]}" for found in happened]
+        wait_for(
+            lambda: service.wait(0.1) is not None and not told_by_status(rig), "status to see that it has gone", 30
+        )
         (found,) = listeners(service, happened)
         assert found.process == "holder"
         assert found.detail.startswith("veth-r: python")
@@ -86,6 +101,7 @@ def test_with_steal_those_that_were_there_are_told_too(make_service_rig: Callabl
         two_looks(service, happened)
         (found,) = listeners(service, happened)
         assert f"(pid {pid}) listens to 239.192.7.1:31001" in found.detail
+        assert told_by_status(rig) == []
 
 
 def test_a_capture_that_copies_looks_for_nobody(make_service_rig: Callable[..., Rig]) -> None:

@@ -135,6 +135,7 @@ def test_all_before_the_damage_is_recorded_and_the_run_ends_with_status_1(tmp_pa
         assert f"nanotape-capture: {tmp_path}/f.pcap: packet 301 at byte {at}: " in errors
         assert f"  DAMAGED: {tmp_path}/f.pcap: " in output
         assert "BALANCED" in output
+        assert call("status", "--config", rig.config)[1].startswith("read only up to the DAMAGE: ")
         assert_recorded(rig, frames[:300])
 
 
@@ -236,6 +237,12 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: pathlib.Path) -> None:
     (tmp_path / "folder").mkdir()
     with file_rig(tmp_path / "folder") as rig:
         assert f"{tmp_path}/folder: expected a capture file, found something else" in refused(rig)
+
+
+def test_a_file_that_cannot_be_read_is_one_line() -> None:
+    """It opens and looks like a file; to read it is refused, as a broken disk does."""
+    with file_rig(pathlib.Path("/proc/self/mem")) as rig:
+        assert "/proc/self/mem: expected a capture file, cannot read it: Input/output error; " in refused(rig)
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)

@@ -25,16 +25,16 @@ def threads(service: Service) -> list[dict[str, str]]:
     return [{line.partition(":")[0]: line.partition(":")[2].strip() for line in text} for text in texts]
 
 
-@pytest.mark.parametrize("seccomp", [True, False])
+@pytest.mark.parametrize(("kind", "seccomp"), [("afxdp", True), ("afxdp", False), ("packet", True)])
 def test_a_pinned_spinning_loop_makes_no_system_call_and_takes_everything(
-    seccomp: bool, make_service_rig: Callable[..., Rig]
+    kind: str, seccomp: bool, make_service_rig: Callable[..., Rig]
 ) -> None:
     """Any call would kill the process: it lives, through 2 s of packets and its end."""
     clock = pathlib.Path("/sys/devices/system/clocksource/clocksource0/current_clocksource").read_text().strip()
     if clock not in CLOCK_SOURCES:
         pytest.skip(f"reading the clock source {clock} is a system call")
     tables = f"[loop]\ncore = {CORE}\nseccomp = {str(seccomp).lower()}"
-    rig = make_service_rig(tables=tables, capacity="64 MiB", descriptors=131_072)
+    rig = make_service_rig(kind=kind, tables=tables, capacity="64 MiB", descriptors=131_072)
     with rig.service() as service:
         pid = service.pid(CAPTURE)
         confined = [thread for thread in threads(service) if thread["Seccomp"] == FILTERED]

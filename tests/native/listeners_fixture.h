@@ -31,6 +31,7 @@ static struct nt_membership memberships[8];
 static struct nt_local_address addresses[4];
 static struct nt_network network;
 static struct nt_deprivation deprivation;
+static bool joined; /* our own holder runs */
 
 static const struct nt_link links[] = {
 	{.device = BASE, .master = BOND},
@@ -89,6 +90,7 @@ static inline void add_address(const char *address, uint32_t device)
 static inline int set_up(void **state)
 {
 	(void)state;
+	joined = false;
 	memset(&header, 0, sizeof(header));
 	header.source_count = 1;
 	source = (struct nt_plan_source){.kind = NT_SOURCE_AFXDP, .interface = "eth1", .join = NT_JOIN_IGMP};
@@ -107,6 +109,11 @@ static inline int deprived_of(void)
 {
 	uint32_t flow_id;
 
+	nt_network_sort_memberships(&network);
+	for (uint32_t at = 0; at < network.membership_count; at++)
+		network.memberships[at].ours_from_any = network.memberships[at].ours_from_named = false;
+	if (joined)
+		nt_network_mark_ours(&network, &plan, &source, BASE);
 	return nt_deprives(&deprivation, &reader, &flow_id) ? (int)flow_id : -1;
 }
 

@@ -113,7 +113,7 @@ static void our_own_joins_make_nobody_a_listener(void **state)
 {
 	(void)state;
 	bind_reader("0.0.0.0", 30001);
-	deprivation.joined = true;
+	joined = true;
 	assert_int_equal(deprived_of(), -1);
 	memberships[0].users = 2; /* and somebody else */
 	assert_int_equal(deprived_of(), 1);
@@ -129,7 +129,7 @@ static void flows_of_any_and_of_named_sources_are_joined_once_each(void **state)
 	set_flow(2, "239.1.1.1", 30001);
 	set_address(flows[2].source, "10.0.0.8");
 	bind_reader("0.0.0.0", 30001);
-	deprivation.joined = true;
+	joined = true;
 	memberships[0].users = 2;
 	assert_int_equal(deprived_of(), -1);
 	memberships[0].users = 3;
@@ -140,9 +140,35 @@ static void our_own_joins_do_not_hide_a_membership_on_another_device(void **stat
 {
 	(void)state;
 	bind_reader("0.0.0.0", 30001);
-	deprivation.joined = true;
+	joined = true;
 	memberships[0].device = BOND;
 	assert_int_equal(deprived_of(), 1);
+}
+
+/* The service looks every two seconds: were each membership compared with each flow for each socket, it would take minutes. */
+static void hundreds_of_sockets_on_the_port_of_eight_thousand_flows_are_told_apart_in_no_time(void **state)
+{
+	static struct nt_flow many_flows[8000];
+	static struct nt_membership many_memberships[8000];
+
+	(void)state;
+	for (uint32_t at = 0; at < 8000; at++) {
+		many_flows[at] = flows[0];
+		many_flows[at].id = at + 1;
+		many_flows[at].group[2] = (uint8_t)(at / 250);
+		many_flows[at].group[3] = (uint8_t)(at % 250);
+		many_memberships[at] = (struct nt_membership){.family = NT_FAMILY_IPV4, .device = BASE, .users = 1};
+		memcpy(many_memberships[at].group, many_flows[at].group, 16);
+	}
+	header.flow_count = network.membership_count = 8000;
+	plan.flows = many_flows;
+	network.memberships = many_memberships;
+	bind_reader("0.0.0.0", 30001);
+	joined = true;
+	for (uint32_t socket = 0; socket < 300; socket++)
+		assert_int_equal(deprived_of(), -1);
+	many_memberships[7999].users = 2;
+	assert_int_equal(deprived_of(), 8000);
 }
 
 static void a_tagged_flow_is_read_on_the_vlans_device(void **state)
@@ -242,6 +268,7 @@ int main(void)
 		cmocka_unit_test_setup(our_own_joins_make_nobody_a_listener, set_up),
 		cmocka_unit_test_setup(flows_of_any_and_of_named_sources_are_joined_once_each, set_up),
 		cmocka_unit_test_setup(our_own_joins_do_not_hide_a_membership_on_another_device, set_up),
+		cmocka_unit_test_setup(hundreds_of_sockets_on_the_port_of_eight_thousand_flows_are_told_apart_in_no_time, set_up),
 		cmocka_unit_test_setup(a_tagged_flow_is_read_on_the_vlans_device, set_up),
 		cmocka_unit_test_setup(a_socket_bound_to_the_group_needs_a_device_of_the_tagged_flow, set_up),
 		cmocka_unit_test_setup(a_bond_and_a_macvlan_get_what_their_interface_gets, set_up),

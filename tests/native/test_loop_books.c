@@ -336,6 +336,24 @@ static void what_packet_sockets_lose_under_one_holder_stays_visible(void **state
 	assert_int_equal(slot.stats.offered - nt_counters_taken(&slot.loop) - slot.stats.rx_occupancy, 20);
 }
 
+static void what_comes_in_when_nobody_asks_any_more_is_no_loss_to_the_next_holder(void **state)
+{
+	(void)state;
+	set_up_packet();
+	open_books(HOLDER);
+	arrive_at_packet(100, 7);
+	judge(80, 3, 10);
+	publish();
+	nt_books_end_intake(&slot);
+	assert_int_equal(slot.stats.offered, 93 + 7); /* taken, dropped */
+	assert_int_equal(slot.stats.rx_occupancy, 0);
+	set_up_packet();
+	open_books(OTHER_HOLDER);
+	publish();
+	assert_int_equal(slot.stats.lost_with_holder, 0);
+	assert_int_equal(slot.stats.offered, nt_counters_taken(&slot.loop) + slot.stats.socket_drops);
+}
+
 static void unknown_stays_unknown(void **state)
 {
 	(void)state;
@@ -366,6 +384,7 @@ int main(void)
 		cmocka_unit_test_setup(packet_sockets_count_on_through_a_restart_of_the_capture, set_up),
 		cmocka_unit_test_setup(what_waited_in_packet_sockets_is_lost_with_their_holder, set_up),
 		cmocka_unit_test_setup(what_packet_sockets_lose_under_one_holder_stays_visible, set_up),
+		cmocka_unit_test_setup(what_comes_in_when_nobody_asks_any_more_is_no_loss_to_the_next_holder, set_up),
 		cmocka_unit_test_setup(unknown_stays_unknown, set_up),
 	};
 

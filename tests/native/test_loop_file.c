@@ -14,7 +14,7 @@
 #define TOO_LARGE 40000u /* for a ring of 1 MiB */
 #define PACKETS 300u
 
-/* Of its packets, every seventh is too large and every fifth is not selected. */
+/* Of its packets, every seventh is too large and every fifth is not selected; one flow has the first half of them, another the rest. */
 static struct file {
 	struct nt_source source;
 	uint32_t number;    /* of the packet read last */
@@ -71,7 +71,7 @@ static int file_poll(struct nt_source *source, struct nt_batch *batch)
 			.capture_length = is_too_large(file.number) ? TOO_LARGE : LENGTH,
 			.wire_length = WIRE_BASE + file.number,
 			.stamp_ns = 1700000000000000000 + file.number,
-			.flow_id = 1,
+			.flow_id = file.number <= PACKETS / 2 ? 1 : 2,
 			.ts_kind = NT_TS_FILE,
 			.stamp_clock = NT_CLOCK_UTC,
 		};
@@ -245,8 +245,19 @@ static void one_that_died_while_it_began_a_file_had_taken_nothing_of_it(void **s
 
 	(void)state;
 	run(false, 64, UINT32_MAX);
+	slot->file_first_seq = slot->loop.packets + 1;
 	slot->file_base = nt_counters_taken(&slot->loop);
 	assert_int_equal(run(true, 64, UINT32_MAX), 0);
+	assert_all_is_there(2);
+}
+
+/* Of the second flow there are only the other file's packets, which have later stamps, when the first process dies. */
+static void the_stamps_of_a_file_before_say_nothing_of_the_one_that_is_gone_on_with(void **state)
+{
+	(void)state;
+	run(false, 64, UINT32_MAX);
+	run_and_die(false, 60, 2, STORES_TO_COUNT);
+	run(true, 64, UINT32_MAX);
 	assert_all_is_there(2);
 }
 
@@ -268,6 +279,7 @@ int main(void)
 		FILE_TEST(what_stands_in_the_ring_is_left_out_however_the_file_is_cut),
 		FILE_TEST(a_file_begun_anew_after_a_death_is_read_whole),
 		FILE_TEST(one_that_died_while_it_began_a_file_had_taken_nothing_of_it),
+		FILE_TEST(the_stamps_of_a_file_before_say_nothing_of_the_one_that_is_gone_on_with),
 		FILE_TEST(a_ring_that_was_made_anew_knows_of_no_file),
 	};
 

@@ -222,6 +222,20 @@ static void a_bad_stamp_does_not_put_those_behind_it_into_the_past(void **state)
 		assert_int_equal(next_record()->flags, flags[at]);
 }
 
+static void a_first_stamp_before_1970_is_not_before_any_other(void **state)
+{
+	static const uint16_t flags[] = {0, 0, NT_RECORD_BACKWARDS};
+
+	(void)state;
+	source.batches = 1;
+	packet_of_file(-2);
+	packet_of_file(-1);
+	packet_of_file(-2);
+	assert_int_equal(run()->backwards, 1);
+	for (int at = 0; at < 3; at++)
+		assert_int_equal(next_record()->flags, flags[at]);
+}
+
 static void expect_sequence(uint32_t flow_id, uint64_t flow_seq)
 {
 	const struct nt_record *record = next_record();
@@ -304,6 +318,7 @@ int main(void)
 		LOOP_TEST(packets_of_no_flow_unparsed_and_badly_stamped_are_counted),
 		LOOP_TEST(a_files_stamp_stands_as_it_was_and_says_nothing_of_a_delay),
 		LOOP_TEST(a_bad_stamp_does_not_put_those_behind_it_into_the_past),
+		LOOP_TEST(a_first_stamp_before_1970_is_not_before_any_other),
 		LOOP_TEST(unnumbered_packets_are_numbered_by_flow_over_all_sources),
 		LOOP_TEST(a_source_that_numbers_itself_is_left_alone),
 		LOOP_TEST(what_does_not_fit_leaves_a_gap_and_what_stands_there_already_none),

@@ -112,6 +112,50 @@ static void the_books_are_those_of_the_kernel(void **state)
 	nt_source_close(source);
 }
 
+static void three_come_in(void)
+{
+	for (uint32_t i = 0; i < 3; i++)
+		receive(i);
+}
+
+static void three_are_missing(void)
+{
+	kernel.counters.tp_packets += 3;
+}
+
+/* As when a capture is stopped while its feed goes on. */
+static void what_comes_in_while_it_is_counted_waits(void **state)
+{
+	struct nt_source *source = adopt();
+	struct nt_source_stats stats;
+
+	(void)state;
+	receive(0);
+	kernel_retire(&kernel);
+	take(source, 0);
+	receive(0);
+	meanwhile = three_come_in;
+	stats = stats_of(source);
+	assert_int_equal(stats.offered, 5);
+	assert_int_equal(stats.rx_occupancy, 4);
+	assert_int_equal(stats.offered, stats.rx_taken + stats.socket_drops + stats.rx_occupancy);
+	nt_source_close(source);
+}
+
+static void a_packet_that_is_nowhere_is_not_said_to_wait(void **state)
+{
+	struct nt_source *source = adopt();
+	struct nt_source_stats stats;
+
+	(void)state;
+	receive(0);
+	meanwhile = three_are_missing;
+	stats = stats_of(source);
+	assert_int_equal(stats.offered, 4);
+	assert_int_equal(stats.rx_occupancy, 1);
+	nt_source_close(source);
+}
+
 static void what_the_kernel_forgot_is_not_lost_with_who_asked(void **state)
 {
 	struct nt_source *source = adopt();
@@ -204,6 +248,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_block_owed_to_the_kernel_is_given_back_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_counted_but_not_committed_counts_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_books_are_those_of_the_kernel, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_comes_in_while_it_is_counted_waits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_packet_that_is_nowhere_is_not_said_to_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_kernel_forgot_is_not_lost_with_who_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_ring_that_is_not_what_its_state_says_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nothing_is_lost_or_repeated_through_a_thousand_deaths, set_up, tear_down),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Capture files cut at every byte and flipped in random ones: what was before is handed out, the place is named, and the sanitizers
- * watch. NANOTAPE_FLIPS sets how many flips each file gets. */
+ * watch. NANOTAPE_FLIPS asks for the long form: every file, cut at every byte, and so many flips of each. */
 #include "pcap_fixture.h"
 
 #include <ftw.h>
@@ -130,14 +130,20 @@ static void flip(const struct capture *capture, uint64_t *seed, bool as_pipe)
 	nt_source_close(source);
 }
 
+/* The long form: every file, cut at every byte. */
+static bool is_thorough(void)
+{
+	return getenv("NANOTAPE_FLIPS");
+}
+
 static void damage_everywhere(const struct capture *capture, bool both_ways)
 {
-	const char *wanted = getenv("NANOTAPE_FLIPS");
-	uint64_t count = wanted ? strtoull(wanted, NULL, 10) : FLIPS;
+	uint64_t count = is_thorough() ? strtoull(getenv("NANOTAPE_FLIPS"), NULL, 10) : FLIPS;
+	size_t step = capture->size > REAL_BYTES_MAX && !is_thorough() ? STEP_OF_LARGE : 1;
 	uint64_t seed = 1234567 + capture->size;
 
 	files++;
-	for (size_t size = 0; size <= capture->size; size += capture->size > REAL_BYTES_MAX ? STEP_OF_LARGE : 1) {
+	for (size_t size = 0; size <= capture->size; size += step) {
 		cut_at(capture, size, size % 2);
 		if (both_ways)
 			cut_at(capture, size, !(size % 2));
@@ -199,7 +205,7 @@ static int damage_one(const char *path, const struct stat *status, int kind, str
 	(void)place;
 	/* One in four of those with a single packet will do: they are alike. */
 	if (kind != FTW_F || length < 5 || strcmp(path + length - 5, ".pcap") != 0 ||
-	    (status->st_size < 300 && path[length - 6] % 4 != 0))
+	    (status->st_size < 300 && path[length - 6] % 4 != 0 && !is_thorough()))
 		return 0;
 	capture = capture_load(path);
 	assert_non_null(capture);

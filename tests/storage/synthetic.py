@@ -1,11 +1,14 @@
 """A ring whose every record follows from its sequence, so that a row alone tells whether it is right.
 
-As a program it records such a ring: `synthetic.py ARCHIVE NEWEST SEED`; its parent may kill it.
+As a program it records such a ring: `synthetic.py ARCHIVE NEWEST SEED`; its parent may kill it. With a file as
+fourth argument it leaves out packets of no channel, and the ring holds nothing up to the sequence in that file, which
+the recorder before has published as settled.
 """
 
+import os
 import random
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -170,11 +173,27 @@ def assert_rows_are_theirs(table: pa.Table) -> None:
     assert (table.column("ts").cast(pa.int64()).to_numpy() == sequences + FIRST_TS).all()
 
 
+class SettledReader(SyntheticReader):
+    """Leaves in a file what a successor does not need any more."""
+
+    settled_file = -1
+
+    def publish_status(self, **status: Any) -> None:
+        super().publish_status(**status)
+        if status["settled"] and self.next_seq:
+            os.pwrite(self.settled_file, (self.next_seq - 1).to_bytes(8, "little"), 0)
+
+
 def main(arguments: list[str]) -> None:
     path, newest, seed = arguments[0], int(arguments[1]), int(arguments[2])
     ring = SyntheticRing(newest=newest)
     reader = SyntheticReader(ring, largest=400, seed=seed)
     options = RecorderOptions(batch_rows=300, rotate_bytes=100_000, fsync=Fsync.NEVER, idle_sleep_s=0)
+    if len(arguments) > 3:
+        reader = SettledReader(ring, largest=400, seed=seed)
+        reader.settled_file = os.open(arguments[3], os.O_RDWR | os.O_CREAT, 0o644)
+        ring.oldest = int.from_bytes(os.pread(reader.settled_file, 8, 0), "little") + 1
+        options = replace(options, keep_other=False)
     recorder = Recorder(ring, reader, Archive.create(path), options)
     sys.stdout.write("importing done\n")
     sys.stdout.flush()

@@ -4,10 +4,11 @@ In the synthetic ring every third sequence, 3, 6, 9..., is of no channel.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from synthetic import SyntheticRing, assert_rows_are_theirs
 from test_segment import no_file_larger_than
 
 from nanotape.storage.archive import Archive
+from nanotape.storage.rotation import SegmentRotation
 from nanotape.storage.settlement import MARK_NAME, accounted_end
 
 
@@ -26,6 +28,10 @@ def rows(archive: Archive) -> list[tuple[int, int]]:
 
 def of_channels(first: int, last: int) -> list[int]:
     return [sequence for sequence in range(first, last + 1) if sequence % 3]
+
+
+def end_of(archive: Archive) -> int:
+    return accounted_end(archive.path / "segments" / "demo", SyntheticRing().ring_id)
 
 
 def mark(archive: Archive) -> Path:
@@ -77,6 +83,85 @@ def test_rows_that_could_not_be_written_and_those_left_out_are_told_apart(archiv
     assert 251 - 1 == totals.recorded + totals.left_out + totals.write_failures
 
 
+def test_rows_that_could_not_be_written_are_recorded_by_a_successor_and_never_called_left_out(archive: Archive) -> None:
+    bench = Bench(archive, SyntheticRing(newest=99), batch_rows=99, keep_other=False)
+    bench.recorder.begin()
+    bench.record_all()
+    with no_file_larger_than(archive.segments()[0].bytes + 500):  # the mark has room all the same
+        bench.ring.newest = 198
+        bench.record_all()
+    bench.recorder.finish()
+    assert bench.recorder.totals.write_failures == len(of_channels(100, 198))
+    assert end_of(archive) == 99, "rows that are on no disk are not accounted for"
+    second = recorded(archive, SyntheticRing(newest=198), keep_other=False, clock=later())
+    assert second.reader.sought == [100]
+    assert rows(archive) == [(sequence, 0) for sequence in of_channels(1, 198)]
+
+
+def test_a_batch_of_nothing_but_others_does_not_settle_rows_that_could_not_be_written(archive: Archive) -> None:
+    bench = Bench(archive, SyntheticRing(newest=99), batch_rows=99, keep_other=False)
+    bench.recorder.begin()
+    bench.record_all()
+    with no_file_larger_than(archive.segments()[0].bytes + 500):
+        for bench.ring.newest in (197, 198):  # 198 is of no channel
+            bench.record_all()
+            bench.clock.sleep(2)
+            bench.record_all()
+    bench.recorder.finish()
+    assert end_of(archive) == 99
+
+
+class Killed(BaseException):
+    """Nothing of the recorder runs after it."""
+
+
+def killed_in(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, write: Callable[[SegmentRotation, pa.RecordBatch], int]
+) -> None:
+    """Records until it writes."""
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentRotation, "write", write)
+        with pytest.raises(Killed):
+            bench.record_all()
+    assert bench.recorder._lock
+    bench.recorder._lock.release()
+
+
+def test_a_recorder_that_is_killed_right_after_a_write_leaves_the_mark_that_goes_with_it(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ring has moved on when the next one comes: what the first one had left out is not lost."""
+    bench = Bench(archive, SyntheticRing(newest=99), batch_rows=99, keep_other=False)
+    bench.recorder.begin()
+    write = SegmentRotation.write
+
+    def write_and_die(rotation: SegmentRotation, batch: pa.RecordBatch) -> int:
+        write(rotation, batch)
+        raise Killed
+
+    killed_in(bench, monkeypatch, write_and_die)
+    second = recorded(archive, SyntheticRing(oldest=100, newest=101), keep_other=False, clock=later())
+    assert second.reader.sought == [100]
+    assert rows(archive) == [(sequence, 0) for sequence in of_channels(1, 101)]
+
+
+def test_a_recorder_that_is_killed_right_before_a_write_goes_on_from_its_mark(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(archive, SyntheticRing(newest=99), batch_rows=99, keep_other=False)
+    bench.recorder.begin()
+    bench.record_all()
+
+    def die(_rotation: SegmentRotation, _batch: pa.RecordBatch) -> int:
+        raise Killed
+
+    bench.ring.newest = 198
+    killed_in(bench, monkeypatch, die)
+    assert end_of(archive) == 99
+    recorded(archive, SyntheticRing(oldest=100, newest=198), keep_other=False, clock=later())
+    assert rows(archive) == [(sequence, 0) for sequence in of_channels(1, 198)]
+
+
 def test_a_successor_does_not_take_for_lost_what_was_left_out(archive: Archive) -> None:
     """Channels that are silent while others talk: the ring has moved on long since when the recorder comes back."""
     bench = Bench(archive, SyntheticRing(newest=3), keep_other=False)
@@ -95,9 +180,7 @@ def test_an_archive_of_nothing_but_left_out_packets_is_gone_on_with(archive: Arc
     first.recorder.begin()
     first.record_all()
     first.recorder.finish()
-    assert json.loads(mark(archive).read_text()) == {
-        "ring_id": ring.ring_id, "after": 0, "through": 3, "owed": 2,
-    }  # fmt: skip
+    assert json.loads(mark(archive).read_text()) == [{"ring_id": ring.ring_id, "after": 0, "through": 3, "owed": 2}]
     second = recorded(archive, SyntheticRing(oldest=4, newest=5), keep_other=False, clock=later())
     assert second.reader.sought == [4]
     assert rows(archive) == [(4, 2), (5, 0)], "what the first one lost, 1 and 2, is not forgotten"
@@ -105,7 +188,16 @@ def test_an_archive_of_nothing_but_left_out_packets_is_gone_on_with(archive: Arc
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", '{"ring_id": 1}', '{"ring_id": "ff", "after": 2, "through": 900, "owed": 0}'],
+    [
+        "",
+        "{",
+        "[]",
+        "[1]",
+        "7",
+        '[{"ring_id": 1}]',
+        '[{"ring_id": "ff", "after": 2, "through": 900, "owed": 0}]',
+        '{"ring_id": "000102030405060708090a0b0c0d0e0f", "after": 2, "through": 900, "owed": 0}',
+    ],
 )
 def test_a_mark_that_is_damaged_or_another_rings_says_nothing(archive: Archive, content: str) -> None:
     recorded(archive, SyntheticRing(newest=3), keep_other=False)

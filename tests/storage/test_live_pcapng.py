@@ -12,7 +12,9 @@ from nanotape.storage.live_pcapng import LivePcapng
 
 SECOND_NS = 10**9
 CREATED_NS = EPOCH_NS - 3600 * SECOND_NS
-UNKNOWN = SimpleNamespace(xdp_seen=None, offered=None, rx_dropped=None, rx_ring_full=None, socket_drops=None)
+UNKNOWN = SimpleNamespace(
+    xdp_seen=None, offered=None, rx_dropped=None, rx_ring_full=None, socket_drops=None, lost_with_holder=None
+)
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Source:
     interface: str
     kind: str
     stats: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(**vars(UNKNOWN)))
+    loop: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(oversize=0))
 
 
 @dataclass
@@ -155,3 +158,13 @@ def test_who_reads_what_is_old_is_told_all_since_the_ring_was_made() -> None:
     assert [first.number(code) for code in (4, 5, 7, 8)] == [100, 3, None, 0]
     assert [second.number(code) for code in (4, 5, 7, 8)] == [None, None, 4, 0]
     assert first.stamp(2) == CREATED_NS
+
+
+def test_all_that_was_lost_behind_the_nic_counts_as_dropped_by_the_system() -> None:
+    live = Live(afxdp(lost_with_holder=5), Source("pcap:day", "day", "pcap"), from_now=False)
+    live.pcapng.show(ring_batch([Row(bytes(60), source=1)]))
+    for entry in live.ring.entries:
+        entry.loop.oversize = 3
+    live.tick(1)
+    drops = [block.number(7) for block in live.file.of(STATISTICS)]
+    assert drops == [8, 3]

@@ -9,16 +9,17 @@ from synthetic import RING_ID, assert_rows_are_theirs
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.resume import archive_end
+from nanotape.storage.settlement import accounted_end
 
 PROGRAM = Path(__file__).parent / "synthetic.py"
 NEWEST = 400_000
 KILLS = 20
 
 
-def start(archive: Archive, seed: int) -> subprocess.Popen[str]:
+def start(archive: Archive, seed: int, *settled: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(archive.path), str(NEWEST), str(seed)],
+        [sys.executable, str(PROGRAM), str(archive.path), str(NEWEST), str(seed), *settled],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout is not None
@@ -48,4 +49,30 @@ def test_a_recorder_killed_at_twenty_random_instants_records_each_sequence_once(
     assert sum(table.column("lost_before").to_pylist()) == 0
     assert_rows_are_theirs(table)
     assert all(facts.complete for facts in archive.segments())
+    assert archive.verify() == []
+
+
+def test_a_recorder_that_leaves_packets_out_records_the_others_once_over_twenty_kills(
+    archive: Archive, tmp_path: Path
+) -> None:
+    """Each time, the ring has dropped by then what the dead recorder had said that it had dealt with."""
+    chance = random.Random(20261121)
+    settled = tmp_path / "settled"
+    reached = []
+    for kill in range(KILLS):
+        with start(archive, kill, str(settled)) as process:
+            finished = select.select([process.stdout], [], [], chance.uniform(0.001, 0.08))[0]
+            process.kill()
+            process.wait()
+        assert not finished, "it must be killed while it records: raise NEWEST"
+        reached.append(accounted_end(archive.path / "segments" / "demo", RING_ID))
+        assert reached[-1] >= int.from_bytes(settled.read_bytes(), "little")
+    assert reached == sorted(reached)
+    assert len(set(reached)) > KILLS // 2, "most kills must hit a recorder that had got on"
+    with start(archive, KILLS, str(settled)) as process:
+        assert process.communicate(timeout=120)[0] == "finished\n"
+    table = archive.table(["ring_seq", "payload", "ts", "lost_before"])
+    assert table.column("ring_seq").to_pylist() == [each for each in range(1, NEWEST + 1) if each % 3]
+    assert sum(table.column("lost_before").to_pylist()) == 0
+    assert_rows_are_theirs(table)
     assert archive.verify() == []

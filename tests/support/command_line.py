@@ -28,12 +28,13 @@ def standing(*folders: pathlib.Path) -> set[str]:
 
 
 def processes(folder: pathlib.Path) -> set[str]:
-    """Every process whose command names a folder."""
+    """Every process whose command names a folder, but for a running service's looks for listeners: they come and go."""
     found = set()
     for entry in pathlib.Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-            if os.fsencode(folder) in words and int(entry.name) != os.getpid():
+            is_a_look = b"--listeners" in words
+            if os.fsencode(folder) in words and not is_a_look and int(entry.name) != os.getpid():
                 found.add(f"process {entry.name}: {words.replace(bytes(1), b' ').decode()}")
     return found
 

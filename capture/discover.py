@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from nanotape.capture.discovered import Discovered, DiscoveredFlow
 from nanotape.capture.errors import DiscoverError
+from nanotape.capture.interface_state import interface_index, is_up
 from nanotape.native import ffi, lib
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -143,8 +144,14 @@ class Discovery:
         """
         self.interface, self.options, self._clock = interface, options or DiscoverOptions(), clock
         self._handle = _open(interface, self.options)
+        self._index = interface_index(interface)
         self._started_s = self._listened_to_s = clock()
         self._rates = Rates(self._started_s)
+
+    @property
+    def can_hear(self) -> bool:
+        """False: the interface is down, gone, or another of the same name since."""
+        return self._index != 0 and interface_index(self.interface) == self._index and is_up(self.interface)
 
     @property
     def seconds(self) -> float:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from nanotape.capture.health import ReaderHealth, RingHealth
 from nanotape.capture.listing import UnreadableRing
+from nanotape.capture.service_state import HOLDER_DIED, STOPPED
 
 LAG_WARNING, LAG_ERROR = 0.5, 0.9
 """A recorder's lag, as shares of the ring."""
@@ -28,8 +29,9 @@ _ADVICE = {
     "rx_ring_full": "give the loop an isolated core of its own (loop.core)",
     "socket_drops": "raise source.receive_buffer and net.core.rmem_max; of a packet source: source.descriptors",
     "lost_with_holder": "find out why the holder died (its last words, dmesg)",
-    "oversize": "make the ring larger: the largest frame it takes grows with it",
+    "oversize": "a ring takes frames up to 128 KiB, one below 4 MiB less: then make it larger (ring.capacity)",
 }
+_LISTENERS_TOLD = 5
 
 
 class Severity(StrEnum):
@@ -56,7 +58,7 @@ def ring_findings(health: RingHealth) -> tuple[Finding, ...]:
     """All findings of a ring, errors first; one that says so when all is well."""
     found = [
         Finding(severity, health.name, what, do)
-        for rule in (_capture, _losses, _books, _recording, _readers, _space, _feed, _memory)
+        for rule in (_capture, _losses, _books, _listeners, _recording, _readers, _space, _feed, _memory)
         for severity, what, do in rule(health)
     ]
     found.sort(key=lambda finding: (Severity.ERROR, Severity.WARNING, Severity.OK).index(finding.severity))
@@ -91,9 +93,20 @@ def _capture(health: RingHealth) -> Rule:
         do = "nanotape run restarts it; if that is gone too, start it again: the ring goes on with its sequence"
         yield Severity.ERROR, f"not capturing: the capture, process {health.writer_pid}, died", do
     elif health.reads_files:
-        yield Severity.WARNING, "not capturing: its files have been read to their end", ""
+        yield _end_of_files(health)
     else:
-        yield Severity.ERROR, "not capturing: the capture was ended", "start it: nanotape run"
+        why = f", since {HOLDER_DIED}" if health.service and health.service.ended == HOLDER_DIED else ""
+        yield Severity.ERROR, f"not capturing: the capture was ended{why}", "start it: nanotape run"
+
+
+def _end_of_files(health: RingHealth) -> tuple[Severity, str, str]:
+    if health.service and health.service.damaged:
+        what = "not capturing: its file was read up to where it is damaged; what comes after is not captured"
+        return Severity.WARNING, what, "get a sound copy, and capture it into another ring"
+    if health.service and health.service.ended == STOPPED:
+        what = "not capturing: it was stopped before the end of its file"
+        return Severity.WARNING, what, "start it again: nanotape run reads the file from its beginning"
+    return Severity.WARNING, "not capturing: its files have been read to their end", ""
 
 
 def _losses(health: RingHealth) -> Rule:
@@ -113,6 +126,18 @@ def _books(health: RingHealth) -> Rule:
         yield Severity.ERROR, what, "keep nanotape rings --json and report it: a counter lies, or packets vanish unseen"
 
 
+def _listeners(health: RingHealth) -> Rule:
+    if health.service is None or health.service.delivery == "steal":
+        return
+    told = health.service.listeners
+    for line in told[:_LISTENERS_TOLD]:
+        what, _, do = line.rpartition("; ")
+        yield Severity.ERROR, f"somebody goes blind: {what}", do
+    if len(told) > _LISTENERS_TOLD:
+        what = f"{len(told) - _LISTENERS_TOLD:,} more sockets of this host go blind"
+        yield Severity.ERROR, what, "the service's log names them all, nanotape status --json too"
+
+
 def _recording(health: RingHealth) -> Rule:
     if not health.recorders and not (health.reads_files and not health.writer_alive):
         yield Severity.WARNING, "nobody writes to disk: no recorder reads this ring", "start one: nanotape record"
@@ -122,7 +147,8 @@ def _recording(health: RingHealth) -> Rule:
 
 def _recorder(recorder: ReaderHealth, health: RingHealth) -> Rule:
     name = f"{recorder.name} (process {recorder.pid})"
-    again = "nanotape run restarts it; else start it again: nanotape record goes on where it was"
+    again = "nanotape run restarts it; else start it again: nanotape record goes on where it was; was it given up for "
+    again += f"good, remove its {recorder.name}.status from the ring's readers in paths.run_dir"
     if not recorder.alive:
         yield Severity.ERROR, f"not recording: {name} died", again
     elif not recorder.current:
@@ -179,6 +205,9 @@ def _feed(health: RingHealth) -> Rule:
     do = "outside trading hours that is right; else see joins, cable and switch: nanotape discover IF"
     if health.packets == 0:
         yield Severity.WARNING, "no packet has come since the ring was made", do
+    elif health.last_packet_s is not None and health.last_packet_s > SILENT_AFTER_S and health.packets_s:
+        what = f"packets come, but their stamps are {health.last_packet_s:,.0f} s behind this host's clock"
+        yield Severity.WARNING, what, "see which of the two is wrong: the NIC's clock (ptp4l, phc2sys) or the host's"
     elif health.last_packet_s is not None and health.last_packet_s > SILENT_AFTER_S:
         yield Severity.WARNING, f"silent: the last packet came {health.last_packet_s:,.0f} s ago", do
 
@@ -196,7 +225,7 @@ def headline(rings: Sequence[RingHealth], findings: Sequence[Finding]) -> str:
         return (errors[0].what if errors else "nothing is captured") + "."
     going = [health for health in rings if health.writer_pid is not None or not health.reads_files]
     if not going:
-        return f"read to the end of the files: {', '.join(health.name for health in rings)}{_more(errors)}."
+        return f"{_read(rings)}{_more(errors)}."
     rings = going
     stopped = [health.name for health in rings if not health.capturing]
     if stopped:
@@ -206,6 +235,18 @@ def headline(rings: Sequence[RingHealth], findings: Sequence[Finding]) -> str:
         rate = f"capturing {sum(health.packets_s for health in rings):,.0f} packets/s"
         first = f"LOSING DATA: {lost:,} packets in {interval_s:.1f} s, {rate}" if lost else f"{rate}, losing nothing"
     return f"{first}; {_disk(rings)}{_more(errors)}."
+
+
+def _read(rings: Sequence[RingHealth]) -> str:
+    """How far the files of these rings were read."""
+    names: dict[str, list[str]] = {}
+    for health in rings:
+        service = health.service
+        how = "read to the end of the files"
+        if service and (service.damaged or service.ended == STOPPED):
+            how = "read only up to the DAMAGE" if service.damaged else "stopped before the end of the file"
+        names.setdefault(how, []).append(health.name)
+    return "; ".join(f"{how}: {', '.join(each)}" for how, each in names.items())
 
 
 def _lost_now(rings: Sequence[RingHealth]) -> int:

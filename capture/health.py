@@ -9,6 +9,7 @@ from nanotape.capture.conservation import RingBooks, SourceBooks
 from nanotape.capture.counters import SourceCounters
 from nanotape.capture.listing import RingFacts
 from nanotape.capture.readers import ReaderFacts
+from nanotape.capture.service_state import ServiceState
 
 STAGES = ("passed_no_socket", "rx_dropped", "rx_ring_full", "socket_drops", "lost_with_holder", "oversize")
 """Where packets are lost before the ring: fields of `SourceBooks`."""
@@ -41,6 +42,8 @@ class Look:
     books: RingBooks
     space: Space | None
     """None: the archive's file system cannot be asked."""
+    service: ServiceState | None = None
+    """None: it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +121,13 @@ class RingHealth:
     space: Space | None
     full_in_s: float | None
     """Seconds until the archive's file system is full at the present rate; None: unknown, or nothing is written."""
+    service: ServiceState | None
+    """What the service tells that runs, or ran, the ring; None: nothing."""
 
     @property
     def recorders(self) -> tuple[ReaderHealth, ...]:
-        """The readers that record."""
-        return tuple(reader for reader in self.readers if reader.records)
+        """The readers that record. One that died over an earlier ring of this name is history."""
+        return tuple(reader for reader in self.readers if reader.records and (reader.alive or reader.current))
 
 
 def ring_health(first: Look, second: Look) -> RingHealth:
@@ -167,6 +172,7 @@ def ring_health(first: Look, second: Look) -> RingHealth:
         readers=readers,
         space=second.space,
         full_in_s=second.space.free_bytes / written_s if second.space and written_s > 0 else None,
+        service=second.service,
     )
 
 

@@ -68,7 +68,7 @@ class LineFormat:
         rows = list(map(_Row._make, zip(*columns, strict=True)))
         trailers = batch.column("trailer").to_pylist() if self._dump else ()
         lines = [
-            f"{self._time(ts)} {packet_text(row)} [{self._mark(flow_id, vlan, row.flags)}]\n"
+            f"{self._time(ts)} {packet_text(row)} [{self._mark(flow_id, vlan, row)}]\n"
             for ts, row, flow_id, vlan in zip(stamps, rows, flow_ids, vlans, strict=True)
         ]
         if self._dump:
@@ -83,15 +83,15 @@ class LineFormat:
             self._clock = second, f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
         return f"{self._clock[1]}.{fraction:09}"
 
-    def _mark(self, flow_id: int, vlan: int | None, flags: int) -> str:
+    def _mark(self, flow_id: int, vlan: int | None, row: _Row) -> str:
         label = self._labels.get(flow_id)
         if label is None:
             flow = self._flows.get(flow_id)
             label = self._labels[flow_id] = f"{flow.channel}/{flow.line}" if flow else OTHER_CHANNEL
         if vlan is not None:
-            label += f", vlan {vlan}"
-        if flags & _TOLD_MASK:
-            label += "".join(f", {name}" for bit, name in _TOLD_BITS.items() if flags & bit)
+            label += f", vlan {'.'.join(map(str, _vlans(row) or [vlan]))}"
+        if row.flags & _TOLD_MASK:
+            label += "".join(f", {name}" for bit, name in _TOLD_BITS.items() if row.flags & bit)
         return label
 
     def _dump_of(self, row: _Row, trailer: bytes) -> str:
@@ -153,6 +153,17 @@ def _link(frame: bytes, flags: int) -> tuple[int, int | None]:
         kind = int.from_bytes(frame[begin + 2 : begin + 4], "big")
         begin += 4
     return begin, kind
+
+
+def _vlans(row: _Row) -> list[int]:
+    """Ids of the tags, outermost first: by that one flows are configured; 0, a priority, only where it is alone."""
+    begin, at = (20, 0) if row.flags & _SLL2 else (16, 14) if row.flags & _SLL else (14, 12)
+    frame = row.header + row.payload[: begin + _TAGS_MAX * 4]
+    ids: list[int] = []
+    while len(ids) < _TAGS_MAX and int.from_bytes(frame[at : at + 2], "big") in _TAGS and len(frame) >= begin + 4:
+        ids.append(int.from_bytes(frame[begin : begin + 2], "big") & 0xFFF)
+        at, begin = begin + 2, begin + 4
+    return [each for each in ids if each] or ids[:1]
 
 
 def _protocol_text(datagram: bytes, ip: str) -> str:

@@ -13,11 +13,13 @@ from nanotape.capture.errors import RingError
 from nanotape.capture.health import Look, RingHealth, ring_health
 from nanotape.capture.listing import UnreadableRing, describe
 from nanotape.capture.ring import RING_SUFFIX, Ring, ring_path
+from nanotape.capture.service_state import STATE_NAME, read_state
 from nanotape.capture.space import space_of
 from nanotape.config import ConfigError, Settings, load
 
 _PATIENCE_S = 3.0
-"""A capture that seems to stand still may just have been off its core: it is looked at again, up to so long."""
+"""A capture that seems to stand still may just have been off its core; a capture or a recorder that died is started
+anew within moments. They are looked at again, up to so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ def look(path: Path, settings: Settings, clocks: Clocks) -> Look | UnreadableRin
             monotonic_ns, utc_ns = clocks.monotonic_ns(), clocks.utc_ns()
     except RingError as error:
         return UnreadableRing(path.name.removesuffix(RING_SUFFIX), str(path), str(error))
-    return Look(utc_ns, monotonic_ns, facts, books, space_of(_archive(facts.name, settings)))
+    service = read_state(run_directory / facts.name / STATE_NAME)
+    return Look(utc_ns, monotonic_ns, facts, books, space_of(_archive(facts.name, settings)), service)
 
 
 def healths(
@@ -88,8 +91,11 @@ def _second(
 
 
 def _is_sound(found: RingHealth | UnreadableRing) -> bool:
-    """Whether more time would change nothing: only a loop that seems to stand still is worth another look."""
-    return isinstance(found, UnreadableRing) or found.capturing or not found.writer_alive
+    """Whether more time would change nothing: what stands still or died may be at work again a moment later."""
+    if isinstance(found, UnreadableRing):
+        return True
+    ended = found.writer_pid is None
+    return ended or (found.capturing and all(recorder.alive for recorder in found.recorders))
 
 
 def _archive(ring: str, settings: Settings) -> Path:

@@ -22,6 +22,7 @@ from nanotape.capture.places import Places, prepare
 from nanotape.capture.plan import write_owned, write_plan
 from nanotape.capture.ring import Ring
 from nanotape.capture.service_lock import LOCK_NAME, ServiceLock
+from nanotape.capture.service_state import HOLDER_DIED, STATE_NAME, STOPPED, StateFile
 from nanotape.capture.stop_signals import StopSignals
 from nanotape.config import Settings
 from nanotape.config.show import effective
@@ -33,7 +34,6 @@ _ENDINGS = {_CAPTURE_FINITE: "read to its end", _CAPTURE_DAMAGED: "read up to wh
 _SOUND_AFTER_S = 0.5  # who was ready and lived as long is restarted at once: RX rings hold out for less than a second
 _READY_TIMEOUT_S = 60.0
 _PREFAULT_BYTES_S = 500e6  # at the least: a large ring takes its time to be touched
-_REVIVAL_S = 15.0
 _DRAIN_TIMEOUT_S = 300.0  # a recorder that lags takes what is in the ring before it ends
 _BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 
@@ -68,6 +68,7 @@ class Service:
         self._commands: Commands | None = None
         self._feed: Feed | None = None
         self._watch: ListenerWatch | None = None
+        self._state: StateFile | None = None
         self.places: Places | None = None
         self.restarts: dict[str, int] = {}
         """How often each process was started anew."""
@@ -120,7 +121,8 @@ class Service:
         is_new = not lock.exists()
         self._lock = ServiceLock(lock, name)
         made.file(lock, is_new=is_new)
-        for path in (self.places.plan, self.places.config):
+        state = self.places.folder / STATE_NAME
+        for path in (self.places.plan, self.places.config, state):
             made.file(path, is_new=not path.exists())
         made.ring(name, self.places.shm)
         self._commands = Commands(self._settings, self._options, self._owners, self.places)
@@ -129,6 +131,7 @@ class Service:
         write_plan(self._settings, self.places, self._owners, records=self._options.record)
         # A recorder that is restarted records what is captured, whatever became of the operator's file meanwhile.
         write_owned(self.places.config, effective(self._settings).encode(), self._owners)
+        self._state = StateFile(state, self._owners, source.delivery)
 
     def pid(self, name: str) -> int | None:
         """Process id of a running part."""
@@ -170,6 +173,8 @@ class Service:
         """
         if self._lock:
             self._end_processes(drain=self._options.record)
+            if self._state:
+                self._state.ended(STOPPED)
         self._unlock()
 
     def _unlock(self) -> None:
@@ -202,7 +207,7 @@ class Service:
                 if child:
                     child.close()
                 child = self._start(RECORDER)
-            child.wait_ready(_REVIVAL_S)
+            child.wait_ready(_READY_TIMEOUT_S)  # it may have much to recover
 
     def _names(self) -> list[str]:
         needs_holder = self._settings.source.effective_kind in ("afxdp", "packet") and self._options.borrow_from is None
@@ -235,6 +240,8 @@ class Service:
             self._log(f"{child.name}: {ending(status)}")
         happened = [Happening(child.name, "ended", ending(status))]
         if child.name == HOLDER or (child.name == CAPTURE and status == _CAPTURE_HOLDER_GONE):
+            if self._state:
+                self._state.ended(HOLDER_DIED)
             self.stop()
             raise ServiceError(
                 f"{HOLDER}: it is gone, and with it every packet's way in; all was ended in order, start again"
@@ -249,14 +256,21 @@ class Service:
         name = self._settings.source.file if self._feed else CAPTURE
         failure = self._feed.failure() if self._feed else None
         self.finished, self.damaged = True, status == _CAPTURE_DAMAGED or failure is not None
+        if self._state:
+            self._state.ended(_ENDINGS[status], damaged=self.damaged)
         self._log(f"{name}: {_ENDINGS[status]}")
         if failure:
             self._log(f"{name}: its decompressor failed ({failure}): what it gave until then was captured")
 
     def _look_for_listeners(self) -> list[Happening]:
+        known = self._watch.known if self._watch else frozenset()
         found = self._watch.look() if self._watch else []
-        flows = self._flows() if found else {}
+        if self._watch is None or self._watch.known == known:
+            return []
+        flows = self._flows()
         lines = [listener.told(flows.get(listener.flow_id)) for listener in found]
+        if self._state:
+            self._state.listeners(each.told(flows.get(each.flow_id)) for each in self._watch.known)
         for line in lines:
             self._log(line)
         return [Happening(HOLDER, "listener", line) for line in lines]

@@ -27,6 +27,7 @@ from nanotape.cli.options import AsJson, talk
 
 _UNATTENDED_S = 10.0
 _REFRESH_S = 0.5
+_LAST_S = 0.1
 
 
 def discover(
@@ -104,6 +105,10 @@ def _listen(interface: str, options: DiscoverOptions, joins: Sequence[Membership
             discovery.listen(min(seconds - discovery.seconds, _REFRESH_S), lambda: stop.caught)
             if show is not None:
                 show(discovery)
+        if stop.caught:
+            discovery.listen(_LAST_S)  # what waits in the socket, and its count of drops
+        if not discovery.can_hear:
+            talk(f"{interface}: went down or away meanwhile, and nothing was seen since; bring it up and start again")
         return discovery.snapshot()
 
 

@@ -9,8 +9,8 @@ from nanotape.capture.discovered import Discovered, DiscoveredFlow
 def table(found: Discovered) -> Table:
     """The flows of a snapshot, as it holds them: the busiest first."""
     made = Table(box=None, pad_edge=False, expand=True, title=_title(found), title_justify="left", title_style="bold")
-    for name in ("packets/s", "Mbit/s", "vlan"):
-        made.add_column(name, justify="right", no_wrap=True)
+    for name, least in (("packets/s", 9), ("Mbit/s", 8), ("vlan", 4)):  # where room is short, addresses are cut first
+        made.add_column(name, justify="right", no_wrap=True, min_width=least)
     for name in ("source", "group:port"):
         made.add_column(name, no_wrap=True)
     made.add_column("bytes", justify="right", no_wrap=True)

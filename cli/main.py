@@ -1,6 +1,8 @@
 """The `nanotape` command: one verb a module, errors as one line on stderr; 0 fine, 1 something wrong, 2 usage."""
 
+import errno
 import importlib.metadata
+import os
 import sys
 from typing import Annotated
 
@@ -10,6 +12,8 @@ from nanotape.capture.errors import CaptureError, HostError, ServiceError
 from nanotape.cli import capture, config, demo, discover, record, rings, run, simulate, status, tail
 from nanotape.config import ConfigError
 from nanotape.storage.errors import StorageError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
     name="nanotape",
@@ -47,15 +51,45 @@ def nanotape(
 
 def main() -> None:
     """Entry point: runs a verb, and turns our own errors into a line and an exit status."""
+    _fill_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here its failure can still be told
     except (ConfigError, CaptureError, StorageError) as error:
         if not (isinstance(error, ServiceError) and error.told):
             sys.stderr.write("".join(f"nanotape: {line}\n" for line in str(error).splitlines()))
         sys.exit(_status(error))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nobody to tell
+    except BrokenPipeError:  # the reader of our output has gone: nobody to tell
+        _forget_output()
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _forget_output()
+        sys.stderr.write(
+            f"nanotape: standard output: cannot be written: {error.strerror}; make room or write elsewhere\n"
+        )
+        sys.exit(1)
+
+
+def _fill_streams() -> None:
+    """Opens those of the three standard streams that were closed: else a ring's file would take their descriptors."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def _forget_output() -> None:
+    """What could not be written would be tried again at the exit, and fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _status(error: Exception) -> int:

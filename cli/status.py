@@ -15,6 +15,7 @@ from nanotape.cli.options import AsJson, ConfigFile
 from nanotape.config import DEFAULT_FILE, Settings, load
 
 _MIB, _GIB = 2**20, 2**30
+_LAG_TOLD = 0.1
 
 
 def status(
@@ -83,7 +84,8 @@ def _reader(reader: ReaderHealth) -> str:
     if reader.lag_bytes is not None and reader.lag_share is not None:
         lag = f"lag {reader.lag_bytes / _MIB:,.1f} MiB ({reader.lag_share:.1%})"
         lag += "" if reader.holds_s is None else f", the ring holds {duration(reader.holds_s)} more"
-        lag += "" if reader.lapped_in_s is None else f", lapped in {duration(reader.lapped_in_s)} at this rate"
+        if reader.lapped_in_s is not None and reader.lag_share > _LAG_TOLD:  # less is but the beat of its writing
+            lag += f", lapped in {duration(reader.lapped_in_s)} at this rate"
     counts = (
         f", {reader.recorded:,} recorded, {reader.write_failures or 0:,} not written"
         if reader.recorded is not None

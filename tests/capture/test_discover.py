@@ -131,3 +131,14 @@ def test_the_table_shows_addresses_as_they_are_and_what_is_hidden() -> None:
     for text in ("[ff3e::8000:1]:15000", "100.7", "60-1500", "123,456", "12.00", "(10 not shown)", "9 dropped"):
         assert text in shown
     assert "3 unparsed" in shown
+
+
+def test_on_a_narrow_terminal_the_figures_stay_and_the_addresses_are_cut() -> None:
+    long = flow(
+        group="ff3e:1234:5678:9abc:def0:1234:8000:7777", source="2001:db8:1234:5678:9abc:def0:1234:5678", vlan=100
+    )
+    page = Console(file=StringIO(), width=80)
+    page.print(table(found(long, flow(rate_pps=123456.0, bytes_per_second=1.5e6))))
+    shown = page.file.getvalue()  # type: ignore[attr-defined]
+    for text in ("packets/s", "123,456", "Mbit/s", "12.00", "100", "2001:db8:1234"):
+        assert text in shown

@@ -22,8 +22,9 @@ from crafted_looks import (
 )
 
 from nanotape.capture.findings import Finding, Severity, headline, nothing_there, ring_findings, unreadable
-from nanotape.capture.health import STAGES, Space
+from nanotape.capture.health import STAGES, RingHealth, Space
 from nanotape.capture.listing import RingFacts, UnreadableRing
+from nanotape.capture.service_state import HOLDER_DIED, STOPPED, ServiceState
 
 
 def findings(first: RingFacts = RING, second: RingFacts | None = None, space: Space | None = SPACE) -> list[Finding]:
@@ -241,6 +242,61 @@ def test_a_ring_of_files_ends_without_an_error_and_has_stamps_of_other_days() ->
     over = health(ended, ended)
     assert headline([over], ring_findings(over)) == "read to the end of the files: main."
     assert headline([over, health()], []).startswith("capturing 500 packets/s, losing nothing; the disk keeps up")
+
+
+def test_a_recorder_that_died_over_an_earlier_ring_is_history() -> None:
+    gone = recorder(later(), alive=False, current=False, lag_bytes=None, lag_share=None)
+    assert [each.what for each in findings(RING, gone)] == ["nobody writes to disk: no recorder reads this ring"]
+
+
+def test_packets_that_come_are_not_silent_whatever_their_stamps_say() -> None:
+    late = loop(later(), last_packet_ns=NOW_NS - 3600 * SECOND_NS)
+    [found] = findings(RING, late)
+    assert found.severity is Severity.WARNING
+    assert found.what == "packets come, but their stamps are 3,601 s behind this host's clock"
+
+
+LISTENER = "eth1: feedhandler (pid 4711) listens to 239.1.1.1:30001, which is captured: it receives nothing; stop it"
+
+
+def served(facts: RingFacts, **changes: object) -> RingHealth:
+    service = replace(ServiceState(1, "exclusive"), **changes)  # type: ignore[arg-type]
+    return replace(health(facts, facts if facts.writer_pid is None else later(facts)), service=service)
+
+
+def test_who_goes_blind_is_an_error_unless_the_configuration_wants_it_so() -> None:
+    [found] = ring_findings(served(RING, listeners=(LISTENER,)))
+    assert (found.severity, found.do) == (Severity.ERROR, "stop it")
+    assert found.what == f"somebody goes blind: {LISTENER.removesuffix('; stop it')}"
+    for fine in (served(RING), served(RING, delivery="steal", listeners=(LISTENER,))):
+        assert [each.severity for each in ring_findings(fine)] == [Severity.OK]
+    many = ring_findings(served(RING, listeners=(LISTENER,) * 300))
+    assert (len(many), many[-1].what) == (6, "295 more sockets of this host go blind")
+
+
+@pytest.mark.parametrize(
+    ("service", "what", "said"),
+    [
+        ({"ended": "read to its end"}, "its files have been read to their end", "read to the end of the files: main."),
+        (
+            {"ended": "read up to", "damaged": True},
+            "its file was read up to where it is damaged; what comes after is not captured",
+            "read only up to the DAMAGE: main.",
+        ),
+        ({"ended": STOPPED}, "it was stopped before the end of its file", "stopped before the end of the file: main."),
+    ],
+)
+def test_how_a_file_ended_is_told(service: dict[str, object], what: str, said: str) -> None:
+    found = served(replace(of_files(ENDED), readers=()), **service)
+    told = ring_findings(found)
+    assert [(each.severity, each.what) for each in told] == [(Severity.WARNING, f"not capturing: {what}")]
+    assert headline([found], told) == said
+
+
+def test_a_capture_that_ended_with_its_holder_says_so() -> None:
+    told = ring_findings(served(ENDED, ended=HOLDER_DIED))
+    assert told[0].what == "not capturing: the capture was ended, since its holder died"
+    assert ring_findings(served(ENDED, ended=STOPPED))[0].what == "not capturing: the capture was ended"
 
 
 def test_errors_come_first() -> None:

@@ -126,7 +126,15 @@ def test_the_dumps_are_tcpdumps(option: str, dump: str, tmp_path: Path) -> None:
         ),
         (
             Row(ethernet(ipv4(udp(b"x")), *[(0x8100, 7)] * 3)),
-            "ethertype 802.1Q (0x8100), length 55 [other, vlan 7, unparsed]",
+            "ethertype 802.1Q (0x8100), length 55 [other, vlan 7.7, unparsed]",
+        ),
+        (Row(ethernet(ipv4(udp(b"q")), (0x88A8, 7), (0x8100, 9))), "UDP, length 1 [other, vlan 7.9]"),
+        (Row(ethernet(ipv4(udp(b"q")), (0x8100, 0xE000), (0x8100, 9))), "UDP, length 1 [other, vlan 9]"),
+        (Row(ethernet(ipv4(udp(b"q")), (0x8100, 0xE007))), "UDP, length 1 [other, vlan 7]"),
+        (Row(ethernet(ipv4(udp(b"q")), (0x8100, 0))), "UDP, length 1 [other, vlan 0]"),
+        (
+            Row(bytes(14) + b"\x88\xa8\x00\x07\x81\x00\x00\x09\x08\0" + ipv4(udp(b"v1")), flags=FLAG_BITS["linux_sll"]),
+            "UDP, length 2 [other, vlan 7.9]",
         ),
         (Row(bytes(9)), "[|link], length 9 [other, unparsed]"),
         (Row(b""), "[|link], length 0 [other, unparsed]"),

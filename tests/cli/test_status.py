@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,6 +194,31 @@ def test_room_is_that_of_the_archive_that_the_running_service_writes(ring: Count
     assert isinstance(found, RingHealth)
     assert found.space
     assert found.space.path == settings.paths.archive
+
+
+def test_what_died_is_looked_at_again_since_it_is_started_anew_at_once(ring: CountingRing, settings: Settings) -> None:
+    run = Path(settings.paths.run_dir)
+    with Ring.open("test", settings.paths.shm_dir) as opened:
+        reader = opened.reader("oldest", reader_name="recorder", run_directory=run)
+        reader.publish_status(recorded=0, write_failures=0, written_bytes=0)
+        status = run / "test" / "readers" / "recorder.status"
+        pid_at = status.read_bytes().index(struct.pack("=I", os.getpid()))
+        slept: list[float] = []
+
+        def as_process(pid: int) -> None:
+            with status.open("r+b") as file:
+                file.seek(pid_at)
+                file.write(struct.pack("=I", pid))
+
+        def restarted(seconds: float) -> None:
+            slept.append(seconds)
+            ring.poll()
+            as_process(os.getpid() if len(slept) == 2 else 2**22 + 1)  # none has so high a number
+
+        [found] = healths(settings, None, 1.0, Clocks(sleep=restarted))
+        assert isinstance(found, RingHealth)
+        assert (slept, [each.alive for each in found.recorders]) == ([1.0, 2.0], [True])
+        reader.close()
 
 
 @pytest.mark.parametrize("words", [["--interval", "0"], ["--interval", "x"], ["one", "two"]])

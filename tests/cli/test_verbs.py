@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from command_line import NANOTAPE, call
 from deadline import wait_for
 from frames import market_data
+from pcapng_file import parse
 from ring_writer import RingWriter, Written
 from typer.testing import CliRunner
 
@@ -169,3 +171,31 @@ def test_output_that_nobody_reads_to_its_end_is_no_traceback() -> None:
         errors = process.stderr.read()
     assert process.returncode == 1
     assert errors == b""
+
+
+@pytest.mark.parametrize("verb", ["status", "rings", "config"])
+def test_output_that_finds_no_room_is_one_line_and_status_1(verb: str, config: Path) -> None:
+    words = ["config", "show"] if verb == "config" else [verb]
+    words += ["--config", str(config), "--json", *(["--interval", "0.1"] if verb == "status" else [])]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*NANOTAPE, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment
+        )
+    expected = "nanotape: standard output: cannot be written: No space left on device; make room or write elsewhere\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_verb_whose_streams_are_closed_does_its_work(closed: str, writer: RingWriter, config: Path) -> None:
+    """And writes nothing into a file that took a closed stream's descriptor."""
+    file = config.parent / "out.pcapng"
+    for words in (
+        ["rings", "--config", config],
+        ["tail", "--config", config, "--start", "oldest", "-c", "3", "--pcapng", file],
+        ["tail", "--config", config, "--start", "oldest", "-c", "3"],
+    ):
+        command = shlex.join([*NANOTAPE, *map(str, words)])
+        done = subprocess.run(["/bin/sh", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert len(parse(file.read_bytes()).packets) == 3

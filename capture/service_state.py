@@ -1,0 +1,81 @@
+"""What a service knows and its ring does not say: who goes blind by it, and how it ended. `RUN_DIR/RING/service.json`.
+
+Written by the service alone, whole or not at all, whenever it changes; the ring's group may read it.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from nanotape.capture.accounts import Accounts
+from nanotape.capture.errors import PlaceUnusable
+from nanotape.capture.plan import write_owned
+from nanotape.capture.processes import is_alive
+
+STATE_NAME = "service.json"
+STOPPED, HOLDER_DIED = "stopped", "its holder died"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One service, the running one or the last."""
+
+    pid: int
+    """Of `nanotape run` or `nanotape capture`."""
+    delivery: str
+    """As configured: with `steal` nobody minds the listeners."""
+    listeners: tuple[str, ...] = ()
+    """Who listens to what AF_XDP takes, and receives nothing; a line each, as of the last look."""
+    ended: str = ""
+    """How it ended; empty: it has not, or was killed."""
+    damaged: bool = False
+    """Its file was read only up to where it is damaged."""
+
+
+class StateFile:
+    """A service's own state, told to whoever asks."""
+
+    def __init__(self, path: Path, owners: Accounts, delivery: str) -> None:
+        """Tells that this process is the service now.
+
+        Raises:
+            PlaceUnusable: The file cannot be written.
+        """
+        self._path, self._owners = path, owners
+        self._state = ServiceState(os.getpid(), delivery)
+        self._write()
+
+    def listeners(self, lines: Iterable[str]) -> None:
+        """Tells who listens now, instead of those before."""
+        self._change(replace(self._state, listeners=tuple(sorted(lines))))
+
+    def ended(self, how: str, *, damaged: bool = False) -> None:
+        """Tells of the end: what is told first counts."""
+        if not self._state.ended:
+            self._change(replace(self._state, listeners=(), ended=how, damaged=damaged))
+
+    def _change(self, state: ServiceState) -> None:
+        if state == self._state:
+            return
+        self._state = state
+        with contextlib.suppress(PlaceUnusable):  # packets matter more than what is told of them
+            self._write()
+
+    def _write(self) -> None:
+        write_owned(self._path, json.dumps(asdict(self._state)).encode(), self._owners)
+
+
+def read_state(path: Path) -> ServiceState | None:
+    """What a service told; None when there was none, or it cannot be read. Listeners are of a running service only."""
+    try:
+        told = json.loads(path.read_bytes())
+        lines = tuple(str(line) for line in told["listeners"])
+        state = ServiceState(
+            int(told["pid"]), str(told["delivery"]), lines, str(told["ended"]), told["damaged"] is True
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return state if is_alive(state.pid) else replace(state, listeners=())

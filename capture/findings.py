@@ -32,6 +32,7 @@ _ADVICE = {
     "oversize": "a ring takes frames up to 128 KiB, one below 4 MiB less: then make it larger (ring.capacity)",
 }
 _LISTENERS_TOLD = 5
+_DEATHS = 3
 
 
 class Severity(StrEnum):
@@ -58,7 +59,7 @@ def ring_findings(health: RingHealth) -> tuple[Finding, ...]:
     """All findings of a ring, errors first; one that says so when all is well."""
     found = [
         Finding(severity, health.name, what, do)
-        for rule in (_capture, _losses, _books, _listeners, _recording, _readers, _space, _feed, _memory)
+        for rule in (_capture, _deaths, _losses, _books, _listeners, _recording, _readers, _space, _feed, _memory)
         for severity, what, do in rule(health)
     ]
     found.sort(key=lambda finding: (Severity.ERROR, Severity.WARNING, Severity.OK).index(finding.severity))
@@ -107,6 +108,14 @@ def _end_of_files(health: RingHealth) -> tuple[Severity, str, str]:
         what = "not capturing: it was stopped before the end of its file"
         return Severity.WARNING, what, "start it again: nanotape run reads the file from its beginning"
     return Severity.WARNING, "not capturing: its files have been read to their end", ""
+
+
+def _deaths(health: RingHealth) -> Rule:
+    """One that dies now and then is started anew and loses nothing; one that dies again and again soon will."""
+    for process, count in health.deaths.items():
+        if count >= _DEATHS:
+            what = f"the {process} died {count} times in the last 10 minutes"
+            yield Severity.WARNING, what, "see its last words in the service's log"
 
 
 def _losses(health: RingHealth) -> Rule:

@@ -13,6 +13,8 @@ from nanotape.capture.service_state import ServiceState
 
 STAGES = ("passed_no_socket", "rx_dropped", "rx_ring_full", "socket_drops", "lost_with_holder", "oversize")
 """Where packets are lost before the ring: fields of `SourceBooks`."""
+RECENT_NS = 600 * 10**9
+"""Deaths of processes are counted over this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,10 @@ class RingHealth:
     """The same, between the looks."""
     unexplained: int | None
     """Packets that the books cannot account for; None: cannot be judged just now."""
+    is_offered_known: bool
+    """False: of some source nobody counts what was sent to it, so that its books begin at the ring."""
+    deaths: dict[str, int]
+    """How often each process of the service ended unasked in the last ten minutes; only what is not 0."""
     readers: tuple[ReaderHealth, ...]
     space: Space | None
     full_in_s: float | None
@@ -172,6 +178,8 @@ def ring_health(first: Look, second: Look) -> RingHealth:
         readers=readers,
         space=second.space,
         full_in_s=second.space.free_bytes / written_s if second.space and written_s > 0 else None,
+        is_offered_known=all(source.offered is not None for source in second.books.sources),
+        deaths=_deaths(second),
         service=second.service,
     )
 
@@ -262,3 +270,10 @@ def _moved(before: SourceBooks | None, after: SourceBooks) -> int:
     if before is None:
         return after.in_ring
     return max(after.in_ring - before.in_ring, (after.offered or 0) - (before.offered or 0))
+
+
+def _deaths(look: Look) -> dict[str, int]:
+    recent = [
+        process for process, at_ns in (look.service.deaths if look.service else ()) if at_ns > look.at_ns - RECENT_NS
+    ]
+    return {process: recent.count(process) for process in dict.fromkeys(recent)}

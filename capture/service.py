@@ -249,6 +249,8 @@ class Service:
         if has_finished:
             self._finish(status)
         else:
+            if self._state:
+                self._state.died(child.name)
             self._put_off(child.name, sound=sound)
         return happened
 

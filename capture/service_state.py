@@ -6,7 +6,8 @@ Written by the service alone, whole or not at all, whenever it changes; the ring
 import contextlib
 import json
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from nanotape.capture.processes import is_alive
 
 STATE_NAME = "service.json"
 STOPPED, HOLDER_DIED = "stopped", "its holder died"
+_DEATHS_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +35,31 @@ class ServiceState:
     """How it ended; empty: it has not, or was killed."""
     damaged: bool = False
     """Its file was read only up to where it is damaged."""
+    deaths: tuple[tuple[str, int], ...] = ()
+    """The last processes that ended unasked, and were started anew: which, and when (UTC, nanoseconds)."""
 
 
 class StateFile:
     """A service's own state, told to whoever asks."""
 
-    def __init__(self, path: Path, owners: Accounts, delivery: str) -> None:
+    def __init__(self, path: Path, owners: Accounts, delivery: str, clock: Callable[[], int] = time.time_ns) -> None:
         """Tells that this process is the service now.
 
         Raises:
             PlaceUnusable: The file cannot be written.
         """
-        self._path, self._owners = path, owners
+        self._path, self._owners, self._clock = path, owners, clock
         self._state = ServiceState(os.getpid(), delivery)
         self._write()
 
     def listeners(self, lines: Iterable[str]) -> None:
         """Tells who listens now, instead of those before."""
         self._change(replace(self._state, listeners=tuple(sorted(lines))))
+
+    def died(self, process: str) -> None:
+        """Tells of a process that ended unasked."""
+        deaths = (*self._state.deaths, (process, self._clock()))
+        self._change(replace(self._state, deaths=deaths[-_DEATHS_TOLD:]))
 
     def ended(self, how: str, *, damaged: bool = False) -> None:
         """Tells of the end: what is told first counts."""
@@ -73,8 +82,9 @@ def read_state(path: Path) -> ServiceState | None:
     try:
         told = json.loads(path.read_bytes())
         lines = tuple(str(line) for line in told["listeners"])
+        deaths = tuple((str(process), int(at_ns)) for process, at_ns in told["deaths"])
         state = ServiceState(
-            int(told["pid"]), str(told["delivery"]), lines, str(told["ended"]), told["damaged"] is True
+            int(told["pid"]), str(told["delivery"]), lines, str(told["ended"]), told["damaged"] is True, deaths
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None

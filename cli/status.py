@@ -53,7 +53,8 @@ def status(
 def _ring(health: RingHealth) -> list[str]:
     lost = ", ".join(f"{stage} {count:,}" for stage, count in health.lost.items())
     now = ", ".join(f"{stage} {count:,}" for stage, count in health.lost_now.items())
-    books = {None: "not to be judged while packets move", 0: "balanced"}.get(
+    balanced = "balanced" if health.is_offered_known else "balanced from the ring on: what was sent to it nobody counts"
+    books = {None: "not to be judged while packets move", 0: balanced}.get(
         health.unexplained, f"{health.unexplained or 0:,} packets UNEXPLAINED"
     )
     last = "" if health.last_packet_s is None else f", last packet {duration(health.last_packet_s)} ago"

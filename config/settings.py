@@ -180,8 +180,8 @@ class RecorderSettings(Section):
     start: Annotated[Literal["oldest", "latest"], Choice()] = "oldest"
     """Where a recorder begins that has nothing to resume: with what the ring still holds, or with what comes next."""
     other: bool | None = None
-    """Whether packets of no channel are recorded, later fragments that may be of several flows among them; not set: only
-    where no channel is configured."""
+    """Whether packets of no channel are recorded, among them later fragments that may be of several flows; not set:
+    only where no channel is configured."""
 
 
 class Settings(Section):

@@ -15,6 +15,7 @@ from crafted_looks import (
     SPACE,
     health,
     later,
+    look,
     loop,
     of_files,
     recorder,
@@ -22,7 +23,7 @@ from crafted_looks import (
 )
 
 from nanotape.capture.findings import Finding, Severity, headline, nothing_there, ring_findings, unreadable
-from nanotape.capture.health import STAGES, RingHealth, Space
+from nanotape.capture.health import RECENT_NS, STAGES, RingHealth, Space, ring_health
 from nanotape.capture.listing import RingFacts, UnreadableRing
 from nanotape.capture.service_state import HOLDER_DIED, STOPPED, ServiceState
 
@@ -312,3 +313,19 @@ def test_a_host_without_a_ring_and_a_ring_that_cannot_be_read_are_errors() -> No
     locked = unreadable(UnreadableRing("main", "/x/main.ring", "permission denied"))
     assert (locked.severity, locked.ring, locked.what) == (Severity.ERROR, "main", "cannot be read: permission denied")
     assert headline([], [locked]) == "cannot be read: permission denied."
+
+
+def test_a_process_that_dies_again_and_again_is_told_and_one_that_died_twice_is_not() -> None:
+    old, recent = (NOW_NS - RECENT_NS - SECOND_NS, NOW_NS - RECENT_NS // 2)
+    deaths = (*(("recorder", at_ns) for at_ns in (old, recent, recent, recent)), ("capture", old), ("capture", recent))
+    service = ServiceState(1, "exclusive", deaths=deaths)
+    found = ring_health(look(), replace(look(later(), at_ns=NOW_NS + SECOND_NS), service=service))
+    assert found.deaths == {"recorder": 3, "capture": 1}
+    [told] = ring_findings(found)
+    assert (told.severity, told.what) == (Severity.WARNING, "the recorder died 3 times in the last 10 minutes")
+
+
+def test_books_that_begin_at_the_ring_are_known_to_do_so() -> None:
+    sockets = replace(RING.sources[0], kind="socket")
+    assert health().is_offered_known
+    assert not health(replace(RING, sources=(sockets,))).is_offered_known

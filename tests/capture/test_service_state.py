@@ -31,6 +31,17 @@ def test_what_is_told_is_read_and_the_first_end_counts(tmp_path: Path, owners: A
     assert [each.name for each in tmp_path.iterdir()] == [STATE_NAME]
 
 
+def test_the_last_deaths_are_told_with_their_time(tmp_path: Path, owners: Accounts) -> None:
+    state = StateFile(tmp_path / STATE_NAME, owners, "exclusive", clock=lambda: 1_795_219_200_000_000_001)
+    for _ in range(30):
+        state.died("recorder")
+    state.died("capture")
+    found = read_state(tmp_path / STATE_NAME)
+    assert found is not None
+    assert found.deaths[-2:] == (("recorder", 1_795_219_200_000_000_001), ("capture", 1_795_219_200_000_000_001))
+    assert len(found.deaths) == 20
+
+
 def test_nobody_goes_blind_by_a_service_that_was_killed(tmp_path: Path, owners: Accounts) -> None:
     path = tmp_path / STATE_NAME
     StateFile(path, owners, "exclusive").listeners(["a"])

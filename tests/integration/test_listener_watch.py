@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from deadline import wait_for
 from refusals import SMALL
 from service_rig import Rig
 
+from nanotape.capture.listeners import ListenerWatch
 from nanotape.capture.service import CAPTURE, Happening, Service
 
 pytestmark = pytest.mark.root
@@ -29,6 +31,12 @@ print("joined", flush=True)
 sys.stdin.read()
 """
 ADDRESS = "10.211.0.2"  # of the capturing side
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks follow each other closely."""
+    monkeypatch.setattr("nanotape.capture.service.ListenerWatch", functools.partial(ListenerWatch, interval_s=0.2))
 
 
 @contextlib.contextmanager

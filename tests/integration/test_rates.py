@@ -13,7 +13,7 @@ from service_rig import LINES, Rig
 
 pytestmark = pytest.mark.root
 
-RATE, SECONDS = 300_000, 5
+RATE, SECONDS = 300_000, 3
 
 
 def dropped_on_the_way(side: namespaces.Side) -> int:

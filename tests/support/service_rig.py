@@ -121,11 +121,11 @@ class Rig:
         return Exchange(self, options, lines)
 
     def wait_taken(self, service: Service, seconds: float = 60.0) -> RingBooks:
-        """Until nothing waits in any RX ring and the books have stood still for half a second."""
+        """Until nothing waits in any RX ring and the books have stood still for three looks."""
         seen: list[RingBooks] = []
 
         def still() -> RingBooks | None:
-            service.wait(0.3)
+            service.wait(0.2)
             with self.ring() as ring:
                 books = ring_books(ring)
             seen.append(books)

@@ -59,6 +59,7 @@ def tail(
     wanted = _filter(channel, line, group, port, source)
     settings = load(config) if config or DEFAULT_FILE.exists() else Settings()
     with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(StopSignals())  # first: who is told to stop leaves no status file behind
         opened = stack.enter_context(Ring.open(ring or settings.ring.name, settings.paths.shm_dir))
         reader = stack.enter_context(
             opened.reader(begin, reader_name=reader_name, run_directory=settings.paths.run_dir)
@@ -66,7 +67,6 @@ def tail(
         flows = FlowTable(opened)
         for name in wanted.unknown(flows.all()):
             talk(f"ring {opened.name} has no {name} yet; waiting for it")
-        stop = stack.enter_context(StopSignals())
         output = LiveOutput(stack.enter_context(_target(pcapng)), stop, pcapng or "standard output")
         dump: Dump | None = "ascii" if as_ascii else "hex" if as_hex else None
         text = JsonFormat(opened, flows).text if as_json else LineFormat(flows, dump).text

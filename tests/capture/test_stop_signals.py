@@ -13,13 +13,16 @@ from nanotape.capture.service import StopSignals
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_makes_the_descriptor_readable_and_is_given_back(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    with StopSignals() as signals:
-        assert not signals.caught
-        os.kill(os.getpid(), number)
-        assert select.select([signals], [], [], 5)[0]
-        assert signals.caught
-    assert signal.getsignal(number) == before
+    ours = signal.signal(number, signal.default_int_handler)  # whatever nohup or a shell left us
+    try:
+        with StopSignals() as signals:
+            assert not signals.caught
+            os.kill(os.getpid(), number)
+            assert select.select([signals], [], [], 5)[0]
+            assert signals.caught
+        assert signal.getsignal(number) == signal.default_int_handler
+    finally:
+        signal.signal(number, ours)
 
 
 def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:

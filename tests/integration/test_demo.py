@@ -216,6 +216,7 @@ def test_what_a_killed_demo_left_the_next_one_removes(tmp_path: pathlib.Path) ->
     assert traces(killed.pid) == traces(demo.pid) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_demo_without_root_left_the_next_one_removes() -> None:
     with as_nobody() as (nanotape, work):
         with started("--seconds", "30", "--rate", "2000", command=nanotape, folder=work) as killed:

@@ -61,7 +61,7 @@ def soak(rig: Rig, seconds: float, seed: int) -> None:
 
 
 def test_a_short_soak_with_random_kills_balances(rig: Rig) -> None:
-    soak(rig, 8, random.SystemRandom().randrange(1 << 32))
+    soak(rig, 6, random.SystemRandom().randrange(1 << 32))
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ SOURCES := $(shell find $(PARTS) -type f -not -path '*/__pycache__/*' -not -name
 C_FILES := $(shell find native tests -name '*.[ch]' -type f | LC_ALL=C sort)
 WHEEL_INPUT := $(SOURCES) pyproject.toml meson.build meson.options scripts/excluded.py build/sources.txt README.md
 
-.PHONY: help setup develop demo test test-compiled test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
+.PHONY: help setup develop demo test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
 	check-imports check-warnings model format wheel lock clean FORCE
 
 help:
@@ -57,9 +57,10 @@ develop: build/installed
 demo: develop
 	@$(BIN)/nanotape demo $(DEMO)
 
-# What needs no wire runs beside the C tests; what needs one has the machine to itself.
-test: develop
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-compiled test-python-quiet
+# What needs no wire runs beside the sanitizers; what needs one has the machine to itself.
+test: test-native
+	@$(MAKE) --no-print-directory develop
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-sanitized test-python-quiet
 	$(call python-tests,$(WIRED))
 
 # $(1) name of the build, $(2) meson options, $(3) how the tests are run
@@ -73,11 +74,7 @@ endef
 test-native: setup build/sources.txt
 	$(call native-tests,plain,,@$(MESON) test -C build/plain --no-rebuild --print-errorlogs)
 
-# One after the other, whatever runs beside them: all use the loopback, and count huge pages.
-test-compiled:
-	@$(MAKE) --no-print-directory test-native
-	@$(MAKE) --no-print-directory test-sanitized
-
+# One after the other, whatever runs beside them: both use the loopback.
 test-sanitized:
 	@$(MAKE) --no-print-directory test-asan
 	@$(MAKE) --no-print-directory test-tsan

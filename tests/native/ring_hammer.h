@@ -31,6 +31,7 @@ struct hammer_reader { /* shared: written by the reader's process */
 struct hammer {
 	struct nt_ring_options options;
 	char descriptor[128];
+	uint64_t ready; /* readers that stand at the first record */
 	uint64_t writers_done;
 	uint64_t torn; /* copies that the writer overtook while they were made; counted by both readers */
 	struct hammer_reader fast;
@@ -91,6 +92,7 @@ static inline void hammer_read(struct hammer *hammer, struct hammer_reader *book
 		fprintf(stderr, "%s\n", fault.text);
 		_exit(1);
 	}
+	__atomic_fetch_add(&hammer->ready, 1, __ATOMIC_RELEASE);
 	for (;;) {
 		bool done = nt_load_acquire(&hammer->writers_done);
 		const struct nt_record *record;
@@ -160,6 +162,9 @@ static inline uint64_t hammer_run(struct hammer *hammer, const uint64_t *struck,
 		if (!readers[i])
 			hammer_read(hammer, i ? &hammer->slow : &hammer->fast, i);
 	}
+	/* On a busy machine a writer could be far ahead before a reader stands at the first record. */
+	while (nt_load_acquire(&hammer->ready) < 2 && nt_clock_ns(CLOCK_MONOTONIC) < deadline)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	for (int i = 0; i < HAMMER_KILLS || nt_load_acquire(struck) < strokes; i++) {
 		if (nt_clock_ns(CLOCK_MONOTONIC) > deadline - HAMMER_DEADLINE_NS / 4)
 			break;

@@ -22,6 +22,7 @@ FAMILY_IPV4 = 4
 _TRI_STATES = {"off": 0, "prefer": 1, "require": 2}
 _JOINS = {"none": 0, "igmp": 1}
 _SELECTIONS = {"channels": 0, "multicast": 1, "udp": 2, "all": 3}
+_SECCOMP = {"off": 0, "count": 1, "kill": 2}
 _VLANS: dict[int | str | None, int] = {None: VLAN_NONE, "any": VLAN_ANY}
 _KINDS = {name: number for number, name in SOURCE_KINDS.items()}
 
@@ -125,7 +126,8 @@ def _header(settings: Settings, where: Places, owners: Accounts, sources: int, f
     header.core = -1 if loop.core is None else loop.core
     header.realtime = loop.realtime
     header.idle = lib.NT_IDLE_SPIN if loop.spins else lib.NT_IDLE_SLEEP
-    header.seccomp = loop.seccomp
+    header.seccomp = _SECCOMP[loop.seccomp]
+    header.batch, header.prefetch = loop.batch, loop.prefetch
     header.capture_uid, header.ring_gid = owners.capture_uid, owners.ring_gid
     if settings.source.effective_kind in ("afxdp", "packet"):
         _text(header.holder_socket, str(where.holder_socket))

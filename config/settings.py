@@ -151,8 +151,13 @@ class LoopSettings(Section):
     """SCHED_FIFO priority, with `core` only; 0: ordinary scheduling."""
     idle: Annotated[Literal["auto", "spin", "sleep"], Choice()] = "auto"
     """What the loop does without packets; `auto`: `spin` when `core` is set, else `sleep`."""
-    seccomp: bool = True
-    """Forbid system calls to the loop's thread; without effect while the loop may sleep and for `socket`."""
+    batch: Annotated[int, Whole(1, 256)] = 64
+    """Packets that one poll of a source takes at most, and that one publication makes visible."""
+    prefetch: Annotated[int, Whole(0, 64)] = 8
+    """How many packets ahead of the one that is copied are fetched into the cache; 0: none."""
+    seccomp: Annotated[Literal["count", "kill", "off"], Choice()] = "count"
+    """What a system call of the loop's thread is: `count`: a defect, counted and told; `kill`: the end of the capture;
+    `off`: not looked at. Without effect while the loop may sleep, and for `socket` and `pcap`."""
 
     @property
     def spins(self) -> bool:

@@ -77,6 +77,8 @@ static int nt_session_start(struct nt_session *session, bool resume, struct nt_f
 		.realtime = (int)header->realtime,
 		.sleep_idle = header->idle == NT_IDLE_SLEEP,
 		.seccomp = header->seccomp,
+		.batch = header->batch,
+		.prefetch = header->prefetch,
 	};
 	int error = nt_loop_create(&session->loop, &session->ring, session->next_seq, session->borrowed.holder_id, session->sources,
 				   session->source_count, &options, fault);

@@ -180,6 +180,7 @@ int nt_discover_run(struct nt_discover *discover, uint32_t milliseconds)
 	int found;
 
 	do {
+		discover->batch.limit = NT_BATCH_PACKETS;
 		discover->batch.count = 0;
 		discover->batch.unselected = 0;
 		found = ops->poll(discover->source, &discover->batch);

@@ -12,10 +12,12 @@
 #define NT_LOOP_SOURCES_MAX NT_RING_SOURCES_MAX
 
 struct nt_loop_options {
-	int core;        /* -1: not pinned */
-	int realtime;    /* SCHED_FIFO priority, 0: none */
-	bool sleep_idle; /* wait for packets instead of spinning */
-	bool seccomp;    /* forbid system calls on the loop's thread; ignored with sleep_idle, `socket` and `pcap` sources */
+	int core;          /* -1: not pinned */
+	int realtime;      /* SCHED_FIFO priority, 0: none */
+	bool sleep_idle;   /* wait for packets instead of spinning */
+	uint32_t seccomp;  /* enum nt_seccomp; without effect with sleep_idle, `socket` and `pcap` sources */
+	uint32_t batch;    /* packets of a poll at most; 0: 64 */
+	uint32_t prefetch; /* packets ahead whose frames are fetched into the cache; 0: none */
 };
 
 /* What became of the options. */

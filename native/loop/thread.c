@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #define NT_LINE_BYTES 128
+#define NT_BATCH_DEFAULT 64u
 
 /* Zeroed by hand and locked where allowed: the loop must not fault on its own memory. */
 static void *nt_allocate_resident(size_t bytes)
@@ -75,6 +76,7 @@ int nt_loop_create(struct nt_loop **created, struct nt_ring *ring, uint64_t next
 	loop->ring = ring;
 	loop->clock = nt_clock_ns;
 	loop->options = *options;
+	loop->batch.limit = options->batch ? options->batch : NT_BATCH_DEFAULT;
 	sem_init(&loop->settled, 0, 0);
 	nt_writer_init(&loop->writer, ring, next_seq);
 	for (uint32_t at = 0; !error && at < source_count; at++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan.h"
 
-#include "../loop/counters.h"
+#include "../source/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,7 +125,11 @@ static int nt_plan_check_header(const struct nt_plan *plan, const char *path, st
 		return error;
 	if ((error = nt_plan_check_range(fault, path, "idle", header->idle, NT_IDLE_SLEEP)))
 		return error;
-	if ((error = nt_plan_check_range(fault, path, "seccomp", header->seccomp, 1)))
+	if ((error = nt_plan_check_range(fault, path, "seccomp", header->seccomp, NT_SECCOMP_KILL)))
+		return error;
+	if (header->batch < 1 || header->batch > NT_BATCH_PACKETS)
+		return nt_fault_set(fault, -EINVAL, "%s: batch: expected 1 to %u, found %u", path, NT_BATCH_PACKETS, header->batch);
+	if ((error = nt_plan_check_range(fault, path, "prefetch", header->prefetch, NT_PREFETCH_MAX)))
 		return error;
 	if ((error = nt_plan_check_text(fault, path, "holder_socket", header->holder_socket, sizeof(header->holder_socket))))
 		return error;

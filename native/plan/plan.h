@@ -9,11 +9,16 @@
 #include "../ring/ring.h"
 
 #define NT_PLAN_MAGIC 0x314E414C50544Eull
-#define NT_PLAN_VERSION 2u
+#define NT_PLAN_VERSION 3u
 #define NT_PLAN_SOURCES_MAX 16u
 
 enum nt_tristate { NT_OFF = 0, NT_PREFER = 1, NT_REQUIRE = 2 };
 enum nt_idle { NT_IDLE_SPIN = 0, NT_IDLE_SLEEP = 1 };
+enum nt_seccomp {
+	NT_SECCOMP_OFF = 0,
+	NT_SECCOMP_COUNT = 1, /* a system call of the loop's thread is counted, told, and let through */
+	NT_SECCOMP_KILL = 2,  /* it ends the process */
+};
 enum nt_join { NT_JOIN_NONE = 0, NT_JOIN_IGMP = 1 };
 /* What is selected besides the flows; it then belongs to NT_FLOW_OTHER. See select.h for what is never taken. */
 enum nt_select {
@@ -57,13 +62,14 @@ struct nt_plan_header {
 	int32_t core;         /* the loop's core; -1: not pinned */
 	uint32_t realtime;    /* SCHED_FIFO priority; 0: none */
 	uint32_t idle;        /* enum nt_idle */
-	uint32_t seccomp;     /* 1: the loop's thread may make no system call (spin only) */
+	uint32_t seccomp;     /* enum nt_seccomp; without effect unless the loop spins */
 	uint32_t capture_uid; /* who may borrow from the holder, besides root */
 	uint32_t ring_gid;
-	uint32_t reserved0;
+	uint32_t batch;          /* packets that one poll takes at most, 1 to NT_BATCH_PACKETS */
 	char holder_socket[104]; /* Unix socket path, as long as sun_path allows; empty: no holder */
 	struct nt_ring_options ring;
-	uint8_t reserved1[64];
+	uint32_t prefetch; /* packets ahead of the one that is copied whose frames are fetched into the cache; 0: none */
+	uint8_t reserved1[60];
 };
 
 _Static_assert(sizeof(struct nt_plan_source) == 768, "plan source");

@@ -107,8 +107,8 @@ static int poll_batch(struct nt_source *source, struct nt_batch *batch)
 	struct nt_afxdp *afxdp = own(source);
 	uint32_t count = __atomic_load_n(afxdp->rx_producer, __ATOMIC_ACQUIRE) - afxdp->consumer; /* B, pairs with A */
 
-	if (count > NT_BATCH_PACKETS)
-		count = NT_BATCH_PACKETS;
+	if (count > batch->limit)
+		count = batch->limit;
 	prefetch(afxdp, count);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct xdp_desc *desc = &afxdp->rx[(afxdp->consumer + i) & afxdp->mask];

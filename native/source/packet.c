@@ -155,7 +155,7 @@ static int poll_batch(struct nt_source *source, struct nt_batch *batch)
 	packet->polled = packet->copied_bytes = 0;
 	if (waiting < 0)
 		return waiting;
-	while (packet->polled < (uint32_t)waiting && packet->polled < NT_PACKET_JUDGED_MAX && batch->count < NT_BATCH_PACKETS) {
+	while (packet->polled < (uint32_t)waiting && packet->polled < NT_PACKET_JUDGED_MAX && batch->count < batch->limit) {
 		const struct tpacket3_hdr *header = header_at(packet, offset);
 		int error = header ? judge(packet, header, batch) : -EPROTO;
 

@@ -80,7 +80,7 @@ static int nt_pcap_poll(struct nt_source *source, struct nt_batch *batch)
 	batch->count = 0;
 	batch->unselected = 0;
 	nt_pcap_rewind(self);
-	while (batch->count < NT_BATCH_PACKETS && batch->unselected < READS_MAX && self->arena_used < ARENA_BYTES)
+	while (batch->count < batch->limit && batch->unselected < READS_MAX && self->arena_used < ARENA_BYTES)
 		if (!nt_pcap_fetch(self) || !nt_pcap_is_due(self) || !nt_pcap_hand_out(self, batch, &room))
 			break;
 	nt_count(&self->offered, batch->count + batch->unselected);

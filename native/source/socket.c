@@ -88,9 +88,9 @@ static int nt_socket_poll(struct nt_source *source, struct nt_batch *batch)
 	batch->count = 0;
 	if (self->ready_next == self->ready_count)
 		error = nt_socket_find_ready(self, 0);
-	while (!error && self->ready_next < self->ready_count && batch->count < NT_BATCH_PACKETS) {
+	while (!error && self->ready_next < self->ready_count && batch->count < batch->limit) {
 		struct nt_socket_flow *flow = &self->flows[self->ready[self->ready_next].data.u32];
-		uint32_t room = NT_BATCH_PACKETS - batch->count;
+		uint32_t room = batch->limit - batch->count;
 		int got;
 
 		nt_socket_prepare(self, batch->count);

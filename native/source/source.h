@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define NT_BATCH_PACKETS 64u
+#define NT_BATCH_PACKETS 256u /* the most that `limit` may be */
+#define NT_PREFETCH_MAX 64u
 
 struct nt_packet {
 	const uint8_t *data; /* Ethernet frame; valid until release */
@@ -23,7 +24,8 @@ struct nt_packet {
 	uint8_t stamp_clock; /* enum nt_clock_domain */
 };
 
-struct nt_batch { /* both counts are 0 before each poll */
+struct nt_batch {       /* both counts are 0 before each poll */
+	uint32_t limit; /* 1 to NT_BATCH_PACKETS, the same in every poll */
 	uint32_t count;
 	uint32_t unselected; /* judged in this poll and left out: not in `packets` */
 	struct nt_packet packets[NT_BATCH_PACKETS];
@@ -32,7 +34,7 @@ struct nt_batch { /* both counts are 0 before each poll */
 struct nt_source;
 
 struct nt_source_ops {
-	/* Fills at most NT_BATCH_PACKETS and returns how many; 0 when nothing waits, -ENODATA when a finite source has come to its
+	/* Fills at most `limit` and returns how many; 0 when nothing waits, -ENODATA when a finite source has come to its
 	 * end, another negative errno when the source is broken for good. */
 	int (*poll)(struct nt_source *source, struct nt_batch *batch);
 	/* Gives the whole batch of the last poll back. Called after its records are published and counted; also for a poll that

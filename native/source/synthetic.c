@@ -68,7 +68,7 @@ static int nt_synthetic_poll(struct nt_source *source, struct nt_batch *batch)
 		return -ENODATA;
 	if (self->count && due > self->count - made)
 		due = self->count - made;
-	batch->count = due < NT_BATCH_PACKETS ? (uint32_t)due : NT_BATCH_PACKETS;
+	batch->count = due < batch->limit ? (uint32_t)due : batch->limit;
 	stamp_ns = nt_clock_ns(CLOCK_TAI);
 	for (uint32_t at = 0; at < batch->count; at++) {
 		nt_synthetic_write(self, self->frames[at], ++made);

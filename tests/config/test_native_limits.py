@@ -7,7 +7,7 @@ import pytest
 
 from nanotape.config import checks, measures, network, quantity, settings
 from nanotape.config.channel import Channel, Framing, Line, Role
-from nanotape.config.rules import FILE_PATH_BYTES, Text
+from nanotape.config.rules import FILE_PATH_BYTES, Text, Whole
 
 NATIVE = Path(__file__).resolve().parents[2] / "native"
 
@@ -55,3 +55,12 @@ def test_numbers_agree() -> None:
     plan = (NATIVE / "plan" / "plan.h").read_text(encoding="utf-8")
     assert f"char holder_socket[{checks.SOCKET_PATH_BYTES + 1}];" in plan
     assert f"char file[{FILE_PATH_BYTES + 1}];" in plan
+
+
+def test_the_loop_takes_what_its_headers_allow() -> None:
+    batch, prefetch = (
+        next(rule for rule in settings.LoopSettings.model_fields[key].metadata if isinstance(rule, Whole))
+        for key in ("batch", "prefetch")
+    )
+    assert batch.maximum == defined("source/source.h", "NT_BATCH_PACKETS")
+    assert prefetch.maximum == defined("source/source.h", "NT_PREFETCH_MAX")

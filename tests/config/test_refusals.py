@@ -73,7 +73,7 @@ from nanotape.config.reference import rows
             f"{ETH1}{CHANNEL}",
             "x.toml:3: channel[0].line: expected a value, found none; add a [[channel.line]]",
         ),
-        ("[loop]\nseccomp = 1", "x.toml:2: loop.seccomp: expected true or false, found 1; write it without quotes"),
+        ("[recorder]\nother = 1", "x.toml:2: recorder.other: expected true or false, found 1; write it without quotes"),
         ("ring = 5", "x.toml:1: ring: expected a table, found 5; write it as a [ring] of its own"),
         ("[[ring]]", "x.toml:1: ring: expected a table, found an array; write it as a [ring] of its own"),
         (

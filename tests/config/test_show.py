@@ -76,7 +76,9 @@ def test_each_value_says_where_it_came_from() -> None:
             "source.synthetic_rate": st.integers(0, 10**9),
             "source.speed": st.integers(1000, 10**12).map(lambda ppm: f"{ppm // 10**6}.{ppm % 10**6:06d}x"),
             "recorder.other": st.booleans(),
-            "loop.seccomp": st.booleans(),
+            "loop.seccomp": st.sampled_from(["count", "kill", "off"]),
+            "loop.batch": st.integers(1, 256),
+            "loop.prefetch": st.integers(0, 64),
         },
     )
 )

@@ -20,7 +20,7 @@
 
 static struct kernel kernel;
 static struct nt_selector *selector;
-static struct nt_batch batch;
+static struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 static void (*meanwhile)(void); /* happens when the kernel's counters are asked for, before it answers */
 
 /* The packet source asks for nothing but PACKET_STATISTICS: what the kernel counted, which it forgets. */

@@ -88,7 +88,7 @@ static inline void assert_packet(const struct nt_packet *packet, const struct ca
 /* Takes all that the source brings; the first `sure` must be as expected. Returns how many came. */
 static inline uint32_t drain(struct nt_source *source, const struct capture *capture, uint32_t sure)
 {
-	static struct nt_batch batch;
+	static struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 	uint32_t taken = 0;
 	int got;
 
@@ -119,7 +119,7 @@ static inline struct nt_source *open_paced(const struct capture *capture, uint64
 static inline int64_t play(struct nt_source *source, const struct capture *capture, const int64_t *due_ns)
 {
 	int64_t began_ns = nt_clock_ns(CLOCK_MONOTONIC);
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 	uint32_t taken = 0;
 	int got;
 

@@ -49,6 +49,7 @@ static inline int set_up(void **state)
 		.source_count = 2,
 		.flow_count = 2,
 		.core = -1,
+		.batch = 64,
 		.holder_socket = "/run/nanotape/holder",
 		.ring = {.name = "r", .shm_directory = "/dev/shm", .capacity = 1 << 20},
 	};

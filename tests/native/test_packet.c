@@ -139,12 +139,13 @@ static void a_block_without_packets_is_stepped_over(void **state)
 
 static uint32_t large_block = LARGE_BLOCK;
 
-static void a_batch_has_64_packets_at_most(void **state)
+static void a_batch_has_as_many_packets_as_asked_at_most(void **state)
 {
 	struct nt_source *source = adopt();
 	uint32_t next = 0;
 
 	(void)state;
+	batch.limit = 64;
 	for (uint32_t i = 0; i < 150; i++)
 		receive(i);
 	kernel_retire(&kernel);
@@ -155,6 +156,7 @@ static void a_batch_has_64_packets_at_most(void **state)
 	assert_int_equal(next, 150);
 	assert_int_equal(poll_source(source), 0);
 	nt_source_close(source);
+	batch.limit = NT_BATCH_PACKETS;
 }
 
 static void a_poll_judges_256_packets_at_most(void **state)
@@ -204,7 +206,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_not_selected_is_counted_and_given_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_parsed_is_marked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_block_without_packets_is_stepped_over, set_up, tear_down),
-		cmocka_unit_test_prestate_setup_teardown(a_batch_has_64_packets_at_most, set_up, tear_down, &large_block),
+		cmocka_unit_test_prestate_setup_teardown(a_batch_has_as_many_packets_as_asked_at_most, set_up, tear_down, &large_block),
 		cmocka_unit_test_prestate_setup_teardown(a_poll_judges_256_packets_at_most, set_up, tear_down, &large_block),
 		cmocka_unit_test_setup_teardown(a_packet_that_reaches_beyond_its_block_breaks_the_source, set_up, tear_down),
 	};

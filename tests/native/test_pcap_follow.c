@@ -71,7 +71,7 @@ static void follow_tear_down(struct followed *followed)
 /* As the loop does: what fits goes into the ring. Returns what poll returned. */
 static int pump(struct followed *followed)
 {
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 	int got = followed->source->ops->poll(followed->source, &batch);
 
 	for (int at = 0; at < got; at++) {

@@ -56,7 +56,7 @@ static void assert_flows_are_found(const struct capture *capture, const struct k
 {
 	struct nt_selector *selector;
 	struct nt_source *source;
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 
 	assert_int_equal(nt_selector_create(&selector, NT_SELECT_CHANNELS, FLOWS, 2, "file0", NULL), 0);
 	source = open_bytes(capture->bytes, capture->size, false, selector);
@@ -97,7 +97,7 @@ static void what_is_not_selected_is_counted_and_left_out(void **state)
 	struct capture *capture = classic_begin(HOST, true, 65535, 101);
 	struct nt_selector *selector;
 	struct nt_source *source;
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 
 	(void)state;
 	for (uint32_t at = 0; at < 100; at++)
@@ -121,7 +121,7 @@ static void what_cannot_be_read_but_is_selected_is_flagged(void **state)
 	struct capture *capture = classic_begin(HOST, true, 65535, 101);
 	struct nt_selector *selector;
 	struct nt_source *source;
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 
 	(void)state;
 	classic_put(capture, 5, 0, IPV4, 25, sizeof(IPV4)); /* cut within UDP */

@@ -70,7 +70,7 @@ static void a_wait_lasts_no_longer_than_it_may(void **state)
 {
 	struct capture *capture = classic_begin(HOST, true, 65535, 1);
 	struct nt_source *source;
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 
 	(void)state;
 	classic_put(capture, 1, 0, FRAME, 60, 60);
@@ -96,7 +96,7 @@ static void a_slow_pipe_holds_nobody_up(void **state)
 		struct capture *capture = captures[form];
 		struct nt_plan_source plan = pcap_plan(0);
 		struct nt_source *source;
-		struct nt_batch batch;
+		struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 		uint32_t taken = 0;
 		int ends[2];
 
@@ -152,7 +152,7 @@ static void a_successor_goes_on_where_its_predecessor_stopped(void **state)
 	(void)state;
 	for (uint32_t skip = 0; skip <= 3100; skip = skip < 4 ? skip + 1 : skip * 3 / 2) {
 		struct nt_source *source = open_bytes(capture->bytes, capture->size, false, all);
-		struct nt_batch batch;
+		struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 		uint32_t taken = 0;
 		int got;
 

@@ -57,9 +57,9 @@ static void another_magic_or_version_is_refused(void **state)
 	file.header.magic++;
 	refused("magic");
 	file.header.version++;
-	refused("version: expected 2, found 3");
-	file.header.version = 1; /* of the release before */
-	refused("version: expected 2, found 1");
+	refused("version: expected 3, found 4");
+	file.header.version = 2; /* of the release before */
+	refused("version: expected 3, found 2");
 }
 
 static void counts_out_of_range_are_refused(void **state)
@@ -84,7 +84,7 @@ static void settings_out_of_range_are_refused(void **state)
 	refused("realtime: expected at most 99, found 100");
 	file.header.idle = 2;
 	refused("idle");
-	file.header.seccomp = 2;
+	file.header.seccomp = 3;
 	refused("seccomp");
 	file.header.ring.hugepages = 3;
 	refused("hugepages");

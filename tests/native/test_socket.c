@@ -141,7 +141,7 @@ static void a_datagram_gets_its_headers_back(void **state)
 	int64_t before_ns = nt_clock_ns(CLOCK_REALTIME);
 	struct sockaddr_in self;
 	socklen_t bytes = sizeof(self);
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 	const uint8_t *frame;
 
 	(void)state;
@@ -174,7 +174,7 @@ static void ipv6_works_likewise(void **state)
 {
 	struct nt_flow flow = flow_of("ff05::1:3");
 	struct nt_source *source;
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 	int sender;
 
 	(void)state;
@@ -205,7 +205,7 @@ static void each_flow_gets_its_own_packets_in_order(void **state)
 	int senders[] = {open_sender(&flows[0]), open_sender(&flows[1]), open_sender(&flows[2]), open_sender(&stranger)};
 	uint64_t last[4] = {0};
 	uint32_t total = 0;
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 
 	(void)state;
 	for (uint32_t number = 0; number < 300; number++)
@@ -236,7 +236,7 @@ static void a_source_filter_lets_only_its_source_through(void **state)
 {
 	struct nt_flow flow = flow_of("232.1.1.1"), same = flow;
 	struct nt_source *source;
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 	int sender;
 
 	(void)state;
@@ -255,7 +255,7 @@ static void the_same_group_on_two_interfaces_is_two_flows(void **state)
 {
 	struct nt_flow here = flow_of("239.1.1.1"), there = here;
 	struct nt_source *source;
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 	int sender;
 
 	(void)state;
@@ -280,7 +280,7 @@ static void drops_of_a_small_buffer_are_counted_exactly(void **state)
 	struct nt_source_stats stats;
 	uint64_t received = 0;
 	struct nt_source *source;
-	struct nt_batch batch;
+	struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 	int sender, got;
 
 	(void)state;

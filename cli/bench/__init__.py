@@ -1,0 +1,1 @@
+"""`nanotape bench`: how fast this machine captures, beside the tools that one would use instead."""

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packets made inside the kernel: an XDP program is run on live frames (BPF_PROG_TEST_RUN, Linux 5.18) that are redirected onto an
+ * interface, numbered as they go. One core makes more of them than any socket could send.
+ *
+ * A frame: Ethernet to the group's MAC, IPv4, UDP without checksum (0, which IPv4 allows), then as payload the number of the packet
+ * (8 bytes, big-endian, from 1), and bytes that are the same in all packets. */
+#ifndef NT_BENCH_GENERATOR_H
+#define NT_BENCH_GENERATOR_H
+
+#include "../fault.h"
+
+#include <stdint.h>
+
+struct nt_generator_options {
+	char interface[16];   /* of the network namespace of the calling thread, then and at every send */
+	uint32_t frame_bytes; /* 60 to 1514 */
+	uint8_t group[4];     /* destination */
+	uint8_t source[4];
+	uint16_t port; /* destination, host order */
+	uint16_t reserved;
+};
+
+struct nt_generator;
+
+int nt_generator_open(struct nt_generator **generator, const struct nt_generator_options *options, struct nt_fault *fault);
+/* Sends `count` packets at once, in the calling thread, on its core: when it returns they are through the interface, and where the
+ * other end is a veth of this host its XDP program has run, too (unless NAPI was already running elsewhere). 0 or a negative errno. */
+int nt_generator_send(struct nt_generator *generator, uint32_t count, struct nt_fault *fault);
+/* What the XDP program made and redirected so far: number of the newest packet. */
+uint64_t nt_generator_sent(const struct nt_generator *generator);
+void nt_generator_close(struct nt_generator *generator);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nanotape-bench: what `nanotape bench` cannot measure from Python. */
+#include "verbs.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+struct nt_bench_verb {
+	const char *name;
+	int (*run)(int count, char **words);
+};
+
+static const struct nt_bench_verb verbs[] = {
+	{NULL, NULL},
+};
+
+int main(int count, char **words)
+{
+	for (const struct nt_bench_verb *verb = verbs; verb->name; verb++)
+		if (count > 1 && !strcmp(words[1], verb->name))
+			return verb->run(count - 1, words + 1);
+	fprintf(stderr, "usage: nanotape-bench VERB [OPTION]...; verbs:");
+	for (const struct nt_bench_verb *verb = verbs; verb->name; verb++)
+		fprintf(stderr, " %s", verb->name);
+	fprintf(stderr, "\n");
+	return 2;
+}

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs of nanotape-bench. Each reads its own options, prints one JSON object on standard output, and returns the exit status:
+ * 0; 1 after one line on standard error that says what went wrong; 2 after a line of usage. cli/bench calls them. */
+#ifndef NT_BENCH_VERBS_H
+#define NT_BENCH_VERBS_H
+
+#endif

@@ -57,11 +57,8 @@ class Finding:
 
 def ring_findings(health: RingHealth) -> tuple[Finding, ...]:
     """All findings of a ring, errors first; one that says so when all is well."""
-    found = [
-        Finding(severity, health.name, what, do)
-        for rule in (_capture, _deaths, _losses, _books, _listeners, _recording, _readers, _space, _feed, _memory)
-        for severity, what, do in rule(health)
-    ]
+    rules = (_capture, _deaths, _losses, _books, _calls, _listeners, _recording, _readers, _space, _feed, _memory)
+    found = [Finding(severity, health.name, what, do) for rule in rules for severity, what, do in rule(health)]
     found.sort(key=lambda finding: (Severity.ERROR, Severity.WARNING, Severity.OK).index(finding.severity))
     return tuple(found) or (Finding(Severity.OK, health.name, "all is well", ""),)
 
@@ -76,6 +73,12 @@ def nothing_there(ring: str | None, folder: str) -> Finding:
     """Of a host without a ring, or without the one that was asked for."""
     what = "there is no ring" if ring is None else f"there is no ring {ring}"
     return Finding(Severity.ERROR, None, f"nothing is captured: {what} in {folder}", "start it: nanotape run")
+
+
+def never_started(ring: str) -> Finding:
+    """Of a configured ring that is not there, beside others that are."""
+    what = "not capturing: it is configured, and there is no ring of this name"
+    return Finding(Severity.ERROR, ring, what, f"start it: nanotape run --ring {ring}")
 
 
 Rule = Iterator[tuple[Severity, str, str]]
@@ -97,7 +100,8 @@ def _capture(health: RingHealth) -> Rule:
         yield _end_of_files(health)
     else:
         why = f", since {HOLDER_DIED}" if health.service and health.service.ended == HOLDER_DIED else ""
-        yield Severity.ERROR, f"not capturing: the capture was ended{why}", "start it: nanotape run"
+        do = f"start it: nanotape run --ring {health.name}"
+        yield Severity.ERROR, f"not capturing: the capture was ended{why}", do
 
 
 def _end_of_files(health: RingHealth) -> tuple[Severity, str, str]:
@@ -149,7 +153,8 @@ def _listeners(health: RingHealth) -> Rule:
 
 def _recording(health: RingHealth) -> Rule:
     if not health.recorders and not (health.reads_files and not health.writer_alive):
-        yield Severity.WARNING, "nobody writes to disk: no recorder reads this ring", "start one: nanotape record"
+        do = f"start one: nanotape record --ring {health.name}"
+        yield Severity.WARNING, "nobody writes to disk: no recorder reads this ring", do
     for recorder in health.recorders:
         yield from _recorder(recorder, health)
 
@@ -227,16 +232,36 @@ def _memory(health: RingHealth) -> Rule:
         yield Severity.WARNING, what, 'reserve them (docs/operation.md), or set ring.hugepages = "off"'
 
 
-def headline(rings: Sequence[RingHealth], findings: Sequence[Finding]) -> str:
-    """One sentence: are we losing data, is the disk keeping up?"""
+def _calls(health: RingHealth) -> Rule:
+    """They cost time, not yet packets: what they cost in packets, the losses say."""
+    calls = health.system_calls
+    if calls.made:
+        what = "a defect: its loop made system calls, and must make none while it captures: "
+        what += (
+            f"{health.system_calls_now:,} in {health.interval_s:.1f} s, {calls.made:,} in all, the last {calls.last}"
+        )
+        yield Severity.WARNING, what, "report it with nanotape rings --json: each delays packets"
+    if calls.reason and health.capturing:
+        what = f"nobody sees whether its loop makes system calls: {calls.reason}"
+        yield Severity.WARNING, what, 'mend what it says, or set loop.seccomp = "off"'
+
+
+def headline(rings: Sequence[RingHealth], findings: Sequence[Finding], absent: Sequence[str] = ()) -> str:
+    """One sentence: are we losing data, is the disk keeping up?
+
+    Args:
+        rings: Those that are there.
+        findings: All that was found.
+        absent: Names of configured rings that are not there.
+    """
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if not rings:
         return (errors[0].what if errors else "nothing is captured") + "."
     going = [health for health in rings if health.writer_pid is not None or not health.reads_files]
-    if not going:
+    if not (going or absent):
         return f"{_read(rings)}{_more(errors)}."
-    rings = going
-    stopped = [health.name for health in rings if not health.capturing]
+    rings = going or rings
+    stopped = [*(health.name for health in going if not health.capturing), *absent]
     if stopped:
         first = f"NOT CAPTURING {', '.join(stopped)}"
     else:

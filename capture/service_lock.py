@@ -36,7 +36,7 @@ class ServiceLock:
                 os.close(fd)
                 raise RingBusy(
                     f"ring {ring}: expected no service that runs it, found process {holder}; stop that one first, "
-                    "or set ring.name to another"
+                    "name other rings with --ring, or set ring.name to another"
                 ) from None
             if _is_at(path, fd):
                 self._fd = fd

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nanotape.config import Settings
 from nanotape.storage.log import log_to_stderr
 
 ConfigFile = Annotated[
@@ -17,7 +18,20 @@ ConfigFile = Annotated[
         show_default=False,
     ),
 ]
+RingNames = Annotated[
+    list[str] | None,
+    typer.Option("--ring", metavar="NAME", help="Only this configured ring; may be repeated. Default: all."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def chosen_rings(settings: Settings, names: list[str] | None) -> list[Settings]:
+    """The settings of each ring that `--ring` names; of all when it names none.
+
+    Raises:
+        ConfigError: There is none of a name.
+    """
+    return [settings.of_ring(name) for name in dict.fromkeys(names or settings.rings)]
 
 
 def talk(line: str) -> None:

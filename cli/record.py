@@ -22,7 +22,9 @@ from nanotape.storage.segment import Fsync
 
 def record(
     config: ConfigFile = None,
-    ring: Annotated[str | None, typer.Option("--ring", help="Ring to record. Default: the configured one.")] = None,
+    ring: Annotated[
+        str | None, typer.Option("--ring", help="Ring to record; needed where several are configured.")
+    ] = None,
     user: Annotated[
         int | None, typer.Option("--user", metavar="UID", help="As root: go over to this user. Default: user.record.")
     ] = None,
@@ -37,6 +39,7 @@ def record(
 ) -> None:
     """Record a ring into the archive, until a signal. Restarted, it goes on with the next ring sequence."""
     settings = load(config)
+    settings = settings.of_ring(ring if len(settings.rings) > 1 else None)  # one ring's settings do for any ring
     where = places(settings)
     _leave_root(settings, user, group)
     if supervised is not None:

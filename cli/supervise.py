@@ -1,9 +1,9 @@
-"""Runs a service in the foreground until a signal, for `run` and `capture`, and reports the books at its end."""
+"""Runs services in the foreground until a signal, for `run` and `capture`, and reports their books at the end."""
 
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import typer
@@ -12,7 +12,8 @@ from nanotape.capture.conservation import RingBooks, SourceBooks, ring_books
 from nanotape.capture.counters import SourceCounters
 from nanotape.capture.places import Places
 from nanotape.capture.ring import Ring
-from nanotape.capture.service import Service, ServiceOptions, StopSignals
+from nanotape.capture.service import ServiceOptions, StopSignals
+from nanotape.capture.services import RingRun, Services
 from nanotape.cli.options import talk
 from nanotape.config import Settings
 from nanotape.storage.settlement import accounted_end
@@ -20,39 +21,71 @@ from nanotape.storage.settlement import accounted_end
 _TICK_S = 1.0
 
 
-def supervise(settings: Settings, options: ServiceOptions, as_json: bool) -> None:
-    """Starts, watches, stops, reports; status 1 when packets are unexplained or unrecorded, or the file is damaged.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one ring."""
+
+    sound: bool
+    report: dict[str, Any]
+    """For programs."""
+    lines: list[str]
+    """For people."""
+
+
+def supervise(rings: Sequence[Settings], options: ServiceOptions, as_json: bool) -> None:
+    """Starts, watches, stops, reports; status 1 when packets are unexplained or unrecorded, or a file is damaged.
+
+    Args:
+        rings: Each ring's settings.
+        options: What to start for each.
+        as_json: Whether to report one object: of one ring its own, else all of them in `rings`.
 
     Raises:
-        CaptureError: The service could not start, or its holder died.
+        CaptureError: A service could not start, or the holder of the only ring died.
     """
-    service = Service(settings, options, talk)
+    services = Services(rings, options, talk)
     with StopSignals() as signals:
         try:
-            service.start(signals.fileno())
-            assert service.places is not None  # noqa: S101 - it has started
-            talk(f"{settings.ring.name}: capturing, {_where_to(options, service.places)}")
-            while not signals.caught and not service.finished:
-                service.wait(_TICK_S, signals.fileno())
+            services.start(signals.fileno(), lambda run: _say_so(run, options))
+            while not signals.caught and services.wait(_TICK_S, signals.fileno()):
+                pass
         finally:
-            service.stop()
-    if settings.source.effective_kind == "pcap" and not service.finished:
-        talk(f"{settings.source.file}: stopped before its end")
-    with Ring.open(settings.ring.name, service.places.shm) as ring:
+            services.stop()
+    services.raise_of_one()
+    outcomes = [_outcome(run, options) for run in services.runs]
+    if as_json:
+        reports = [outcome.report for outcome in outcomes]
+        sys.stdout.write(json.dumps({"rings": reports} if len(reports) > 1 else reports[0]) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for outcome in outcomes for line in outcome.lines))
+    raise typer.Exit(0 if all(outcome.sound for outcome in outcomes) else 1)
+
+
+def _say_so(run: RingRun, options: ServiceOptions) -> None:
+    assert run.service.places is not None  # noqa: S101 - it has started
+    talk(f"{run.name}: capturing, {_where_to(options, run.service.places)}")
+
+
+def _outcome(run: RingRun, options: ServiceOptions) -> Outcome:
+    service, source = run.service, run.settings.source
+    assert service.places is not None  # noqa: S101 - it has started
+    if source.effective_kind == "pcap" and not service.finished:
+        talk(f"{source.file}: stopped before its end")
+    with Ring.open(run.name, service.places.shm) as ring:
         books, sources = ring_books(ring), ring.sources()
         unrecorded = _unrecorded(ring, books, service.places) if options.record else None
     recorder = json.loads(service.recorder_words) if service.recorder_words else None
     failures = recorder["write_failures"] if recorder else 0
-    sound = not (books.unexplained or service.damaged or unrecorded or failures)
-    if as_json:
-        report = {**asdict(books), "lost": books.lost, "unexplained": books.unexplained, "restarts": service.restarts}
-        report |= {"recorder": recorder, "unrecorded": unrecorded, "damaged": service.damaged}
-        sys.stdout.write(json.dumps(report) + "\n")
-    else:
-        sys.stdout.write("\n".join([*_text(books, recorder, unrecorded), *_remarks(sources)]) + "\n")
-        if service.damaged:
-            sys.stdout.write(f"  DAMAGED: {settings.source.file}: what comes after the damage is not captured\n")
-    raise typer.Exit(0 if sound else 1)
+    sound = not (books.unexplained or service.damaged or unrecorded or failures or run.error)
+    report = {**asdict(books), "lost": books.lost, "unexplained": books.unexplained, "restarts": service.restarts}
+    report |= {"recorder": recorder, "unrecorded": unrecorded, "damaged": service.damaged}
+    report["error"] = None if run.error is None else str(run.error)
+    lines = [*_text(books, recorder, unrecorded), *_remarks(sources)]
+    if service.damaged:
+        lines.append(f"  DAMAGED: {source.file}: what comes after the damage is not captured")
+    if run.error is not None:
+        lines.append(f"  ENDED: {run.error}")
+    return Outcome(sound, report, lines)
 
 
 def _where_to(options: ServiceOptions, places: Places) -> str:

@@ -49,6 +49,9 @@ class Line(Section):
     """Interface on which the line arrives; not set: `source.interface`."""
     vlan: Annotated[int | Literal["any"] | None, Vlan()] = None
     """Outermost 802.1Q id of the frames; `any`: whatever tags they have, or none; not set: untagged."""
+    ring: Annotated[str | None, Text(63, safe=True)] = None
+    """Name of the ring that takes the line; not set: the channel's, else the ring whose source has the line's
+    interface."""
 
 
 def _at_least_one(lines: tuple[Line, ...]) -> tuple[Line, ...]:
@@ -70,6 +73,8 @@ class Channel(Section):
     """What the channel carries."""
     session: Annotated[str | None, Text(63)] = None
     """Name of the trading session that the channel keeps to; not set: always on."""
+    ring: Annotated[str | None, Text(63, safe=True)] = None
+    """Name of the ring that takes those lines which name none; not set: as their interfaces say."""
     line: Annotated[tuple[Line, ...], Field(strict=False), AfterValidator(_at_least_one)] = Field(
         examples=[[{"group": "233.252.0.1", "port": 30001}]], json_schema_extra={"minItems": 1}
     )

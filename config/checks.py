@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
 from nanotape.config.flows import Flow, interfaces, located_flows
+from nanotape.config.problem import Problem
+from nanotape.config.ring_checks import lines_of_rings, ring_names, shared
+from nanotape.config.rings import views
 from nanotape.config.rules import quoted
 
 if TYPE_CHECKING:  # settings calls this module
@@ -29,22 +32,18 @@ SOCKET_PATH_BYTES = 103
 OTHER_CHANNEL = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing to correct."""
-
-    path: KeyPath
-    expected: str
-    found: str
-    advice: str
-    first: KeyPath | None = None
-    """The place that `path` repeats; None: it repeats none."""
-
-
 def refuse(settings: Settings) -> None:
     """Raises one pydantic error of type `inconsistent` with all problems in its context, or nothing."""
-    checks = (_names, _flows, _source, _selection, _ring, _loop, _recorder, _users, _paths)
-    problems = [problem for check in checks for problem in check(settings)]
+    of_all = (_names, _users, ring_names, lines_of_rings, shared)
+    of_each = (_flows, _source, _selection, _ring, _loop, _recorder, _paths)
+    problems = [problem for check in of_all for problem in check(settings)]
+    problems += [
+        replace(problem, path=view.whole(problem.path), first=problem.first and view.whole(problem.first))
+        for view in views(settings)
+        for check in of_each
+        for problem in check(view.settings)
+    ]
+    problems = list(dict.fromkeys(problems))  # what stands above several rings is wrong once
     if problems:
         talk = "; ".join(f"expected {each.expected}, found {each.found}" for each in problems)
         raise PydanticCustomError("inconsistent", "{talk}", {"talk": talk, "problems": problems})

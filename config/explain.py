@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nanotape.config.checks import Problem
 from nanotape.config.document import Origins
 from nanotape.config.locate import KeyPath, key_text
+from nanotape.config.problem import Problem
 from nanotape.config.rules import quoted
-from nanotape.config.settings import Settings
+from nanotape.config.settings import ONE_RING, SEVERAL_RINGS, RingSettings, RingTable, Settings
 
 _SHAPES = {
     "model_type": ("a table", "write it as a [{key}] of its own"),
@@ -29,6 +30,8 @@ def explain(error: ValidationError, origins: Origins) -> list[str]:
 def _problems(details: ErrorDetails) -> Iterator[Problem]:
     context: dict[str, Any] = details.get("ctx", {})
     path, kind, value = details["loc"], details["type"], details["input"]
+    if path[:1] == ("ring",) and path[1:2] in ((ONE_RING,), (SEVERAL_RINGS,)):
+        path = ("ring", *path[2:])  # pydantic names the shape that it took
     if kind == "inconsistent":
         yield from context["problems"]
     elif kind == "extra_forbidden":
@@ -58,10 +61,10 @@ def _advice(path: KeyPath, value: object, context: dict[str, Any]) -> str:
     if nearest := difflib.get_close_matches(quoted(value).strip('"'), choices, n=1):
         return f"did you mean {nearest[0]}?" if nearest[0].isdigit() else f'did you mean "{nearest[0]}"?'
     table = _table(path[:-1])
-    field = table.model_fields[str(path[-1])]
+    field = _fields(table)[str(path[-1])]
     if field.is_required():
         return f"write for example {_example(path)}"
-    default = table().model_dump(mode="json")[str(path[-1])] if not _required(table) else field.default
+    default = table().model_dump(mode="json", by_alias=True)[str(path[-1])] if not _required(table) else field.default
     return "correct it or leave it out" if default is None else f"leave it out for the default, {quoted(default)}"
 
 
@@ -70,7 +73,7 @@ def _required(table: type[BaseModel]) -> bool:
 
 
 def _example(path: KeyPath) -> str:
-    field = _table(path[:-1]).model_fields[str(path[-1])]
+    field = _fields(_table(path[:-1]))[str(path[-1])]
     example = field.examples[0] if field.examples else ""
     names = [part for part in path if isinstance(part, str)]
     return f"a [[{'.'.join(names)}]]" if isinstance(example, list) else f"{path[-1]} = {quoted(example)}"
@@ -78,11 +81,14 @@ def _example(path: KeyPath) -> str:
 
 def _unknown(path: KeyPath) -> Problem:
     key = str(path[-1])
-    keys = list(_table(path[:-1]).model_fields)
+    table = _table(path[:-1])
+    keys = list(_fields(table))
     where = key_text(path[:-1])
     expected = f"a key of [{where}]" if where else "a table or key of the configuration"
     if nearest := difflib.get_close_matches(key, keys, n=1):
         advice = f"did you mean {nearest[0]}?"
+    elif table is RingSettings and key in RingTable.model_fields:
+        advice = f"write [[ring]] instead of [ring] to give it a {key} of its own"
     elif homes := [home for home in _homes(Settings, key) if home != where]:
         advice = f"it belongs into {' or '.join(homes)}"
     else:
@@ -92,10 +98,17 @@ def _unknown(path: KeyPath) -> Problem:
 
 def _table(path: KeyPath) -> type[BaseModel]:
     model: type[BaseModel] = Settings
-    for part in path:
+    for number, part in enumerate(path):
         if isinstance(part, str):
-            model = next(_models(model.model_fields[part].annotation))
+            one, *several = _models(_fields(model)[part].annotation)
+            is_element = isinstance(next(iter(path[number + 1 :]), None), int)
+            model = several[-1] if several and is_element else one
     return model
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """By the names that TOML has for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:
@@ -106,8 +119,9 @@ def _models(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def _homes(model: type[BaseModel], key: str, name: str = "") -> Iterator[str]:
-    if key in model.model_fields:
+    fields = _fields(model)
+    if key in fields:
         yield f"[{name}]" if name else "the top of the file"
-    for inner, field in model.model_fields.items():
-        for table in _models(field.annotation):
+    for inner, field in fields.items():
+        for table in list(_models(field.annotation))[:1]:  # of one ring: several have the same keys
             yield from _homes(table, key, f"{name}.{inner}".removeprefix("."))

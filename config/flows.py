@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nanotape.config import rings
+
 if TYPE_CHECKING:  # settings checks itself through this module
     from nanotape.config.locate import KeyPath
     from nanotape.config.settings import Settings
@@ -36,12 +38,12 @@ class Flow:
 
 
 def flows(settings: Settings) -> list[Flow]:
-    """Every flow of `settings`, channel by channel and line by line."""
-    return [flow for _, flow in located_flows(settings)]
+    """Every flow of `settings`, channel by channel and line by line; of several rings, ring by ring."""
+    return [flow for view in rings.views(settings) for _, flow in located_flows(view.settings)]
 
 
 def located_flows(settings: Settings) -> list[tuple[KeyPath, Flow]]:
-    """Every flow with the path of its `[[channel.line]]`; checks.py refuses flows whose interface is ""."""
+    """Every flow of one ring with the path of its `[[channel.line]]`; checks.py refuses those whose interface is ""."""
     fallback = _fallback(settings)
     return [
         (
@@ -66,8 +68,12 @@ def located_flows(settings: Settings) -> list[tuple[KeyPath, Flow]]:
 
 def interfaces(settings: Settings) -> list[str]:
     """Every interface that is captured: those of the flows, and what `select` adds; empty: nothing to capture."""
+    return list(dict.fromkeys(name for view in rings.views(settings) for name in _interfaces(view.settings)))
+
+
+def _interfaces(settings: Settings) -> list[str]:
     source = settings.source
-    found = list(dict.fromkeys(flow.interface for flow in flows(settings)))
+    found = list(dict.fromkeys(flow.interface for _, flow in located_flows(settings)))
     own = source.interface or _fallback(settings)
     bears_one_name = source.effective_kind in ("synthetic", "pcap")
     wanted = source.effective_kind == "synthetic" or source.selection != "channels"

@@ -38,14 +38,32 @@ def replaced(page: str) -> str:
 def _rows(schema: dict[str, Any], node: dict[str, Any], at: str) -> Iterator[tuple[str, str, str, str]]:
     required = node.get("required", [])
     for key, field in node["properties"].items():
-        reference = field.get("$ref") or field.get("items", {}).get("$ref")
-        if reference:
+        if "oneOf" in field:
+            yield from _one_or_several(schema, field["oneOf"], f"{at}{key}")
+            continue
+        if reference := _reference(field):
             inner = schema["$defs"][reference.rsplit("/", 1)[1]]
             yield from _rows(schema, inner, f"{at}{key}{'[]' if 'items' in field else ''}.")
             continue
         default = field.get("default")
         default_text = "required" if key in required else "not set" if default is None else f"`{quoted(default)}`"
         yield f"`{at}{key}`", _takes(field), default_text, " ".join(field["description"].split())
+
+
+def _one_or_several(
+    schema: dict[str, Any], shapes: list[dict[str, Any]], at: str
+) -> Iterator[tuple[str, str, str, str]]:
+    """The keys of a table, and what an array of such tables has besides."""
+    one, several = (schema["$defs"][_reference(shape).rsplit("/", 1)[1]] for shape in shapes)
+    yield from _rows(schema, one, f"{at}.")
+    for key, field in several["properties"].items():
+        if key not in one["properties"]:
+            yield f"`{at}[].{key}`", f"the keys of `{key}`", f"as `{key}`", " ".join(field["description"].split())
+
+
+def _reference(field: dict[str, Any]) -> str:
+    """The table that a field is, or has in an array; empty: neither."""
+    return str(field.get("$ref") or field.get("items", {}).get("$ref") or "")
 
 
 def _takes(field: dict[str, Any]) -> str:

@@ -7,9 +7,18 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from nanotape.config import checks
+from nanotape.config import checks, rings
 from nanotape.config.channel import Channel, Section
 from nanotape.config.document import Origins
 from nanotape.config.measures import (
@@ -25,13 +34,15 @@ from nanotape.config.measures import (
 )
 from nanotape.config.network import Interface
 from nanotape.config.quantity import Hold
-from nanotape.config.rules import Account, Choice, Directory, FilePath, Text, Whole
+from nanotape.config.rules import Account, Choice, Directory, FilePath, Text, Whole, refused
 
 MILLISECOND_NS = 10**6
 SECOND_NS = 10**9
 DAY_NS = 86400 * SECOND_NS
 RING_MINIMUM_BYTES = 64 << 10
 RING_MAXIMUM_BYTES = 1 << 40
+ONE_RING, SEVERAL_RINGS = "[ring]", "[[ring]]"
+"""How rings are written; pydantic puts it into the place of an error, behind `ring`."""
 
 TriState = Annotated[Literal["off", "prefer", "require"], Choice()]
 
@@ -189,8 +200,41 @@ class RecorderSettings(Section):
     only where no channel is configured."""
 
 
+class RingTable(RingSettings):
+    """One of several rings, with a source, a loop and a recorder of its own."""
+
+    source: SourceSettings = SourceSettings()
+    """Where this ring's packets come from; what is not set here is as in `[source]`."""
+    loop: LoopSettings = LoopSettings()
+    """The thread that drains this ring's sources; what is not set here is as in `[loop]`."""
+    recorder: RecorderSettings = RecorderSettings()
+    """The reader that writes this ring to disk; what is not set here is as in `[recorder]`."""
+
+    def alone(self) -> RingSettings:
+        """The ring without what belongs to it."""
+        values = {key: getattr(self, key) for key in RingSettings.model_fields}
+        return RingSettings.model_construct(self.model_fields_set & set(values), **values)
+
+
+def _at_least_one(tables: tuple[RingTable, ...]) -> tuple[RingTable, ...]:
+    if not tables:
+        raise refused("at least one ring", "write a [[ring]], or leave it out for one ring of the name main")
+    return tables
+
+
+def _shape(value: object) -> str:
+    return SEVERAL_RINGS if isinstance(value, list | tuple) else ONE_RING
+
+
+Rings = Annotated[
+    Annotated[RingSettings, Tag(ONE_RING)]
+    | Annotated[tuple[RingTable, ...], Field(strict=False), AfterValidator(_at_least_one), Tag(SEVERAL_RINGS)],
+    Discriminator(_shape),
+]
+
+
 class Settings(Section):
-    """nanotape's configuration."""
+    """nanotape's configuration, of one ring or of several: then most of the code works on `of_ring`."""
 
     host: Annotated[str, Text(63)] = Field(default_factory=lambda: socket.gethostname()[:63] or "localhost")
     """Name of this host in the archive, 63 bytes at most; not set: the host's own name."""
@@ -198,18 +242,43 @@ class Settings(Section):
     """Where things lie."""
     user: User = User()
     """Who runs what."""
-    ring: RingSettings = RingSettings()
-    """The ring between capture and its readers."""
     source: SourceSettings = SourceSettings()
-    """Where packets come from."""
+    """Where packets come from; with several rings: what each `[ring.source]` leaves unset."""
     loop: LoopSettings = LoopSettings()
-    """The thread that drains the sources."""
+    """The thread that drains the sources; with several rings: what each `[ring.loop]` leaves unset."""
     recorder: RecorderSettings = RecorderSettings()
-    """The reader that writes the ring to disk."""
+    """The reader that writes the ring to disk; with several rings: what each `[ring.recorder]` leaves unset."""
+    ring_tables: Rings = Field(default=RingSettings(), alias="ring")
+    """The ring between capture and its readers, or several, each a `[[ring]]` of its own."""
     channel: Annotated[tuple[Channel, ...], Field(strict=False)] = ()
     """What is captured, each a `[[channel]]` of its own."""
 
     _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    @property
+    def ring(self) -> RingSettings:
+        """The one ring.
+
+        Raises:
+            ConfigError: There are several.
+        """
+        return rings.only(self)
+
+    @property
+    def rings(self) -> tuple[str, ...]:
+        """Names of the rings, in their order."""
+        return rings.names(self)
+
+    def of_ring(self, name: str | None = None) -> "Settings":
+        """One ring with its source, loop, recorder and lines, as settings of their own.
+
+        Args:
+            name: Which; None: the only one.
+
+        Raises:
+            ConfigError: There is none of this name, or several to choose from.
+        """
+        return rings.of_ring(self, name)
 
     @property
     def records_other(self) -> bool:
@@ -225,6 +294,14 @@ class Settings(Section):
     def files(self) -> tuple[Path, ...]:
         """The files that were read, in order; empty unless loaded from files."""
         return self._origins.files
+
+    @field_validator("ring_tables", mode="after")
+    @classmethod
+    def _inherit(cls, tables: RingSettings | tuple[RingTable, ...], info: ValidationInfo) -> object:
+        """Each ring gets what it leaves to the tables above."""
+        if isinstance(tables, RingSettings) or any(table not in info.data for table in rings.TABLES):
+            return tables  # or the tables above are wrong, which is told
+        return tuple(rings.inherited(table, info.data) for table in tables)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 from nanotape.config.flows import flows, interfaces
 from nanotape.config.locate import KeyPath, key_text
 from nanotape.config.quantity import size_text
+from nanotape.config.rings import TABLES
 from nanotape.config.settings import Settings
 
 
@@ -41,48 +42,71 @@ def json_schema() -> dict[str, Any]:
 def effective(settings: Settings) -> str:
     """The configuration in force as TOML, each value with `# default` or `# FILE:LINE`."""
     files = ", ".join(map(str, settings.files)) or "defaults only"
-    return "\n".join([f"# in force: {files}", *_table(settings, (), settings.model_dump(mode="json"))]) + "\n"
+    return "\n".join([f"# in force: {files}", *_table(settings, (), _values(settings))]) + "\n"
 
 
 def effective_json(settings: Settings) -> dict[str, Any]:
     """The same for programs: `files`, `settings`, and `origins` by key ("default" or "FILE:LINE")."""
-    values = settings.model_dump(mode="json")
+    values = _values(settings)
     origins = {key_text(path): _origin(settings, path) for path in _leaves((), values)}
     return {"files": [str(file) for file in settings.files], "settings": values, "origins": origins}
 
 
 def summary(settings: Settings) -> dict[str, Any]:
-    """What a configuration amounts to; sizes in bytes."""
-    found = flows(settings)
+    """What a configuration amounts to; sizes in bytes. Of several rings, each has its own facts in `rings`."""
+    files = {"files": [str(file) for file in settings.files]}
+    of_each = [_ring_facts(settings.of_ring(name)) for name in settings.rings]
+    if len(of_each) == 1:
+        return {**files, **of_each[0]}
+    totals = {"channels": len(settings.channel), "flows": len(flows(settings)), "interfaces": interfaces(settings)}
+    return {**files, **totals, "rings": of_each}
+
+
+def summary_text(settings: Settings) -> str:
+    """`summary` as one line of talk, and one more for each of several rings."""
+    facts = summary(settings)
+    begin = f"{', '.join(facts['files'])}: fine: "
+    if "rings" not in facts:
+        return begin + _ring_text(settings.of_ring(), facts)
+    counts = (len(facts["rings"]), "ring"), (facts["channels"], "channel"), (facts["flows"], "flow")
+    lines = [begin + ", ".join(_count(number, noun) for number, noun in counts)]
+    lines += [_ring_text(settings.of_ring(each["ring"]), each) for each in facts["rings"]]
+    return "\n  ".join(lines)
+
+
+def _ring_facts(settings: Settings) -> dict[str, Any]:
     return {
-        "files": [str(file) for file in settings.files],
         "source": settings.source.effective_kind,
         "select": settings.source.selection,
         "interfaces": interfaces(settings),
         "channels": len(settings.channel),
-        "flows": len(found),
+        "flows": len(flows(settings)),
         "ring": settings.ring.name,
         "ring_bytes": settings.ring.capacity_bytes,
     }
 
 
-def summary_text(settings: Settings) -> str:
-    """`summary` as one line of talk."""
-    facts = summary(settings)
+def _ring_text(settings: Settings, facts: dict[str, Any]) -> str:
     where = f" on {', '.join(facts['interfaces'])}" if facts["interfaces"] else ""
     select = "" if facts["select"] == "channels" else f" (select {facts['select']})"
     ring = f"ring {facts['ring']} of {size_text(facts['ring_bytes'])} (hugepages {settings.ring.hugepages})"
     flows_text = f"{_count(facts['channels'], 'channel')}, {_count(facts['flows'], 'flow')}"
     nothing = "" if facts["interfaces"] else "; nothing to capture until a [[channel]] is added"
-    return f"{', '.join(facts['files'])}: fine: {flows_text}, source {facts['source']}{select}{where}, {ring}{nothing}"
+    return f"{flows_text}, source {facts['source']}{select}{where}, {ring}{nothing}"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _values(settings: Settings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", by_alias=True)
+
+
 def _origin(settings: Settings, path: KeyPath) -> str:
     place = settings.origins.of(path)
+    if place is None and path[0] == "ring" and len(path) > 3 and path[2] in TABLES:
+        place = settings.origins.of(path[2:])  # inherited
     return "default" if place is None else str(place)
 
 

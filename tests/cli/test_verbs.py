@@ -26,10 +26,11 @@ from nanotape.storage.archive import Archive
 AS_WE_ARE = ("--user", str(os.geteuid()), "--group", str(os.getegid()))  # the folders are ours
 RUN = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
 HELP = {
-    "run": ("Capture and record, supervised", "--config", "--json"),
-    "capture": ("Capture into the ring only", "--holder", "--json"),
+    "run": ("Capture and record, supervised", "--config", "--ring", "--json"),
+    "capture": ("Capture into the ring only", "--ring", "--holder", "--json"),
     "record": ("Record a ring into the archive", "--ring", "--user", "--json"),
     "demo": ("Capture a simulated exchange on this machine", "--seconds", "--rate", "--archive", "--json"),
+    "bench": ("Measure how fast this machine captures", "--quick", "--source", "--sink", "--page", "--from", "--json"),
     "simulate": ("A synthetic exchange", "--rate", "--gap", "--burst", "--log", "--json"),
     "discover": ("What multicast arrives on an interface", "--seconds", "--join", "--json"),
     "rings": ("List the rings of this host", "--remove", "--json"),

@@ -75,7 +75,11 @@ from nanotape.config.reference import rows
         ),
         ("[recorder]\nother = 1", "x.toml:2: recorder.other: expected true or false, found 1; write it without quotes"),
         ("ring = 5", "x.toml:1: ring: expected a table, found 5; write it as a [ring] of its own"),
-        ("[[ring]]", "x.toml:1: ring: expected a table, found an array; write it as a [ring] of its own"),
+        (
+            "ring = []",
+            "x.toml:1: ring: expected at least one ring, found an array; "
+            "write a [[ring]], or leave it out for one ring of the name main",
+        ),
         (
             "[channel]",
             "x.toml:1: channel: expected an array of tables, found a table; write each as a [[channel]] of its own",
@@ -336,6 +340,10 @@ VALUES = st.one_of(
 )
 def test_nothing_that_toml_can_say_ends_in_anything_but_settings_or_clear_lines(pairs: list[tuple[str, str]]) -> None:
     plain = [f"{key} = {value}" for key, value in pairs if "[]" not in key]
+    ring = [f"{key.removeprefix('ring[].')} = {value}" for key, value in pairs if key.startswith("ring[]")]
     channel = [f"{key.removeprefix('channel[].')} = {value}" for key, value in pairs if key.count("[]") == 1]
+    channel = [each for each in channel if not each.startswith("ring[]")]
+    if ring:
+        plain = [each for each in plain if not each.startswith("ring.")] + ["[[ring]]", *ring]
     line = [f"{key.rsplit('.', 1)[1]} = {value}" for key, value in pairs if key.count("[]") == 2]
     lines("\n".join([*plain, "[[channel]]", *channel, "[[channel.line]]", *line]))

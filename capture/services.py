@@ -1,0 +1,202 @@
+"""The services of several rings side by side, each watched by a thread of its own: none waits for another.
+
+All start or none does. After that the death of one ring's holder ends that ring alone; the others go on.
+"""
+
+import contextlib
+import os
+import select
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from nanotape.capture.child import INTERRUPTED
+from nanotape.capture.errors import CaptureError, ServiceError
+from nanotape.capture.service import Service, ServiceOptions
+from nanotape.config import Settings
+
+_TICK_S = 1.0
+
+
+class RingRun:
+    """One ring's service and the thread that starts, watches and ends it."""
+
+    def __init__(
+        self, settings: Settings, options: ServiceOptions, log: Callable[[str], None], news: Callable[[], None]
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            settings: Of this ring alone.
+            options: What to start.
+            log: Takes one line for each happening.
+            news: Called from the thread when the service is ready, and when it has ended.
+        """
+        self.settings = settings
+        self.service = Service(settings, options, log)
+        self.is_ready = False
+        """It has been ready; it may have ended since."""
+        self.has_ended = False
+        """Nothing of it runs any more."""
+        self.error: BaseException | None = None
+        """Why it could not start, or not go on; None: all was as it should be."""
+        self._news = news
+        # Its processes die with the thread that started them (prctl(2), PR_SET_PDEATHSIG): it must outlive them.
+        self._thread = threading.Thread(target=self._run, name=f"ring {self.name}")
+        self._is_told = threading.Event()
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+
+    @property
+    def name(self) -> str:
+        """Name of the ring."""
+        return self.settings.ring.name
+
+    def start(self) -> None:
+        """Lets the thread begin."""
+        self._thread.start()
+
+    def tell_to_stop(self) -> None:
+        """Has the service end in order, soon. May be called twice, and at any time."""
+        self._is_told.set()
+        os.eventfd_write(self._stop, 1)
+
+    def close(self) -> None:
+        """Waits until all has ended, however long the recorder takes for what is in the ring. Called once, last."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        os.close(self._stop)
+
+    def _run(self) -> None:
+        try:
+            with contextlib.ExitStack() as stack:
+                stack.callback(self.service.stop)
+                self.service.start(self._stop)
+                self.is_ready = True
+                self._news()
+                while not self._is_told.is_set() and not self.service.finished:
+                    self.service.wait(_TICK_S, self._stop)
+        except BaseException as error:  # whoever waits for the ring raises or tells it
+            self.error = error
+        finally:
+            self.has_ended = True
+            self._news()
+
+
+class Services:
+    """The rings of one configuration. Start them, wait, stop them; or use it in a `with`, which stops them."""
+
+    def __init__(self, settings: Sequence[Settings], options: ServiceOptions, log: Callable[[str], None]) -> None:
+        """Starts nothing yet.
+
+        Args:
+            settings: Of each ring alone (`Settings.of_ring`).
+            options: What to start for each.
+            log: Takes one line for each happening, from several threads; of several rings it begins with the ring.
+        """
+        self._log = log
+        self._is_alone = len(settings) == 1
+        self._news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._told: set[str] = set()
+        self._is_closed = False
+        tell = partial(os.eventfd_write, self._news, 1)
+        self.runs = tuple(RingRun(each, options, self._log_of(each.ring.name), tell) for each in settings)
+        """The rings, in their order."""
+
+    def __enter__(self) -> "Services":
+        """Itself, started."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops them."""
+        self.stop()
+
+    def start(self, wake: int | None = None, on_ready: Callable[[RingRun], None] = lambda _: None) -> None:
+        """Starts one ring after the other, and returns when all are ready.
+
+        Args:
+            wake: A file descriptor that ends the start when it becomes readable.
+            on_ready: Called with each ring that is ready.
+
+        Raises:
+            CaptureError: One could not start: all were ended in order.
+        """
+        is_told = False
+        for run in self.runs:
+            if is_told:
+                self.stop()
+                raise ServiceError(f"ring {run.name}: told to stop before it was started; all was ended", INTERRUPTED)
+            run.start()
+            while not (run.is_ready or run.has_ended):
+                if self._wait(None, None if is_told else wake):
+                    is_told = True
+                    run.tell_to_stop()
+                self._tell_of_ends()
+            if not run.is_ready:
+                self.stop()
+                raise self._named(run)
+            on_ready(run)
+
+    def wait(self, timeout_s: float | None, wake: int | None = None) -> bool:
+        """Waits until something happens, which may be nothing of note; tells of a ring that could not go on.
+
+        Args:
+            timeout_s: The longest to wait; None: as long as it takes.
+            wake: A file descriptor that ends the wait when it becomes readable.
+
+        Returns:
+            Whether any ring still runs.
+        """
+        if self.running():
+            self._wait(timeout_s, wake)
+        self._tell_of_ends()
+        return self.running()
+
+    def running(self) -> bool:
+        """Whether any ring still runs."""
+        return not all(run.has_ended for run in self.runs)
+
+    def stop(self) -> None:
+        """Ends all rings at the same time, each in its order. May be called twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for run in self.runs:
+            run.tell_to_stop()
+        for run in self.runs:
+            run.close()
+        self._tell_of_ends()
+        os.close(self._news)
+
+    def raise_of_one(self) -> None:
+        """Raises what ended the only ring; of several each was told when it happened. A bug is raised in any case."""
+        for run in self.runs:
+            if run.error is not None and (self._is_alone or not isinstance(run.error, CaptureError)):
+                raise run.error
+
+    def _wait(self, timeout_s: float | None, wake: int | None) -> bool:
+        """Returns whether `wake` became readable."""
+        readable = select.select([self._news, *([] if wake is None else [wake])], [], [], timeout_s)[0]
+        if self._news in readable:
+            os.eventfd_read(self._news)
+        return wake in readable
+
+    def _tell_of_ends(self) -> None:
+        for run in self.runs:
+            if self._is_alone or not run.is_ready or run.error is None or run.name in self._told:
+                continue
+            self._told.add(run.name)
+            others = [other.name for other in self.runs if not other.has_ended]
+            rest = f"; the others go on: {', '.join(others)}" if others and not self._is_closed else ""
+            self._log(f"ring {run.name}: {run.error}{rest}")
+
+    def _named(self, run: RingRun) -> BaseException:
+        """The error of a start, with the ring that it is about."""
+        assert run.error is not None  # noqa: S101 - it ended before it was ready
+        is_named = self._is_alone or str(run.error).startswith(f"ring {run.name}: ")
+        if isinstance(run.error, CaptureError) and not is_named:
+            run.error.args = (f"ring {run.name}: {run.error}",)
+        return run.error
+
+    def _log_of(self, name: str) -> Callable[[str], None]:
+        return self._log if self._is_alone else lambda line: self._log(f"ring {name}: {line}")

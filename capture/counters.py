@@ -15,6 +15,7 @@ SOURCE_KINDS = {1: "synthetic", 2: "socket", 3: "afxdp", 4: "packet", 5: "pcap"}
 MEMORY_KINDS = {0: "shm", 1: "huge_2m", 2: "huge_1g"}
 CLOCK_DOMAINS = {0: "unknown", 1: "utc", 2: "tai", 3: "monotonic"}
 VLAN_NONE, VLAN_ANY = 0xFFFF, 0xFFFE
+SECCOMP_MODES = {1: "count", 2: "kill"}
 FAMILY_IPV6 = 6
 
 
@@ -149,6 +150,21 @@ class Epoch:
     tai_offset_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class SystemCalls:
+    """What is known of system calls that the capture loop makes, and must not: each is a defect."""
+
+    seccomp: str | None
+    """What one is to the present loop, or was to the last: `count`, or `kill`: its end; None: nobody looks."""
+    made: int | None
+    """Since the ring was made, by loops that were counted; None: unknown."""
+    last: str | None
+    """Name of the newest; None: there was none, or none is known."""
+    reason: str | None
+    """Why nobody looks, where that is this host's doing; None: somebody does, or was not asked to, or the loop may
+    make system calls as it is configured."""
+
+
 def address_text(family: int, raw: bytes) -> str:
     """A group or source in the usual notation."""
     return inet_ntop(AF_INET6, raw[:16]) if family == FAMILY_IPV6 else inet_ntop(AF_INET, raw[:4])
@@ -200,6 +216,24 @@ def read_source(ring: Any, slot: int) -> SourceCounters:
             **{name: count(getattr(stats, name)) for name in upstream}, updated_ns=stats.updated_ns or None
         ),
     )
+
+
+def read_system_calls(descriptor: Any) -> SystemCalls:
+    """From a `struct nt_ring_descriptor`."""
+    seccomp = SECCOMP_MODES.get(descriptor.seccomp)
+    made, last = descriptor.system_calls, descriptor.last_system_call
+    return SystemCalls(
+        seccomp=seccomp,
+        made=made if made or seccomp == "count" else None,
+        last=_system_call(last - 1) if last else None,
+        reason=text(descriptor.seccomp_reason) or None,
+    )
+
+
+def _system_call(number: int) -> str:
+    name = ffi.new("char[64]")
+    lib.nt_system_call_name(number, name, len(name))
+    return text(name)
 
 
 def read_epoch(ring: Any, epoch: int) -> Epoch | None:

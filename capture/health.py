@@ -6,7 +6,7 @@ Pure: looks are taken by `looks.py`, what is wrong with the figures is said by `
 from dataclasses import dataclass
 
 from nanotape.capture.conservation import RingBooks, SourceBooks
-from nanotape.capture.counters import SourceCounters
+from nanotape.capture.counters import SourceCounters, SystemCalls
 from nanotape.capture.listing import RingFacts
 from nanotape.capture.readers import ReaderFacts
 from nanotape.capture.service_state import ServiceState
@@ -129,6 +129,10 @@ class RingHealth:
     """Seconds until the archive's file system is full at the present rate; None: unknown, or nothing is written."""
     service: ServiceState | None
     """What the service tells that runs, or ran, the ring; None: nothing."""
+    system_calls: SystemCalls
+    """Of its loops: a defect each."""
+    system_calls_now: int
+    """How many between the looks."""
 
     @property
     def recorders(self) -> tuple[ReaderHealth, ...]:
@@ -181,6 +185,8 @@ def ring_health(first: Look, second: Look) -> RingHealth:
         is_offered_known=all(source.offered is not None for source in second.books.sources),
         deaths=_deaths(second),
         service=second.service,
+        system_calls=facts.system_calls,
+        system_calls_now=(facts.system_calls.made or 0) - (first.facts.system_calls.made or 0),
     )
 
 

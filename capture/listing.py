@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanotape.capture.counters import Flow, SourceCounters
+from nanotape.capture.counters import Flow, SourceCounters, SystemCalls
 from nanotape.capture.errors import RingError
 from nanotape.capture.readers import RUN_DIRECTORY, ReaderFacts, list_readers
 from nanotape.capture.ring import RING_SUFFIX, SHM_DIRECTORY, Ring
@@ -36,6 +36,8 @@ class RingFacts:
     flows: tuple[Flow, ...]
     sources: tuple[SourceCounters, ...]
     readers: tuple[ReaderFacts, ...]
+    system_calls: SystemCalls
+    """Of its loops: a defect each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def describe(ring: Ring, run_directory: Path = RUN_DIRECTORY) -> RingFacts:
         flows=ring.flows(),
         sources=sources,
         readers=readers,
+        system_calls=ring.system_calls(),
     )
 
 

@@ -19,9 +19,11 @@ from nanotape.capture.counters import (
     Epoch,
     Flow,
     SourceCounters,
+    SystemCalls,
     read_epoch,
     read_flow,
     read_source,
+    read_system_calls,
     text,
 )
 from nanotape.capture.errors import (
@@ -194,6 +196,10 @@ class Ring:
         """The sources, with their counters now."""
         self._open()
         return tuple(read_source(self.handle, slot) for slot in range(lib.nt_ring_source_count(self.handle)))
+
+    def system_calls(self) -> SystemCalls:
+        """What its loops did that they must not, now."""
+        return read_system_calls(self._open())
 
     def epoch_entry(self, epoch: int) -> Epoch | None:
         """One writer's entry in the history; None when it is no longer held."""

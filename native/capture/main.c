@@ -2,6 +2,7 @@
 /* nanotape-capture: drops every privilege, borrows or opens its sources, attaches to the ring, runs the loop until told to stop.
  * Prints "ready" when packets flow. Exit status: 0 told to stop; 1 broken; 2 usage; 3 the holder is gone; 4 finite sources done; 5 done,
  * but one of them ended at damage. */
+#include "../clock.h"
 #include "../process.h"
 #include "identity.h"
 #include "session.h"
@@ -82,7 +83,7 @@ static bool nt_parse_arguments(struct nt_arguments *arguments, int count, char *
 }
 
 /* Until a signal comes, the holder goes or the loop ends. */
-static enum nt_exit nt_wait(const struct nt_session *session, int signals)
+static enum nt_exit nt_wait(struct nt_session *session, int signals)
 {
 	struct pollfd watched[2] = {
 		{.fd = signals, .events = POLLIN},
@@ -90,7 +91,10 @@ static enum nt_exit nt_wait(const struct nt_session *session, int signals)
 	};
 
 	while (!nt_loop_ended(session->loop)) {
-		if (poll(watched, 2, NT_ENDED_POLL_MS) <= 0)
+		int ready = poll(watched, 2, NT_ENDED_POLL_MS);
+
+		nt_session_tell(session, nt_clock_ns(CLOCK_MONOTONIC), stderr);
+		if (ready <= 0)
 			continue;
 		if (watched[0].revents)
 			return NT_EXIT_DONE;
@@ -108,6 +112,7 @@ static enum nt_exit nt_finish(struct nt_session *session, enum nt_exit status)
 	int error = nt_session_stop(session);
 	const struct nt_source *damaged = nt_session_damaged(session);
 
+	nt_session_tell(session, INT64_MAX, stderr);
 	if (error) {
 		fprintf(stderr, "nanotape-capture: %s: the source broke (%s): restart the capture\n",
 			nt_loop_broken(session->loop)->name, strerror(-error));

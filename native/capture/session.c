@@ -87,6 +87,7 @@ static int nt_session_start(struct nt_session *session, bool resume, struct nt_f
 		error = nt_session_place_files(session, resume, fault);
 	if (error)
 		return error;
+	session->teller.told = session->ring.descriptor->system_calls;
 	mlockall(MCL_CURRENT); /* as far as RLIMIT_MEMLOCK allows; the ring says itself whether it is locked */
 	return nt_loop_start(session->loop, fault);
 }
@@ -136,9 +137,18 @@ void nt_session_describe(const struct nt_session *session, FILE *out)
 			fprintf(out, "%s: %s\n", source->name, source->note);
 	}
 	if (facts->seccomp_reason[0])
-		fprintf(out, "loop: system calls are not forbidden: %s\n", facts->seccomp_reason);
+		fprintf(out, "loop: system calls are not %s: %s\n",
+			session->plan.header->seccomp == NT_SECCOMP_KILL ? "forbidden" : "counted", facts->seccomp_reason);
 	if (facts->realtime_reason[0])
 		fprintf(out, "loop: no real-time priority: %s\n", facts->realtime_reason);
+}
+
+void nt_session_tell(struct nt_session *session, int64_t now_ns, FILE *out)
+{
+	char line[256];
+
+	if (nt_system_calls_tell(&session->teller, session->ring.descriptor, now_ns, line, sizeof(line)))
+		fprintf(out, "%s\n", line);
 }
 
 int nt_session_holder_fd(const struct nt_session *session)

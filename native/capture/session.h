@@ -21,6 +21,7 @@ struct nt_session {
 	uint32_t source_count;
 	struct nt_selector *selectors[NT_PLAN_SOURCES_MAX]; /* by the plan's sources; NULL: that kind does not judge frames here */
 	struct nt_loop *loop;
+	struct nt_call_teller teller;
 };
 
 /* Loads the plan, borrows, opens, attaches, starts. `resume`: a predecessor of this process had begun the plan's file. On a fault
@@ -29,6 +30,10 @@ int nt_session_open(struct nt_session *session, const char *plan_path, bool resu
 
 /* What the operator should know of a session that runs, one line each; nothing when all is as asked for. */
 void nt_session_describe(const struct nt_session *session, FILE *out);
+
+/* What there is to say now of system calls that its loop makes, against its duty. To be called again and again; `now_ns` as for
+ * nt_system_calls_tell. */
+void nt_session_tell(struct nt_session *session, int64_t now_ns, FILE *out);
 
 /* Readable (EOF) when the holder is gone; -1: no holder. */
 int nt_session_holder_fd(const struct nt_session *session);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread beside the loop: it makes the system calls that the loop may not, and publishes what lies before the loop. */
+/* The thread beside the loop: it makes the system calls that the loop may not, publishes what lies before the loop, and answers for the
+ * system calls that the loop makes all the same. */
 #include "state.h"
 
 #include "../atomic.h"
+#include "../clock.h"
+#include "system_calls.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define NT_WAKE_NS 10000000
 #define NT_WAKES_PER_STATS 10
@@ -31,16 +35,39 @@ static void nt_helper_wake(struct nt_loop *loop)
 	}
 }
 
+static void nt_helper_close_listener(struct nt_loop *loop)
+{
+	int listener = __atomic_exchange_n(&loop->listener, -1, __ATOMIC_ACQ_REL);
+
+	if (listener >= 0)
+		close(listener);
+}
+
+/* Until the next turn. A system call that the loop makes meanwhile is let through at once. */
+static void nt_helper_rest(struct nt_loop *loop)
+{
+	int64_t until_ns = nt_clock_ns(CLOCK_MONOTONIC) + NT_WAKE_NS, left_ns;
+
+	while ((left_ns = until_ns - nt_clock_ns(CLOCK_MONOTONIC)) > 0) {
+		const struct timespec left = {.tv_nsec = left_ns};
+		int listener = __atomic_load_n(&loop->listener, __ATOMIC_ACQUIRE);
+
+		if (listener < 0)
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &left, NULL);
+		else if (!nt_system_calls_answer(listener, left_ns, loop->ring->descriptor))
+			nt_helper_close_listener(loop);
+	}
+}
+
 static void *nt_helper_run(void *argument)
 {
-	static const struct timespec pause = {.tv_nsec = NT_WAKE_NS};
 	struct nt_loop *loop = argument;
 
 	for (uint64_t turn = 1; !nt_load_acquire(&loop->helper_stop); turn++) {
 		nt_helper_wake(loop);
 		if (turn % NT_WAKES_PER_STATS == 0)
 			nt_loop_publish_stats(loop);
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		nt_helper_rest(loop);
 	}
 	return NULL;
 }
@@ -62,4 +89,5 @@ void nt_helper_stop(struct nt_loop *loop)
 	nt_store_release(&loop->helper_stop, 1);
 	pthread_join(loop->helper, NULL);
 	loop->helper_runs = false;
+	nt_helper_close_listener(loop);
 }

@@ -16,6 +16,7 @@
 #define NT_WAIT_ONE_MS 20 /* the only source: a stop waits at most this long */
 #define NT_WAIT_TURN_MS 1 /* one of several: the others wait meanwhile */
 #define NT_NAP_NS 50000
+#define NT_NAP_WORTH_PACKETS 8u /* in the poll before */
 
 static inline void nt_relax(void)
 {
@@ -26,10 +27,13 @@ static inline void nt_relax(void)
 #endif
 }
 
-static inline void nt_prefetch_frame(const struct nt_packet *packet)
+/* The first bytes of a frame that is yet to be copied; a long one's rest is found by the processor itself. */
+static inline void nt_loop_fetch(const struct nt_packet *const *chosen, uint32_t at, uint32_t count)
 {
-	for (uint32_t at = 0; at < packet->capture_length && at < NT_PREFETCH_BYTES; at += 64)
-		__builtin_prefetch(packet->data + at);
+	if (at >= count)
+		return;
+	for (uint32_t byte = 0; byte < chosen[at]->capture_length && byte < NT_PREFETCH_BYTES; byte += 64)
+		__builtin_prefetch(chosen[at]->data + byte);
 }
 
 static inline uint32_t nt_delay_bucket(int64_t delay_ns)
@@ -126,7 +130,6 @@ static uint32_t nt_loop_choose(struct nt_loop *loop, struct nt_inlet *inlet, con
 			sums->oversize++;
 			continue;
 		}
-		nt_prefetch_frame(packet);
 		lengths[count] = NT_RECORD_HEADER_BYTES + packet->capture_length;
 		chosen[count++] = packet;
 	}
@@ -173,6 +176,7 @@ static int nt_loop_take(struct nt_loop *loop, struct nt_inlet *inlet)
 	const struct nt_packet *chosen[NT_BATCH_PACKETS];
 	uint32_t lengths[NT_BATCH_PACKETS];
 	struct nt_batch_sums sums = {.unselected = loop->batch.unselected};
+	const uint32_t ahead = loop->options.prefetch;
 	struct nt_poll_time now;
 	uint32_t count;
 
@@ -180,17 +184,23 @@ static int nt_loop_take(struct nt_loop *loop, struct nt_inlet *inlet)
 	if (!inlet->standing) /* else the predecessor's note goes on: this is its batch */
 		nt_inlet_note(inlet);
 	count = nt_loop_choose(loop, inlet, chosen, lengths, &sums);
+	for (uint32_t at = 0; at < ahead; at++)
+		nt_loop_fetch(chosen, at, count);
 	for (uint32_t done = 0; done < count;) {
 		uint32_t end = done + nt_writer_reserve(&loop->writer, lengths + done, count - done);
 
 		if (end == done)
 			return -EMSGSIZE; /* what max_record_bytes allows fits into any batch: the ring is not what it says */
-		while (done < end)
-			nt_loop_put(loop, inlet, chosen[done++], &now, &sums);
+		for (; done < end; done++) {
+			if (ahead)
+				nt_loop_fetch(chosen, done + ahead, count);
+			nt_loop_put(loop, inlet, chosen[done], &now, &sums);
+		}
 		nt_writer_publish(&loop->writer);
 	}
 	nt_loop_account(&inlet->counters->loop, &sums);
 	nt_loop_count_poll(&inlet->counters->loop, loop->batch.count);
+	loop->newest_batch = loop->batch.count;
 	return 0;
 }
 
@@ -222,7 +232,8 @@ static bool nt_loop_turn(struct nt_loop *loop, struct nt_inlet *inlet)
 	return false;
 }
 
-/* Nothing waited anywhere: spins, or lets the kernel wake us where sleeping is allowed. */
+/* Nothing waited anywhere: spins, or lets the kernel wake us where sleeping is allowed. While much arrives a nap is cheaper, for the
+ * sender's core too: being woken costs as much as ten packets, and would be paid for every few. */
 static void nt_loop_idle(struct nt_loop *loop)
 {
 	static const struct timespec nap = {.tv_nsec = NT_NAP_NS};
@@ -233,10 +244,11 @@ static void nt_loop_idle(struct nt_loop *loop)
 		return;
 	}
 	inlet = &loop->inlets[loop->wait_turn++ % loop->inlet_count];
-	if (inlet->source->ops->wait && !inlet->ended)
+	if (loop->newest_batch < NT_NAP_WORTH_PACKETS && inlet->source->ops->wait && !inlet->ended)
 		inlet->source->ops->wait(inlet->source, loop->inlet_count == 1 ? NT_WAIT_ONE_MS : NT_WAIT_TURN_MS);
 	else
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	loop->newest_batch = 0;
 }
 
 /* A generator or a file has no queue: what it has not made, or read, yet waits nowhere, and an endless one would never be drained. */

@@ -6,6 +6,7 @@
 #include "../ring/writer.h"
 #include "../source/socket.h" /* these two: so that whoever has the loop has something to feed it with */
 #include "../source/synthetic.h"
+#include "system_calls.h"
 
 #include <stdbool.h>
 
@@ -22,7 +23,7 @@ struct nt_loop_options {
 
 /* What became of the options. */
 struct nt_loop_facts {
-	bool seccomp;              /* the loop's thread is killed, and the process with it, should it make a system call */
+	uint32_t seccomp;          /* enum nt_seccomp that is in force: what a system call of the loop's thread is */
 	bool realtime;             /* SCHED_FIFO is on */
 	char seccomp_reason[128];  /* why not, where it was asked for; else empty */
 	char realtime_reason[128]; /* likewise */

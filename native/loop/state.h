@@ -35,7 +35,8 @@ struct nt_loop {
 	nt_clock_reader clock;
 	struct nt_loop_options options;
 	uint32_t inlet_count;
-	uint32_t wait_turn; /* whose turn it is to be waited for */
+	uint32_t wait_turn;    /* whose turn it is to be waited for */
+	uint32_t newest_batch; /* packets of the newest poll that brought some; 0: we slept since */
 	const struct nt_source *broken;
 	int error; /* negative errno of `broken` */
 	struct nt_batch batch;
@@ -49,7 +50,7 @@ struct nt_loop {
 	bool thread_runs, helper_runs;
 	sem_t settled; /* the thread is in its place, or `start_fault` says why not */
 	struct nt_fault start_fault;
-	void *filter; /* seccomp, until the thread has entered it */
+	int listener; /* where the kernel asks about system calls of the loop's thread, which sets it; -1: it asks nowhere */
 	struct nt_loop_facts facts;
 };
 
@@ -100,11 +101,12 @@ int nt_loop_place(struct nt_loop *loop, struct nt_fault *fault);
 /* `list` as in /sys/devices/system/cpu/isolated: "2-5,7". */
 bool nt_core_list_has(const char *list, int core);
 
-/* seccomp.c: empty when the loop's thread can be caged, else why not. */
+/* seccomp.c: why this loop makes system calls as a matter of course; empty: it should make none. */
+const char *nt_seccomp_needless(const struct nt_loop *loop);
+/* Empty when the loop's thread can be put under the filter, else why not: that, or something about this host. */
 const char *nt_seccomp_obstacle(const struct nt_loop *loop);
-/* The filter is made before the thread is caged, so that nothing is allocated in the cage. */
-int nt_seccomp_prepare(void **prepared, struct nt_fault *fault);
-int nt_seccomp_enter(void *prepared, struct nt_fault *fault);
-void nt_seccomp_release(void *prepared);
+/* For the calling thread, for good. With NT_SECCOMP_COUNT each call waits for an answer at `*listener`: somebody must give it
+ * (nt_system_calls_answer), or close the listener, which fails the call. A fault says why there is no filter now. */
+int nt_seccomp_enter(uint32_t mode, int *listener, struct nt_fault *fault);
 
 #endif

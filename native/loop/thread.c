@@ -61,6 +61,15 @@ static void nt_inlet_open_books(struct nt_inlet *inlet, nt_clock_reader clock)
 	nt_books_publish(inlet->counters, &raw, clock(CLOCK_REALTIME));
 }
 
+/* Whoever reads the ring is told whether somebody counts, and why not where that is this host's doing. */
+static void nt_loop_tell_filter(const struct nt_loop *loop, uint32_t mode, const char *reason)
+{
+	struct nt_ring_descriptor *ring = loop->ring->descriptor;
+
+	snprintf(ring->seccomp_reason, sizeof(ring->seccomp_reason), "%s", reason);
+	__atomic_store_n(&ring->seccomp, mode, __ATOMIC_RELEASE);
+}
+
 int nt_loop_create(struct nt_loop **created, struct nt_ring *ring, uint64_t next_seq, uint64_t holder_id,
 		   struct nt_source *const *sources, uint32_t source_count, const struct nt_loop_options *options,
 		   struct nt_fault *fault)
@@ -75,6 +84,8 @@ int nt_loop_create(struct nt_loop **created, struct nt_ring *ring, uint64_t next
 		return nt_fault_set(fault, -ENOMEM, "no memory for the capture loop");
 	loop->ring = ring;
 	loop->clock = nt_clock_ns;
+	loop->listener = -1;
+	nt_loop_tell_filter(loop, NT_SECCOMP_OFF, ""); /* not the predecessor's */
 	loop->options = *options;
 	loop->batch.limit = options->batch ? options->batch : NT_BATCH_DEFAULT;
 	sem_init(&loop->settled, 0, 0);
@@ -93,32 +104,48 @@ int nt_loop_create(struct nt_loop **created, struct nt_ring *ring, uint64_t next
 	return 0;
 }
 
+/* On the loop's thread, when all else is done. Where its calls cannot be counted they go uncounted: to capture matters more. */
+static int nt_loop_enter_filter(struct nt_loop *loop)
+{
+	uint32_t mode = loop->facts.seccomp;
+	struct nt_fault why = {0};
+	int listener = -1;
+	int error = mode == NT_SECCOMP_OFF ? 0 : nt_seccomp_enter(mode, &listener, &why);
+
+	__atomic_store_n(&loop->listener, listener, __ATOMIC_RELEASE);
+	if (!error)
+		return 0;
+	if (mode == NT_SECCOMP_KILL)
+		return nt_fault_set(&loop->start_fault, error,
+				    "cannot forbid system calls to the capture loop: %s; set loop.seccomp = \"off\"", why.text);
+	loop->facts.seccomp = NT_SECCOMP_OFF;
+	snprintf(loop->facts.seccomp_reason, sizeof(loop->facts.seccomp_reason), "%.*s",
+		 (int)sizeof(loop->facts.seccomp_reason) - 1, why.text);
+	return 0;
+}
+
 static void *nt_loop_thread(void *argument)
 {
 	struct nt_loop *loop = argument;
 	int error = nt_loop_place(loop, &loop->start_fault);
 
-	if (!error && loop->filter)
-		error = nt_seccomp_enter(loop->filter, &loop->start_fault);
+	if (!error)
+		error = nt_loop_enter_filter(loop);
 	sem_post(&loop->settled);
 	if (!error)
 		nt_loop_run(loop);
 	return NULL;
 }
 
-static int nt_loop_prepare_filter(struct nt_loop *loop, struct nt_fault *fault)
+static void nt_loop_choose_filter(struct nt_loop *loop)
 {
-	const char *obstacle;
+	const char *obstacle = loop->options.seccomp == NT_SECCOMP_OFF ? "" : nt_seccomp_obstacle(loop);
 
-	if (!loop->options.seccomp)
-		return 0;
-	obstacle = nt_seccomp_obstacle(loop);
 	snprintf(loop->facts.seccomp_reason, sizeof(loop->facts.seccomp_reason), "%s", obstacle);
-	loop->facts.seccomp = !obstacle[0];
-	return loop->facts.seccomp ? nt_seccomp_prepare(&loop->filter, fault) : 0;
+	loop->facts.seccomp = obstacle[0] ? NT_SECCOMP_OFF : loop->options.seccomp;
 }
 
-/* With every signal blocked: the threads inherit the mask, and whoever called us goes on to take the signals. */
+/* The helper first: from its filter on, the loop's thread may have to be answered. With every signal blocked: the threads inherit the mask, and whoever called us goes on to take the signals. */
 static int nt_loop_spawn(struct nt_loop *loop, struct nt_fault *fault)
 {
 	sigset_t all, before;
@@ -126,11 +153,14 @@ static int nt_loop_spawn(struct nt_loop *loop, struct nt_fault *fault)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&loop->thread, NULL, nt_loop_thread, loop);
-	if (error)
-		error = nt_fault_set(fault, -error, "cannot start the capture loop's thread: %s", strerror(error));
-	else
-		loop->thread_runs = true;
+	error = nt_helper_start(loop, fault);
+	if (!error) {
+		error = pthread_create(&loop->thread, NULL, nt_loop_thread, loop);
+		if (error)
+			error = nt_fault_set(fault, -error, "cannot start the capture loop's thread: %s", strerror(error));
+		else
+			loop->thread_runs = true;
+	}
 	while (loop->thread_runs && sem_wait(&loop->settled) < 0)
 		continue;
 	if (!error && loop->start_fault.error) {
@@ -138,22 +168,20 @@ static int nt_loop_spawn(struct nt_loop *loop, struct nt_fault *fault)
 		if (fault)
 			*fault = loop->start_fault;
 	}
-	if (!error)
-		error = nt_helper_start(loop, fault);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
 
 int nt_loop_start(struct nt_loop *loop, struct nt_fault *fault)
 {
-	int error = nt_loop_prepare_filter(loop, fault);
+	int error;
 
-	if (!error)
-		error = nt_loop_spawn(loop, fault);
-	nt_seccomp_release(loop->filter);
-	loop->filter = NULL;
+	nt_loop_choose_filter(loop);
+	error = nt_loop_spawn(loop, fault);
 	if (error)
 		nt_loop_stop(loop);
+	else
+		nt_loop_tell_filter(loop, loop->facts.seccomp, nt_seccomp_needless(loop)[0] ? "" : loop->facts.seccomp_reason);
 	return error;
 }
 

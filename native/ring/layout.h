@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ring's shared memory, byte for byte. PROTOCOL.md draws it and says why. Change anything here: raise
- * NT_RING_LAYOUT_VERSION. */
+ * NT_RING_LAYOUT_VERSION; but for reserved bytes put to use, where the zeros of an older ring say that nothing is known. */
 #ifndef NT_RING_LAYOUT_H
 #define NT_RING_LAYOUT_H
 
@@ -85,7 +85,8 @@ struct nt_ring_epoch {
 
 enum nt_clock_domain { NT_CLOCK_UNKNOWN = 0, NT_CLOCK_UTC = 1, NT_CLOCK_TAI = 2, NT_CLOCK_MONOTONIC = 3 };
 
-/* First page of the descriptor file. Constant after creation but for `epoch`, `writer_pid` and `flow_count`. */
+/* First page of the descriptor file. Constant after creation but for `epoch`, `writer_pid`, `flow_count`, `source_count` and what is
+ * said of system calls. */
 struct nt_ring_descriptor {
 	uint64_t magic;
 	uint32_t layout_version;
@@ -116,7 +117,11 @@ struct nt_ring_descriptor {
 	char fallback_reason[256]; /* why the data are not on huge pages; empty when they are, or were not asked for */
 	uint64_t data_device;      /* st_dev and st_ino of the data file: what else comes to lie at data_path is not this ring's */
 	uint64_t data_inode;
-	uint8_t reserved1[3272];
+	uint64_t system_calls;     /* made by loops under NT_SECCOMP_COUNT, since the ring was made: each is a defect */
+	uint32_t last_system_call; /* the newest one's number and 1; 0: there was none */
+	uint32_t seccomp;          /* enum nt_seccomp in force for the current loop, or the last; NT_SECCOMP_OFF: nobody counts */
+	char seccomp_reason[128];  /* why nobody counts, where that is this host's doing; else empty */
+	uint8_t reserved1[3128];
 };
 
 /* Each on lines of its own: the writer stores both once a batch, readers poll `tail` only. */
@@ -156,6 +161,9 @@ _Static_assert(offsetof(struct nt_ring_descriptor, data_path) == 296, "data_path
 _Static_assert(offsetof(struct nt_ring_descriptor, fallback_reason) == 552, "fallback_reason");
 _Static_assert(offsetof(struct nt_ring_descriptor, data_device) == 808, "data_device");
 _Static_assert(offsetof(struct nt_ring_descriptor, data_inode) == 816, "data_inode");
+_Static_assert(offsetof(struct nt_ring_descriptor, system_calls) == 824, "system_calls");
+_Static_assert(offsetof(struct nt_ring_descriptor, seccomp) == 836, "seccomp");
+_Static_assert(offsetof(struct nt_ring_descriptor, seccomp_reason) == 840, "seccomp_reason");
 _Static_assert(sizeof(struct nt_ring_positions) == 256, "two pairs of lines");
 _Static_assert(offsetof(struct nt_ring_positions, tail) == 128, "tail stands on lines of its own");
 _Static_assert(NT_RING_RECORD_MAX <= NT_RING_CHUNK_BYTES, "a chunk holds the largest record");

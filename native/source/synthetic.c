@@ -13,21 +13,25 @@
 #define NT_NUMBER_BYTES 8u
 #define NT_SOURCE_PORT 40000u
 #define NT_TTL 16u
+#define NT_FILLINGS 256u
+#define NT_LINE_BYTES 64u
 
 struct nt_synthetic {
 	struct nt_source source;
 	uint32_t frame_bytes;
 	uint32_t payload_bytes;
 	uint32_t flow_id;
-	uint32_t header_sum;                        /* pseudo header and UDP header */
-	uint64_t count;                             /* 0: endless */
-	uint64_t rate_pps;                          /* 0: as fast as it goes */
-	uint64_t made;                              /* read by the helper thread */
-	int64_t began_ns;                           /* CLOCK_MONOTONIC, with the first poll; 0: not yet */
-	uint16_t fill_sums[256];                    /* one's complement sum of the bytes behind the number, by their first byte */
-	uint8_t fill[256 + NT_SYNTHETIC_FRAME_MAX]; /* 0, 1, 2, ...: every filling is a part of it */
-	uint8_t frames[NT_BATCH_PACKETS][NT_SYNTHETIC_FRAME_MAX];
+	uint32_t frame_stride;
+	uint64_t count;    /* 0: endless */
+	uint64_t rate_pps; /* 0: as fast as it goes */
+	uint64_t made;     /* read by the helper thread */
+	int64_t began_ns;  /* CLOCK_MONOTONIC, with the first poll; 0: not yet */
+	/* What follows a number repeats itself every 256 packets, so that many frames are made once; a batch has no more of them. */
+	uint32_t sums[NT_FILLINGS]; /* one's complement sum of all that the UDP checksum covers but the number */
+	uint8_t *frames;            /* NT_FILLINGS of `frame_stride` bytes */
 };
+
+_Static_assert(NT_BATCH_PACKETS <= NT_FILLINGS, "no frame stands twice in a batch");
 
 /* Packets that are due by now. No multiplication that overflows within centuries. */
 static uint64_t nt_synthetic_due(struct nt_synthetic *self)
@@ -42,19 +46,18 @@ static uint64_t nt_synthetic_due(struct nt_synthetic *self)
 	return elapsed_ns / 1000000000 * self->rate_pps + elapsed_ns % 1000000000 * self->rate_pps / 1000000000;
 }
 
-/* The header stands there already; only number, filling and UDP checksum differ from packet to packet. */
-static void nt_synthetic_write(struct nt_synthetic *self, uint8_t *frame, uint64_t number)
+/* All but number and UDP checksum stands there already. */
+static uint8_t *nt_synthetic_frame(struct nt_synthetic *self, uint64_t number)
 {
+	uint32_t filling = (uint32_t)(number % NT_FILLINGS);
+	uint8_t *frame = self->frames + (size_t)filling * self->frame_stride;
 	uint64_t number_be = __builtin_bswap64(number);
-	uint8_t *payload = frame + NT_FRAME_HEADER_IPV4;
-	uint8_t first = nt_synthetic_byte(number, NT_NUMBER_BYTES);
-	uint32_t sum = self->header_sum + self->fill_sums[first];
 	uint16_t checksum;
 
-	memcpy(payload, &number_be, sizeof(number_be));
-	memcpy(payload + NT_NUMBER_BYTES, self->fill + first, self->payload_bytes - NT_NUMBER_BYTES);
-	checksum = nt_checksum_finish(nt_checksum_add(sum, payload, NT_NUMBER_BYTES));
-	nt_put_be16(payload - 2, checksum ? checksum : 0xFFFF);
+	memcpy(frame + NT_FRAME_HEADER_IPV4, &number_be, sizeof(number_be));
+	checksum = nt_checksum_finish(nt_checksum_add(self->sums[filling], frame + NT_FRAME_HEADER_IPV4, sizeof(number_be)));
+	nt_put_be16(frame + NT_FRAME_HEADER_IPV4 - 2, checksum ? checksum : 0xFFFF);
+	return frame;
 }
 
 static int nt_synthetic_poll(struct nt_source *source, struct nt_batch *batch)
@@ -71,9 +74,9 @@ static int nt_synthetic_poll(struct nt_source *source, struct nt_batch *batch)
 	batch->count = due < batch->limit ? (uint32_t)due : batch->limit;
 	stamp_ns = nt_clock_ns(CLOCK_TAI);
 	for (uint32_t at = 0; at < batch->count; at++) {
-		nt_synthetic_write(self, self->frames[at], ++made);
+		made++;
 		batch->packets[at] = (struct nt_packet){
-			.data = self->frames[at],
+			.data = nt_synthetic_frame(self, made),
 			.capture_length = self->frame_bytes,
 			.wire_length = self->frame_bytes,
 			.stamp_ns = stamp_ns,
@@ -102,6 +105,7 @@ static void nt_synthetic_read_stats(struct nt_source *source, struct nt_source_s
 
 static void nt_synthetic_close(struct nt_source *source)
 {
+	free(((struct nt_synthetic *)source)->frames);
 	free(source);
 }
 
@@ -131,16 +135,19 @@ static void nt_synthetic_prepare(struct nt_synthetic *self, const struct nt_flow
 		if (memcmp(flow->source, any, 4) != 0)
 			memcpy(facts.source, flow->source, 4);
 	}
-	for (size_t at = 0; at < sizeof(self->fill); at++)
-		self->fill[at] = (uint8_t)at;
-	for (uint32_t first = 0; first < 256; first++)
-		self->fill_sums[first] = (uint16_t)nt_checksum_add(0, self->fill + first, self->payload_bytes - NT_NUMBER_BYTES);
-	for (uint32_t at = 0; at < NT_BATCH_PACKETS; at++) {
-		nt_frame_write_header(self->frames[at], &facts);
-		self->frames[at][6] = 0x02; /* a source MAC of our own: locally administered */
+	for (uint32_t number = 0; number < NT_FILLINGS; number++) {
+		uint8_t *frame = self->frames + (size_t)number * self->frame_stride;
+		uint8_t *payload = frame + NT_FRAME_HEADER_IPV4;
+
+		nt_frame_write_header(frame, &facts);
+		frame[6] = 0x02; /* a source MAC of our own: locally administered */
+		for (uint32_t at = NT_NUMBER_BYTES; at < self->payload_bytes; at++)
+			payload[at] = nt_synthetic_byte(number, at);
+		self->sums[number] = nt_checksum_add(17 + 8 + self->payload_bytes, frame + 26, 8);
+		self->sums[number] = nt_checksum_add(self->sums[number], frame + 34, 8);
+		self->sums[number] =
+			nt_checksum_add(self->sums[number], payload + NT_NUMBER_BYTES, self->payload_bytes - NT_NUMBER_BYTES);
 	}
-	self->header_sum = nt_checksum_add(17 + 8 + self->payload_bytes, self->frames[0] + 26, 8);
-	self->header_sum = nt_checksum_add(self->header_sum, self->frames[0] + 34, 8);
 }
 
 int nt_synthetic_open(struct nt_source **source, const struct nt_plan_source *plan, const struct nt_flow *flow, uint32_t flow_id,
@@ -159,8 +166,14 @@ int nt_synthetic_open(struct nt_source **source, const struct nt_plan_source *pl
 		return nt_fault_set(fault, -EINVAL, "%s: a synthetic source makes untagged IPv4 frames only: choose another flow",
 				    plan->interface);
 	self = calloc(1, sizeof(*self));
-	if (!self)
+	if (self) {
+		self->frame_stride = (frame_bytes + NT_LINE_BYTES - 1) / NT_LINE_BYTES * NT_LINE_BYTES;
+		self->frames = aligned_alloc(NT_LINE_BYTES, (size_t)NT_FILLINGS * self->frame_stride);
+	}
+	if (!self || !self->frames) {
+		free(self);
 		return nt_fault_set(fault, -ENOMEM, "%s: no memory for the synthetic source", plan->interface);
+	}
 	self->frame_bytes = frame_bytes;
 	self->payload_bytes = frame_bytes - NT_FRAME_HEADER_IPV4;
 	self->flow_id = flow_id;

@@ -22,6 +22,7 @@ from crafted_looks import (
     stats,
 )
 
+from nanotape.capture.counters import SystemCalls
 from nanotape.capture.findings import Finding, Severity, headline, nothing_there, ring_findings, unreadable
 from nanotape.capture.health import RECENT_NS, STAGES, RingHealth, Space, ring_health
 from nanotape.capture.listing import RingFacts, UnreadableRing
@@ -46,6 +47,21 @@ def test_all_is_well_and_the_figures_say_how_well() -> None:
     assert found.full_in_s == pytest.approx(50 * GIB / 50_000)
     said = headline([found], ring_findings(found))
     assert said == "capturing 500 packets/s, losing nothing; the disk keeps up: lag 1.6% of the ring, 50.0 GiB free."
+
+
+def calls(
+    seccomp: str | None, made: int | None = None, last: str | None = None, reason: str | None = None,
+    facts: RingFacts = RING,
+) -> RingFacts:  # fmt: skip
+    """The facts with what is known of system calls."""
+    return replace(facts, system_calls=SystemCalls(seccomp, made, last, reason))
+
+
+def test_a_loop_that_nobody_watches_is_no_finding_where_that_is_as_configured() -> None:
+    """One that sleeps, a file, `seccomp = "off"`: unknown is not 0, and nothing to tell."""
+    assert findings(calls(None), calls(None, facts=later())) == []
+    assert findings(calls("kill"), calls("kill", facts=later())) == []
+    assert health(calls(None), calls(None, facts=later())).system_calls.made is None
 
 
 ENDED = replace(RING, writer_pid=None, writer_alive=False)
@@ -113,6 +129,19 @@ OLD = NOW_NS - 100 * SECOND_NS
             replace(later(), fallback_reason="no free pages"),
             Severity.WARNING,
             "the ring is not on huge pages: no free pages",
+        ),
+        (
+            calls("count", 3, "openat"),
+            calls("count", 1_005, "getppid", facts=later()),
+            Severity.WARNING,
+            "a defect: its loop made system calls, and must make none while it captures: 1,002 in 1.0 s, 1,005 in all, "
+            "the last getppid",
+        ),
+        (
+            calls(None, reason="Linux 5.5 can"),
+            calls(None, reason="Linux 5.5 can", facts=later()),
+            Severity.WARNING,
+            "nobody sees whether its loop makes system calls: Linux 5.5 can",
         ),
     ],
 )

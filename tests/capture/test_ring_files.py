@@ -14,7 +14,7 @@ from deadline import wait_for
 from frames import market_data
 from ring_writer import RingWriter, Written, fault
 
-from nanotape.capture.counters import as_json
+from nanotape.capture.counters import SystemCalls, as_json
 from nanotape.capture.errors import (
     PermissionDenied,
     ReaderBusy,
@@ -33,6 +33,7 @@ from nanotape.native import ffi, lib
 
 UNKNOWN = 2**64 - 1
 NOBODY = 65534
+NUMBER_0 = "read" if os.uname().machine == "x86_64" else "io_setup"
 
 
 @pytest.fixture
@@ -55,6 +56,25 @@ def test_a_ring_describes_itself(ring: Ring, tmp_path: Path) -> None:
     assert ring.host == os.uname().nodename
     assert ring.data_path == str(tmp_path / "test.data")
     assert ring.is_current()
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ((0, 0, 0, b""), SystemCalls(None, None, None, None)),
+        ((1, 0, 0, b""), SystemCalls("count", 0, None, None)),
+        ((2, 0, 0, b""), SystemCalls("kill", None, None, None)),
+        ((1, 3, 1, b""), SystemCalls("count", 3, NUMBER_0, None)),
+        ((0, 3, 4_000_001, b"why not"), SystemCalls(None, 3, "number 4000000", "why not")),
+    ],
+)
+def test_system_calls_that_nobody_counts_are_unknown_and_not_0(
+    written: tuple[int, int, int, bytes], expected: SystemCalls, writer: RingWriter, ring: Ring
+) -> None:
+    """Not known: of an older ring, too, whose zeros these are. Number 0 is a call."""
+    told = writer.handle.descriptor
+    told.seccomp, told.system_calls, told.last_system_call, told.seccomp_reason = written
+    assert ring.system_calls() == describe(ring).system_calls == expected
 
 
 def test_a_ring_opens_by_its_path_too(ring: Ring, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop as it runs: its threads, its cage, its end. A test whose loop is caged runs in a child, since the cage's answer is
- * death. */
+/* The loop as it runs: its threads, its end. */
 #include "atomic.h"
 #include "clock.h"
 #include "loop/state.h"
@@ -9,16 +8,12 @@
 
 #include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define DEADLINE_NS 10000000000
-#define EXIT_FAULT 7
 
 static struct nt_ring ring;
 
@@ -89,13 +84,13 @@ static void a_finite_source_ends_the_loop_and_the_books_balance(void **state)
 
 static void an_endless_source_is_stopped_at_once_and_sleeping_is_allowed(void **state)
 {
-	const struct nt_loop_options options = {.core = 0, .sleep_idle = true, .seccomp = true, .realtime = 10};
+	const struct nt_loop_options options = {.core = 0, .sleep_idle = true, .seccomp = NT_SECCOMP_COUNT, .realtime = 10};
 	struct nt_source *source = synthetic(0, 20000);
 	struct nt_loop *loop = start(source, &options);
 	int64_t began_ns;
 
 	(void)state;
-	assert_false(nt_loop_facts(loop)->seccomp);
+	assert_int_equal(nt_loop_facts(loop)->seccomp, NT_SECCOMP_OFF);
 	assert_non_null(strstr(nt_loop_facts(loop)->seccomp_reason, "sleep"));
 	assert_false(nt_loop_facts(loop)->realtime); /* no test machine isolates core 0 */
 	assert_non_null(strstr(nt_loop_facts(loop)->realtime_reason, "isolated"));
@@ -197,91 +192,6 @@ static void lists_of_cores_are_read_as_the_kernel_writes_them(void **state)
 	assert_false(nt_core_list_has("0,2-5,7\n", 1));
 }
 
-/* Sanitizers make system calls of their own on every thread. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CAGE_IS_TESTABLE false
-#else
-#define CAGE_IS_TESTABLE true
-#endif
-
-static int calling_poll(struct nt_source *source, struct nt_batch *batch)
-{
-	(void)source;
-	(void)batch;
-	getppid();
-	return 0;
-}
-
-/* In a child: a caged loop over `source`, stopped after some idle polls or packets. */
-static int run_caged(struct nt_source *source)
-{
-	const struct nt_loop_options options = {.core = -1, .seccomp = true};
-	struct nt_loop *loop;
-
-	if (nt_loop_create(&loop, &ring, 1, 0, &source, 1, &options, NULL) || nt_loop_start(loop, NULL) ||
-	    !nt_loop_facts(loop)->seccomp)
-		return EXIT_FAULT;
-	wait_for(&ring.sources[0].loop.polls_idle, 1000);
-	getppid(); /* only the loop's thread is caged */
-	return nt_loop_stop(loop) ? EXIT_FAULT : 0;
-}
-
-static int status_of_child(struct nt_source *source)
-{
-	int status;
-	pid_t child = fork();
-
-	if (!child)
-		_exit(run_caged(source));
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return status;
-}
-
-static void skip_unless_caged(void)
-{
-	static const struct nt_loop spinning;
-
-	if (!CAGE_IS_TESTABLE) {
-		print_message("a sanitizer makes system calls of its own\n");
-		skip();
-	}
-	if (nt_seccomp_obstacle(&spinning)[0]) {
-		print_message("%s\n", nt_seccomp_obstacle(&spinning));
-		skip();
-	}
-}
-
-static void the_loop_makes_no_system_call_and_its_thread_ends_well(void **state)
-{
-	struct nt_source *source;
-	int status;
-
-	(void)state;
-	skip_unless_caged();
-	source = synthetic(0, 200000);
-	status = status_of_child(source);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-	source->ops->close(source);
-}
-
-static void a_source_that_makes_a_system_call_is_killed(void **state)
-{
-	static struct scripted source;
-	static struct nt_source_ops calling;
-	int status;
-
-	(void)state;
-	skip_unless_caged();
-	scripted_init(&source, "afxdp:test0:0");
-	calling = scripted_ops;
-	calling.poll = calling_poll;
-	source.source.ops = &calling;
-	status = status_of_child(&source.source);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGSYS);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,8 +202,6 @@ int main(void)
 		cmocka_unit_test(sources_that_need_system_calls_are_not_caged),
 		cmocka_unit_test_setup_teardown(a_core_that_does_not_exist_is_a_fault_of_one_line, set_up, tear_down),
 		cmocka_unit_test(lists_of_cores_are_read_as_the_kernel_writes_them),
-		cmocka_unit_test_setup_teardown(the_loop_makes_no_system_call_and_its_thread_ends_well, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_source_that_makes_a_system_call_is_killed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nanotape.capture.conservation import RingBooks, source_books
-from nanotape.capture.counters import LoopCounters, SourceCounters, SourceStats
+from nanotape.capture.counters import LoopCounters, SourceCounters, SourceStats, SystemCalls
 from nanotape.capture.health import Look, RingHealth, Space, ring_health
 from nanotape.capture.listing import RingFacts
 from nanotape.capture.readers import ReaderFacts
@@ -33,7 +33,7 @@ RING = RingFacts(
     name="main", path="/dev/shm/nanotape/main.ring", host="host-1", ring_id="a" * 32, capacity_bytes=64 * MIB,
     memory="huge_2m", fallback_reason=None, locked=True, created_ns=NOW_NS - 3600 * SECOND_NS, epoch=1,
     clock_domain="tai", writer_pid=66, writer_alive=True, published_bytes=300_000, packets=1000, flows=(),
-    sources=(SOURCE,), readers=(RECORDER,),
+    sources=(SOURCE,), readers=(RECORDER,), system_calls=SystemCalls("count", 0, None, None),
 )  # fmt: skip
 SPACE = Space("/archive", 100 * GIB, 50 * GIB)
 

@@ -49,11 +49,15 @@ class JsonFormat:
 
     def text(self, batch: pa.RecordBatch) -> str:
         """The lines of a batch, each with its end."""
+        return "".join(self.texts(batch))
+
+    def texts(self, batch: pa.RecordBatch) -> list[str]:
+        """The line of each row, with its end."""
         self._flows.refresh(batch.column("flow_id").unique().to_pylist())
         columns = {name: batch.column(name).to_pylist() for name in ("flow_id", "source", *_PLAIN, *_BINARY)}
         stamps = batch.column("ts").cast(pa.int64()).to_pylist()
         rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
-        return "".join(json.dumps(self._object(ts, row)) + "\n" for ts, row in zip(stamps, rows, strict=True))
+        return [json.dumps(self._object(ts, row)) + "\n" for ts, row in zip(stamps, rows, strict=True)]
 
     def _object(self, ts_ns: int, row: dict[str, Any]) -> dict[str, Any]:
         flow_id, flags = row.pop("flow_id"), row["flags"]

@@ -53,14 +53,19 @@ class _Row(NamedTuple):
 class LineFormat:
     """Makes the lines of one ring's batches."""
 
-    def __init__(self, flows: FlowTable, dump: Dump | None = None) -> None:
-        """With a dump of each packet from its IP header on, if wished."""
+    def __init__(self, flows: FlowTable, dump: Dump | None = None, ring: str | None = None) -> None:
+        """With a dump of each packet from its IP header on, and the ring's name, if wished."""
         self._flows, self._dump = flows, dump
+        self._ring = f", ring {ring}" if ring else ""
         self._labels: dict[int, str] = {}
         self._clock: tuple[int | None, str] = (None, "")
 
     def text(self, batch: pa.RecordBatch) -> str:
         """The lines of a batch, each with its end."""
+        return "".join(self.texts(batch))
+
+    def texts(self, batch: pa.RecordBatch) -> list[str]:
+        """The lines of each row, each with its end."""
         self._flows.refresh(batch.column("flow_id").unique().to_pylist())
         stamps = batch.column("ts").cast(pa.int64()).to_pylist()
         flow_ids, vlans = batch.column("flow_id").to_pylist(), batch.column("vlan").to_pylist()
@@ -73,8 +78,8 @@ class LineFormat:
         ]
         if self._dump:
             dumps = (self._dump_of(row, trailer) for row, trailer in zip(rows, trailers, strict=True))
-            return "".join(part for pair in zip(lines, dumps, strict=True) for part in pair)
-        return "".join(lines)
+            return [line + dump for line, dump in zip(lines, dumps, strict=True)]
+        return lines
 
     def _time(self, ts_ns: int) -> str:
         second, fraction = divmod(ts_ns, _SECOND_NS)
@@ -87,7 +92,8 @@ class LineFormat:
         label = self._labels.get(flow_id)
         if label is None:
             flow = self._flows.get(flow_id)
-            label = self._labels[flow_id] = f"{flow.channel}/{flow.line}" if flow else OTHER_CHANNEL
+            label = f"{flow.channel}/{flow.line}" if flow else OTHER_CHANNEL
+            label = self._labels[flow_id] = label + self._ring
         if vlan is not None:
             label += f", vlan {'.'.join(map(str, _vlans(row) or [vlan]))}"
         if row.flags & _TOLD_MASK:

@@ -1,9 +1,9 @@
-"""Shows a ring's packets as they come: reads, chooses, hands on, and tells of each loss as it happens.
+"""Shows packets of a ring, or of several merged, as they come: reads, chooses, hands on, tells of each loss at once.
 
 A reader like any other: it never delays the writer, and what it could not follow it counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from nanotape.capture.columns import RING_SCHEMA
 from nanotape.capture.errors import RingError
-from nanotape.capture.packet_filter import BatchFilter, Mask
-from nanotape.capture.reader import RingReader, Stop
-from nanotape.capture.waiting import Stepping
+from nanotape.capture.merged_tail import Chooser, rows_by_ring
+from nanotape.capture.packet_filter import Mask
+from nanotape.capture.reader import Stop
+from nanotape.capture.waiting import Stepping, Waiting
 
 _MAX_ROWS = 4096
 """Small batches: the first packet of each is shown before the last is formatted."""
@@ -24,11 +25,18 @@ _LOST_MAX = 2**32 - 1
 _LOST_COLUMN = RING_SCHEMA.get_field_index("lost_before")
 
 
+class Batches(Protocol):
+    """What is needed of `RingReader` and of `MergedReader`."""
+
+    def batches(self, *, wait: Waiting, max_rows: int, stop: Stop) -> Iterator[pa.RecordBatch]:
+        """As they come, for ever."""
+
+
 class Sink(Protocol):
     """Where the chosen rows go."""
 
     def show(self, batch: pa.RecordBatch) -> None:
-        """Takes rows of `RING_SCHEMA`; `lost_before` counts since the row that was shown before."""
+        """Takes rows of the reader's schema; `lost_before` counts since the row of its ring that was shown before."""
 
     def tick(self) -> None:
         """Called often, also while nothing comes."""
@@ -67,12 +75,12 @@ class TailTotals:
 
 
 class Tail:
-    """One look along a ring."""
+    """One look along a ring, or along several."""
 
     def __init__(
         self,
-        reader: RingReader,
-        chosen: BatchFilter,
+        reader: Batches,
+        chosen: Chooser,
         sink: Sink,
         on_loss: Callable[[str], None],
         totals: TailTotals,
@@ -90,7 +98,7 @@ class Tail:
         """
         self._reader, self._chosen, self._sink, self._on_loss = reader, chosen, sink, on_loss
         self._left = count
-        self._unshown_loss = 0
+        self._unshown_losses: dict[str, int] = {}  # by ring; one alone has no name
         self._totals = totals
 
     def run(self, stop: Stop, nap: Callable[[float], object]) -> None:
@@ -139,22 +147,34 @@ class Tail:
                 self._left -= batch.num_rows
 
     def _tell(self, batch: pa.RecordBatch, lost: npt.NDArray[np.uint32]) -> None:
+        is_merged = "ring" in batch.schema.names
         for row in np.flatnonzero(lost).tolist():
+            ring = f"ring {batch.column('ring')[row].as_py()}: " if is_merged else ""
             count, sequence = int(lost[row]), batch.column("ring_seq")[row].as_py()
             self._totals.lost += count
             self._totals.loss_events += 1
-            self._on_loss(f"lost {count:,} packets before ring sequence {sequence}: the ring had moved on")
+            self._on_loss(f"{ring}lost {count:,} packets before ring sequence {sequence}: the ring had moved on")
 
     def _shown(self, batch: pa.RecordBatch, mask: Mask, lost: npt.NDArray[np.uint32]) -> pa.RecordBatch:
         """The chosen rows; what was lost before a row that is left out counts with the next that is not."""
         chosen = batch.filter(pa.array(mask))
-        if not lost.any() and not self._unshown_loss:
+        if not lost.any() and not any(self._unshown_losses.values()):
             return chosen
-        until = np.cumsum(lost, dtype=np.int64) + self._unshown_loss
-        upto = until[mask]
-        self._unshown_loss = int(until[-1] - (upto[-1] if len(upto) else 0))
-        column = np.minimum(np.diff(upto, prepend=0), _LOST_MAX).astype(np.uint32)
-        return chosen.set_column(_LOST_COLUMN, RING_SCHEMA.field(_LOST_COLUMN), pa.array(column))
+        column = np.zeros(len(lost), np.uint32)
+        is_merged = "ring" in batch.schema.names
+        for ring, rows in rows_by_ring(batch) if is_merged else [("", slice(None))]:
+            before = self._unshown_losses.get(ring, 0)
+            column[rows], self._unshown_losses[ring] = _carried(lost[rows], mask[rows], before)
+        return chosen.set_column(_LOST_COLUMN, RING_SCHEMA.field(_LOST_COLUMN), pa.array(column[mask]))
+
+
+def _carried(lost: npt.NDArray[np.uint32], mask: Mask, before: int) -> tuple[npt.NDArray[np.uint32], int]:
+    """What was lost since the last row that is shown, for each that is; and since the last of them."""
+    until = np.cumsum(lost, dtype=np.int64) + before
+    upto = until[mask]
+    column = np.zeros(len(lost), np.uint32)
+    column[mask] = np.minimum(np.diff(upto, prepend=0), _LOST_MAX)
+    return column, int(until[-1] - (upto[-1] if len(upto) else 0))
 
 
 def _cut(batch: pa.RecordBatch, mask: Mask | None, left: int) -> tuple[pa.RecordBatch, Mask | None]:

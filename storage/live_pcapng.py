@@ -1,6 +1,6 @@
-"""A ring reader's batches as live pcapng: an interface for each (source, link type), drop counts, running statistics.
+"""Batches of a ring, or of several merged, as live pcapng: each (source, link type) an interface, drops, statistics.
 
-Needs no native code: it takes the ring's tables as they are handed to it. Every call ends with whole blocks written.
+Needs no native code: it takes the rings' tables as they are handed to it. Every call ends with whole blocks written.
 """
 
 import platform
@@ -25,6 +25,7 @@ _LINK_TYPES = {1 << 8: LINKTYPE_LINUX_SLL, 1 << 9: LINKTYPE_LINUX_SLL2, 1 << 10:
 _LINK_FLAGS = sum(_LINK_TYPES)  # of enum nt_record_flag
 # These bring nothing but Ethernet: announced before their first packet, so that a viewer has something to show at once.
 _ETHERNET_KINDS = ("afxdp", "socket", "synthetic")
+_RING_SHIFT = 16  # above all flags
 _STATISTICS_NS = 10**9
 _UNKNOWN = InterfaceCounts()
 
@@ -49,6 +50,8 @@ class _Interface:
     """One interface of the file."""
 
     number: int
+    ring: int
+    """Place of its ring among those shown."""
     source: int
     """Slot of the ring's source table."""
     delivered: int = 0
@@ -60,7 +63,7 @@ class LivePcapng:
 
     def __init__(
         self,
-        ring: RingTables,
+        rings: Sequence[RingTables],
         write: Callable[[bytes], object],
         application: str,
         *,
@@ -70,31 +73,35 @@ class LivePcapng:
         """Begins the file.
 
         Args:
-            ring: Its tables and counters.
+            rings: Their tables and counters: of one ring, or of all that are merged, in the order of the merge.
             write: Takes whole blocks.
             application: What writes this, with its version.
-            from_now: Counts are told from now on; else since the ring was made, as suits one who reads what is old.
+            from_now: Counts are told from now on; else since the rings were made, as suits one who reads what is old.
             clock: None: the host's.
         """
-        self._ring = ring
+        self._rings = rings
         self._clock = clock or SystemClock()
-        self._before = [_counts(source) for source in ring.sources()] if from_now else []
-        self._start_ns = self._clock.utc_ns() if from_now else ring.created_ns
+        self._before = [[_counts(source) for source in ring.sources()] if from_now else [] for ring in rings]
+        now_ns = self._clock.utc_ns()
+        self._starts_ns = [now_ns if from_now else ring.created_ns for ring in rings]
         self._told_ns = self._clock.monotonic_ns()
-        self._interfaces: dict[int, _Interface] = {}  # by source slot and link flags
+        self._interfaces: dict[int, _Interface] = {}  # by ring, source slot and link flags
         system = f"{platform.system()} {platform.release()}"
         self._writer = PcapngWriter(write, platform.machine(), system, application)
-        for slot, source in enumerate(ring.sources()):
-            if source.kind in _ETHERNET_KINDS:
-                self._interface(slot)
+        for place, ring in enumerate(rings):
+            for slot, source in enumerate(ring.sources()):
+                if source.kind in _ETHERNET_KINDS:
+                    self._interface(place << _RING_SHIFT | slot)
         self._writer.flush()
 
     def show(self, batch: pa.RecordBatch) -> None:
-        """Writes the packets of a batch of the ring reader's schema; their `lost_before` become drop counts."""
+        """Writes the packets of a batch of the reader's schema; their `lost_before` become drop counts."""
         column = {name: batch.column(name) for name in ("header", "payload", "trailer")}
         frames = map(b"".join, zip(*(values.to_pylist() for values in column.values()), strict=True))
         slots = batch.column("source").to_numpy().astype(int)
         keys = slots | (batch.column("flags").to_numpy().astype(int) & _LINK_FLAGS)
+        if "ring" in batch.schema.names:
+            keys |= batch.column("ring").indices.to_numpy().astype(int) << _RING_SHIFT
         numbers = []
         for key in keys.tolist():
             interface = self._interfaces.get(key) or self._interface(key)
@@ -119,26 +126,33 @@ class LivePcapng:
 
     def _tell(self, end_ns: int | None) -> None:
         # A source that came later counts from nought, and so does a ring that is told whole.
-        counts = list(zip_longest(map(_counts, self._ring.sources()), self._before, fillvalue=_UNKNOWN))
+        tables = [
+            list(zip_longest(map(_counts, ring.sources()), before, fillvalue=_UNKNOWN))
+            for ring, before in zip(self._rings, self._before, strict=True)
+        ]
         for interface in self._interfaces.values():
+            counts = tables[interface.ring]
             new, old = counts[interface.source] if interface.source < len(counts) else (_UNKNOWN, _UNKNOWN)
             now = _since(new, old, interface.delivered)
             if end_ns is None and now == interface.told:
                 continue
             interface.told = now
             at_ns = self._clock.utc_ns() if end_ns is None else end_ns
-            self._writer.statistics(interface.number, at_ns, now, self._start_ns, end_ns)
+            self._writer.statistics(interface.number, at_ns, now, self._starts_ns[interface.ring], end_ns)
         self._writer.flush()
 
     def _interface(self, key: int) -> _Interface:
-        """Announces the interface of a source slot, with link flags above its eight bits."""
-        slot, link = key & 0xFF, key & _LINK_FLAGS
-        sources = self._ring.sources()
+        """Announces the interface of a source slot, with link flags above its eight bits, and the ring above those."""
+        place, slot, link = key >> _RING_SHIFT, key & 0xFF, key & _LINK_FLAGS
+        ring = self._rings[place]
+        sources = ring.sources()
         source = sources[slot] if slot < len(sources) else None
-        name = (source.interface or source.name) if source else f"{self._ring.name}:{slot}"
-        link_type = _LINK_TYPES.get(link, LINKTYPE_ETHERNET)
-        number = self._writer.add_interface(link_type, name, source.name if source else "")
-        interface = self._interfaces[key] = _Interface(number, slot)
+        name = (source.interface or source.name) if source else f"{ring.name}:{slot}"
+        description = source.name if source else ""
+        if len(self._rings) > 1:
+            description = f"{description} of ring {ring.name}".lstrip()
+        number = self._writer.add_interface(_LINK_TYPES.get(link, LINKTYPE_ETHERNET), name, description)
+        interface = self._interfaces[key] = _Interface(number, place, slot)
         return interface
 
 

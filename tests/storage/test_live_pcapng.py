@@ -66,7 +66,7 @@ class Live:
     def __init__(self, *sources: Source, from_now: bool = True) -> None:
         """Begins it."""
         self.ring, self.clock, self.pieces = Ring(list(sources)), Clock(), list[bytes]()
-        self.pcapng = LivePcapng(self.ring, self.pieces.append, "test", from_now=from_now, clock=self.clock)
+        self.pcapng = LivePcapng([self.ring], self.pieces.append, "test", from_now=from_now, clock=self.clock)
 
     @property
     def file(self) -> PcapngFile:

@@ -1,7 +1,7 @@
 """One batch of records as a pyarrow RecordBatch: pyarrow's own memory, filled by native code in one pass.
 
-Dictionaries only ever grow from batch to batch of one reader, so that they fit Arrow IPC files. Nothing is kept of a
-batch once it is handed out.
+Dictionaries only ever grow from batch to batch of one reader, so that they fit Arrow IPC files. A batch owns its
+memory, or, of a ColumnPool, has it until the last reference to the batch is gone.
 """
 
 from typing import Any
@@ -83,6 +83,8 @@ _COLUMNS: dict[str, tuple[int, str | None, str | None]] = {
 }
 _BITMAPS = ("rx_delay_valid", "epoch_valid", "address_valid", "port_valid", "vlan_valid")
 _BINARIES = ("header", "payload", "trailer")
+_ROW_BYTES = sum(width for width, _, _ in _COLUMNS.values()) + 4 * len(_BINARIES)
+_IDLE_MAX = 2
 _TS_KIND_DICTIONARY = pa.array(TS_KINDS, pa.string())
 
 
@@ -123,42 +125,95 @@ class ColumnBuffers:
             binary = getattr(self.columns, name)
             self._allocate(binary, "offsets", f"{name}.offsets", (rows + 1) * 4)
             self._allocate(binary, "data", f"{name}.data", data_bytes)
+        lib.nt_columns_begin(self.columns)
 
     def _allocate(self, struct: Any, member: str, name: str, size: int) -> None:
         buffer = pa.allocate_buffer(size, resizable=True)
         self._buffers[name] = buffer
         setattr(struct, member, ffi.cast(_POINTERS[member], buffer.address))
 
-    def batch(self, book: AddressBook) -> pa.RecordBatch:
-        """What was filled in, once: the memory belongs to the batch from then on."""
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the batch that `batch` would give."""
         rows = self.columns.rows
-        self._trim(rows)
+        return int(rows * _ROW_BYTES + sum(getattr(self.columns, name).offsets[rows] for name in _BINARIES))
+
+    def batch(self, book: AddressBook) -> pa.RecordBatch:
+        """What was filled in, once: the memory belongs to the batch from then on.
+
+        What it does not use is given back: callers may keep batches for long.
+        """
+        sizes = self._used_sizes()
+        for name, size in sizes.items():
+            self._buffers[name].resize(size, shrink_to_fit=True)
+        return self._batch(book, self._buffers)
+
+    def lend(self, book: AddressBook, lease: object) -> pa.RecordBatch:
+        """What was filled in, in memory that stays ours: the batch, and all made of it, hold `lease` meanwhile."""
+        sizes = self._used_sizes()
+        lent = {name: pa.foreign_buffer(self._buffers[name].address, size, lease) for name, size in sizes.items()}
+        return self._batch(book, lent)
+
+    def _used_sizes(self) -> dict[str, int]:
+        rows = self.columns.rows
+        sizes = {name: rows * width for name, (width, _, _) in _COLUMNS.items()}
+        sizes |= dict.fromkeys(_BITMAPS, (rows + 7) // 8)
+        for name in _BINARIES:
+            sizes[f"{name}.offsets"] = (rows + 1) * 4
+            sizes[f"{name}.data"] = getattr(self.columns, name).offsets[rows]
+        return sizes
+
+    def _batch(self, book: AddressBook, buffers: dict[str, pa.Buffer]) -> pa.RecordBatch:
         dictionaries = {"ts_kind": _TS_KIND_DICTIONARY, "src_ip": book.dictionary(), "dst_ip": book.dictionary()}
-        arrays = [self._array(field, rows, dictionaries.get(field.name)) for field in RING_SCHEMA]
+        arrays = [self._array(field, buffers, dictionaries.get(field.name)) for field in RING_SCHEMA]
         return pa.RecordBatch.from_arrays(arrays, schema=RING_SCHEMA)
 
-    def _trim(self, rows: int) -> None:
-        """Gives back what the batch does not use: callers may keep batches for long."""
-        for name, (width, _, _) in _COLUMNS.items():
-            self._buffers[name].resize(rows * width, shrink_to_fit=True)
-        for name in _BITMAPS:
-            self._buffers[name].resize((rows + 7) // 8, shrink_to_fit=True)
-        for name in _BINARIES:
-            used = getattr(self.columns, name).offsets[rows]
-            self._buffers[f"{name}.offsets"].resize((rows + 1) * 4, shrink_to_fit=True)
-            self._buffers[f"{name}.data"].resize(used, shrink_to_fit=True)
-
-    def _array(self, field: pa.Field, rows: int, dictionary: pa.Array | None) -> pa.Array:
+    def _array(self, field: pa.Field, buffers: dict[str, pa.Buffer], dictionary: pa.Array | None) -> pa.Array:
+        rows = self.columns.rows
         if field.name in _BINARIES:
-            buffers = [None, self._buffers[f"{field.name}.offsets"], self._buffers[f"{field.name}.data"]]
-            return pa.Array.from_buffers(field.type, rows, buffers, 0)
+            parts = [None, buffers[f"{field.name}.offsets"], buffers[f"{field.name}.data"]]
+            return pa.Array.from_buffers(field.type, rows, parts, 0)
         _, bitmap, counter = _COLUMNS[field.name]
         nulls = getattr(self.columns, counter) if counter else 0
-        validity = self._buffers[bitmap] if bitmap and nulls else None
-        buffers = [validity, self._buffers[field.name]]
+        validity = buffers[bitmap] if bitmap and nulls else None
+        parts = [validity, buffers[field.name]]
         if dictionary is not None:
-            return pa.DictionaryArray.from_buffers(field.type, rows, buffers, dictionary, nulls)
-        return pa.Array.from_buffers(field.type, rows, buffers, nulls)
+            return pa.DictionaryArray.from_buffers(field.type, rows, parts, dictionary, nulls)
+        return pa.Array.from_buffers(field.type, rows, parts, nulls)
+
+
+class ColumnPool:
+    """Batches of one size in memory that is used again: fresh pages cost a recorder as much as copying into them.
+
+    The memory comes back when nothing is left of the batch that it was lent to, however that was passed on. So whoever
+    drops each batch before the next needs the memory of one; whoever keeps them all has them all.
+    """
+
+    def __init__(self, rows: int, data_bytes: int) -> None:
+        """For batches of up to `rows` records whose frames take up to `data_bytes` together."""
+        self.rows, self.data_bytes = rows, data_bytes
+        self._idle: list[ColumnBuffers] = []
+
+    def take(self) -> ColumnBuffers:
+        """Empty columns. What was never written to takes no memory."""
+        buffers = self._idle.pop() if self._idle else ColumnBuffers(self.rows, self.data_bytes)
+        lib.nt_columns_begin(buffers.columns)
+        return buffers
+
+    def lend(self, buffers: ColumnBuffers, book: AddressBook) -> pa.RecordBatch:
+        """What was filled into them, as a batch; they return by themselves."""
+        return buffers.lend(book, _Lease(buffers, self._idle))
+
+
+class _Lease:
+    """Held by every buffer of a batch."""
+
+    def __init__(self, buffers: ColumnBuffers, idle: list[ColumnBuffers]) -> None:
+        self._buffers, self._idle = buffers, idle
+
+    def __del__(self) -> None:
+        if len(self._idle) < _IDLE_MAX:
+            self._idle.append(self._buffers)
 
 
 def _pointers() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pyarrow as pa
 
-from nanotape.capture.columns import AddressBook, ColumnBuffers
+from nanotape.capture.columns import AddressBook, ColumnBuffers, ColumnPool
 from nanotape.capture.errors import RingCorrupt, RingError, RingReplaced, SequenceNotWritten
 from nanotape.capture.packet import Packet, packets_of
 from nanotape.capture.readers import RUN_DIRECTORY, StatusFile, status_path
@@ -59,6 +59,8 @@ class RingReader:
         if lib.nt_reader_init(self._handle, ring.handle, _resume_of(resume), fault) != 0:
             raise RingError(ffi.string(fault.text).decode())
         self._frame_max = lib.nt_columns_frame_max(ring.handle)
+        self._pool: ColumnPool | None = None
+        self._gathered: ColumnBuffers | None = None
         self._status: StatusFile | None = None
         self._finalizer = weakref.finalize(self, _release, self._handle, None)
         self.seek(start)
@@ -158,6 +160,66 @@ class RingReader:
                     raise _corrupt(self._ring.name, self._error)
                 return None
             return buffers.batch(self._book)
+
+    def gather(self, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> int:
+        """Appends what is published to the batch that `take` will give, so that small reads make large batches.
+
+        Between two `take`s the sizes stay the same, and nothing is to be `read`.
+
+        Args:
+            max_rows: At most so many records in the batch.
+            max_bytes: Of their frames; see `read`.
+
+        Returns:
+            Records appended; 0 when the batch is full too.
+
+        Raises:
+            RingCorrupt: See `read`.
+        """
+        with self._lock:
+            handle = self._open()
+            if self._error:
+                raise _corrupt(self._ring.name, self._error)
+            if lib.nt_reader_lag_bytes(handle) == 0:
+                self._publish()
+                return 0
+            if self._gathered is None:
+                self._gathered = self._columns(max_rows, max_bytes)
+            columns = self._gathered.columns
+            before = columns.rows
+            self._error = lib.nt_columns_fill(handle, self._book.handle, columns)
+            self._publish()
+            if columns.rows == before and self._error:
+                raise _corrupt(self._ring.name, self._error)
+            return int(columns.rows - before)
+
+    def _columns(self, max_rows: int, max_bytes: int) -> ColumnBuffers:
+        data_bytes = min(max_bytes + self._frame_max, _OFFSET_MAX)
+        if self._pool is None or (self._pool.rows, self._pool.data_bytes) != (max_rows, data_bytes):
+            self._pool = ColumnPool(max_rows, data_bytes)
+        return self._pool.take()
+
+    @property
+    def gathered_rows(self) -> int:
+        """Records that wait for `take`."""
+        return int(self._gathered.columns.rows) if self._gathered else 0
+
+    @property
+    def gathered_bytes(self) -> int:
+        """Bytes that they take in memory."""
+        return self._gathered.used_bytes if self._gathered else 0
+
+    def take(self) -> pa.RecordBatch | None:
+        """What was gathered, in memory that is used again once nothing refers to the batch; None: nothing was.
+
+        Returns:
+            A batch of `RING_SCHEMA`.
+        """
+        with self._lock:
+            if self._gathered is None or self._pool is None or not self._gathered.columns.rows:
+                return None
+            buffers, self._gathered = self._gathered, None
+            return self._pool.lend(buffers, self._book)
 
     def batches(
         self,

@@ -1,8 +1,10 @@
 """Turns record batches into the messages of one Arrow IPC stream, in memory.
 
-Whoever writes them knows each message's bytes before any of them reaches a file.
+Whoever writes them knows each message's bytes before any of them reaches a file. Nothing is copied: what is not
+compressed is the batch's own memory.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +12,8 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from nanotape.storage.dictionaries import GrowingDictionary
-from nanotape.storage.errors import BatchRefusedError
-from nanotape.storage.ipc_file import Message, MessageKind, walk
+from nanotape.storage.errors import BatchRefusedError, SegmentFormatError
+from nanotape.storage.ipc_file import PREFIX_BYTES, Message, MessageKind, ReadAt, read_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +21,17 @@ class EncodedMessage:
     """One message, not yet placed in a file."""
 
     kind: MessageKind
-    metadata_length: int
-    data: bytes
-
-    @property
-    def metadata(self) -> bytes:
-        """The flatbuffer, without its prefix."""
-        return self.data[8 : self.metadata_length]
+    metadata: bytes
+    """The flatbuffer, without its prefix."""
+    length: int
+    """Bytes of prefix, metadata and body."""
+    pieces: tuple[pa.Buffer, ...]
+    """Those bytes, in order; none of the pieces is empty."""
 
     def placed(self, offset: int) -> Message:
         """The same message at `offset` of a file."""
-        return Message(offset, self.metadata_length, len(self.data) - self.metadata_length, self.kind)
+        metadata_length = PREFIX_BYTES + len(self.metadata)
+        return Message(offset, metadata_length, self.length - metadata_length, self.kind)
 
 
 class _Collector:
@@ -38,10 +40,11 @@ class _Collector:
     closed = False
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._pieces: list[pa.Buffer] = []
 
-    def write(self, data: bytes) -> int:
-        self._pieces.append(bytes(data))
+    def write(self, data: pa.Buffer | bytes) -> int:
+        if len(data):
+            self._pieces.append(data if isinstance(data, pa.Buffer) else pa.py_buffer(data))
         return len(data)
 
     def flush(self) -> None:
@@ -50,10 +53,9 @@ class _Collector:
     def close(self) -> None:
         self.closed = True
 
-    def take(self) -> bytes:
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        return data
+    def take(self) -> list[pa.Buffer]:
+        pieces, self._pieces = self._pieces, []
+        return pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +112,39 @@ class StreamEncoder:
             for index, column in enumerate(batch.columns)
         ]
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-        data = self._collector.take()
+        return list(_messages(self._collector.take()))
 
-        def read_at(offset: int, length: int) -> bytes:
-            return data[offset : offset + length]
 
-        return [
-            EncodedMessage(message.kind, message.metadata_length, data[message.offset : message.end])
-            for message in walk(read_at, 0, len(data))
-        ]
+def _messages(pieces: list[pa.Buffer]) -> Iterator[EncodedMessage]:
+    """Puts together what pyarrow wrote piece by piece; it begins each message with a piece of its own."""
+    begin = 0
+    while begin < len(pieces):
+        head, end = _head(pieces, begin)
+        message = read_message(_reading(head), 0)
+        length = sum(len(piece) for piece in pieces[begin:end])
+        while message is not None and length < message.length:
+            length += len(pieces[end])
+            end += 1
+        if message is None or length != message.length:
+            raise SegmentFormatError(f"pyarrow {pa.__version__}: expected messages that end with a piece, found other")
+        metadata = head[PREFIX_BYTES : message.metadata_length]
+        yield EncodedMessage(message.kind, metadata, length, tuple(pieces[begin:end]))
+        begin = end
+
+
+def _reading(data: bytes) -> ReadAt:
+    return lambda offset, length: data[offset : offset + length]
+
+
+def _head(pieces: list[pa.Buffer], begin: int) -> tuple[bytes, int]:
+    """The pieces from `begin` on that hold a message's prefix and metadata, and where they end."""
+    head, end, needed = b"", begin, PREFIX_BYTES
+    while len(head) < needed:
+        head += pieces[end].to_pybytes()
+        end += 1
+        if len(head) >= PREFIX_BYTES:
+            needed = PREFIX_BYTES + int.from_bytes(head[4:PREFIX_BYTES], "little")
+    return head, end
 
 
 def _difference(found: pa.Schema, expected: pa.Schema) -> str:

@@ -100,12 +100,13 @@ class PacketMapper:
         if flow_ids.max() >= len(self._by_flow["channel"]) or sources.max() >= len(self._by_source):
             self._load_tables()
         # What the tables still do not know is an unknown flow, entry 0, or an unknown source, the last entry.
-        known = np.where(flow_ids < len(self._by_flow["channel"]), flow_ids, 0)
-        codes = {name: table[known] for name, table in self._by_flow.items()}
+        entries = flow_ids.astype(np.intp)
+        entries[flow_ids >= len(self._by_flow["channel"])] = 0
+        codes = {name: table.take(entries) for name, table in self._by_flow.items()}
         without = codes["interface"] == _NOTHING
         if without.any():
-            slots = np.minimum(sources[without], len(self._by_source) - 1)
-            codes["interface"][without] = self._by_source[slots]
+            by_source = self._by_source.take(sources, mode="clip")
+            codes["interface"] = np.where(without, by_source, codes["interface"])
         return {name: _named(column, self._dictionaries[name]) for name, column in codes.items()}
 
     def _load_tables(self) -> None:
@@ -137,6 +138,9 @@ class PacketMapper:
 
 
 def _named(codes: Codes, dictionary: pa.StringArray) -> pa.DictionaryArray:
-    missing = codes == _NOTHING
-    indices = pa.array(codes, mask=missing) if missing.any() else pa.array(codes)
+    known = codes != _NOTHING
+    nulls = len(codes) - int(np.count_nonzero(known))
+    # A mask of pyarrow's costs several times as much.
+    validity = pa.py_buffer(np.packbits(known, bitorder="little")) if nulls else None
+    indices = pa.Array.from_buffers(pa.int32(), len(codes), [validity, pa.py_buffer(codes)], nulls)
     return pa.DictionaryArray.from_arrays(indices, dictionary, safe=False)

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
-
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.encoder import Compression
@@ -116,8 +114,7 @@ class Recorder:
         self._lock: RecorderLock | None = None
         self._rotation: SegmentRotation | None = None
         self._stopping = False
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_rows = self._pending_bytes = self._pending_since_ns = 0
+        self._pending_since_ns: int | None = None
         self._recorded = self._write_failures = self._written_bytes = 0
         self._first_seq: int | None = None
         self._last_seq: int | None = None
@@ -203,14 +200,10 @@ class Recorder:
         Returns:
             Rows read.
         """
-        batch = self._reader.read(self._options.batch_rows - self._pending_rows, self._options.batch_bytes)
+        rows = self._reader.gather(self._options.batch_rows, self._options.batch_bytes)
         now = self._clock.monotonic_ns()
-        if batch is not None and batch.num_rows:
-            if not self._pending:
-                self._pending_since_ns = now
-            self._pending.append(batch)
-            self._pending_rows += batch.num_rows
-            self._pending_bytes += batch.nbytes
+        if rows and self._pending_since_ns is None:
+            self._pending_since_ns = now
         if self._is_flush_due(now):
             self._flush()
             self._save()
@@ -221,7 +214,7 @@ class Recorder:
                 self._rotation.tick()
             self._save()
             self._publish()
-        return batch.num_rows if batch is not None else 0
+        return rows
 
     def run(self, on_begun: Callable[[], None] | None = None) -> None:
         """Records until `stop` is called or the ring is gone, then finishes.
@@ -289,9 +282,10 @@ class Recorder:
         return int(max(self._options.flush_interval_s - 2 * self._options.idle_sleep_s, 0) * 0.95e9)
 
     def _is_flush_due(self, now: int) -> bool:
-        if not self._pending:
+        if self._pending_since_ns is None:
             return False
-        full = self._pending_rows >= self._options.batch_rows or self._pending_bytes >= self._options.batch_bytes
+        reader, options = self._reader, self._options
+        full = reader.gathered_rows >= options.batch_rows or reader.gathered_bytes >= options.batch_bytes
         return full or now - self._pending_since_ns >= self._flush_ns
 
     def _drain(self) -> None:
@@ -301,11 +295,12 @@ class Recorder:
                 return
 
     def _flush(self) -> None:
-        if not self._pending or self._rotation is None:
+        if self._rotation is None:
             return
-        read = self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending)
-        self._pending.clear()
-        self._pending_rows = self._pending_bytes = 0
+        read = self._reader.take()
+        self._pending_since_ns = None
+        if read is None:
+            return
         chosen = self._settlement.choose(read)
         if chosen is None:
             return
@@ -343,5 +338,5 @@ class Recorder:
             recorded=self._recorded,
             write_failures=self._write_failures,
             written_bytes=self._written_bytes,
-            settled=not self._pending,
+            settled=not self._reader.gathered_rows,
         )

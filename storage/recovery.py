@@ -16,6 +16,7 @@ import pyarrow.ipc as ipc
 
 from nanotape.storage import sidecar
 from nanotape.storage.errors import SegmentFormatError, StorageError
+from nanotape.storage.file_writes import sync_directory, sync_file
 from nanotape.storage.ipc_file import (
     FILE_MAGIC,
     PREFIX_BYTES,
@@ -26,7 +27,7 @@ from nanotape.storage.ipc_file import (
     read_message,
     walk,
 )
-from nanotape.storage.segment import Fsync, finish_part, sync_directory, sync_file
+from nanotape.storage.segment import Fsync, finish_part
 from nanotape.storage.segment_names import (
     DAMAGED_SUFFIX,
     PART_SUFFIX,

@@ -42,7 +42,18 @@ class _Reader:
         arrays = [pa.nulls(1, field.type) if field.nullable else _one(field.type, sequence) for field in fields]
         self._batches = [pa.RecordBatch.from_arrays(arrays, names=[field.name for field in fields])]
 
-    def read(self, max_rows: int, max_bytes: int) -> pa.RecordBatch | None:
+    @property
+    def gathered_rows(self) -> int:
+        return len(self._batches)
+
+    @property
+    def gathered_bytes(self) -> int:
+        return 0
+
+    def gather(self, max_rows: int, max_bytes: int) -> int:
+        return len(self._batches)
+
+    def take(self) -> pa.RecordBatch | None:
         return self._batches.pop() if self._batches else None
 
     def newest_seq(self) -> int:

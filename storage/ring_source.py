@@ -18,8 +18,19 @@ class RingSource(Protocol):
     def next_seq(self) -> int | None:
         """Ring sequence expected next."""
 
-    def read(self, max_rows: int, max_bytes: int) -> pa.RecordBatch | None:
-        """What is there now, without waiting."""
+    @property
+    def gathered_rows(self) -> int:
+        """Records that wait for `take`."""
+
+    @property
+    def gathered_bytes(self) -> int:
+        """Bytes that they take in memory."""
+
+    def gather(self, max_rows: int, max_bytes: int) -> int:
+        """Adds what is there now, without waiting, to the batch that `take` will give; how many records that were."""
+
+    def take(self) -> pa.RecordBatch | None:
+        """What was gathered since; None without a record."""
 
     def newest_seq(self) -> int:
         """Newest ring sequence published; 0 before the first."""

@@ -1,9 +1,13 @@
 """The segments of one ring, one after the other.
 
 Begins them when there are rows, ends them by size and age, and gets over a disk that refuses. Rows that it was given
-are on disk or were refused with an error, never in between.
+are in a file or were refused with an error, never in between. For the disk itself it does not wait: a thread of its own
+syncs and ends segments, one after the other.
 """
 
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from nanotape.storage.segment import Fsync, SegmentIdentity, SegmentWriter
 
 _RETRY_LONGEST_NS = 60 * 10**9
 _RETRY_FIRST_NS = 500_000_000
+_JOBS_MAX = 8  # then the disk is waited for after all: each holds two open files
 
 
 @dataclass(slots=True)
@@ -26,6 +31,15 @@ class _Unfinished:
     writer: SegmentWriter
     due_ns: int
     pause_ns: int = _RETRY_FIRST_NS
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What the disk's thread does, or has done."""
+
+    writer: SegmentWriter
+    work: Future[object]
+    closes: bool
 
 
 class SegmentRotation:
@@ -66,6 +80,8 @@ class SegmentRotation:
         self._writer: SegmentWriter | None = None
         self._opened_ns = 0
         self._unfinished: list[_Unfinished] = []
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="nanotape-disk")  # has no thread before its first job
+        self._jobs: deque[_Job] = deque()
 
     def write(self, batch: pa.RecordBatch) -> int:
         """Appends a batch of at least one row.
@@ -88,29 +104,33 @@ class SegmentRotation:
         return written
 
     def tick(self) -> None:
-        """Ends a segment that is old enough, syncs, and tries again to finish what the disk refused to."""
+        """Ends a segment that is old enough, syncs, and tries again to finish what the disk refused to.
+
+        What became of a sync is told at a later tick.
+        """
+        self._settle()
         if self._writer and self._clock.monotonic_ns() - self._opened_ns >= self._rotate_ns:
             self._end()
-        elif self._writer:
-            try:
-                self._writer.sync()
-            except SegmentWriteError as error:
-                self._log(str(error))
+        elif self._writer and not self._jobs:
+            self._begin_job(self._writer, self._writer.sync)
         now = self._clock.monotonic_ns()
         for waiting in [each for each in self._unfinished if each.due_ns <= now]:
             self._retry(waiting)
 
     def rotate(self) -> None:
-        """Ends the open segment; the next batch begins another."""
+        """Ends the open segment and waits for that; the next batch begins another."""
         if self._writer:
             self._end()
+        self._settle(wait=True)
 
     def finish(self) -> None:
         """Ends the open segment, and tries a last time to finish what waits; recovery does the rest."""
+        self._settle(wait=True)
         waiting = list(self._unfinished)
         self.rotate()
         for each in waiting:
             self._retry(each)
+        self._disk.shutdown()
 
     def _begin(self, batch: pa.RecordBatch) -> SegmentWriter:
         first = batch.column(batch.schema.get_field_index("ring_seq"))[0].as_py()
@@ -131,14 +151,37 @@ class SegmentRotation:
         if writer is None:
             return
         if writer.broken:
+            self._settle(wait=True)  # its files may be in use there
             writer.abandon()
             self._finish_later(writer)
             return
-        try:
-            writer.close()
-        except SegmentWriteError as error:
-            self._finish_later(writer)
-            self._log(f"{error}; its {writer.rows} rows are safe in the part file, trying again")
+        self._begin_job(writer, writer.close, closes=True)
+
+    def _begin_job(self, writer: SegmentWriter, action: Callable[[], object], closes: bool = False) -> None:
+        work: Future[object] = Future()
+        if self._fsync == Fsync.INTERVAL:
+            self._settle(wait=len(self._jobs) >= _JOBS_MAX)
+            work = self._disk.submit(action)
+        else:  # nothing that takes long: no sync at all, or the batches are on the disk already
+            try:
+                work.set_result(action())
+            except SegmentWriteError as error:
+                work.set_exception(error)
+        self._jobs.append(_Job(writer, work, closes))
+        self._settle()
+
+    def _settle(self, wait: bool = False) -> None:
+        """Takes note of what is done; of all that was begun if `wait`."""
+        while self._jobs and (wait or self._jobs[0].work.done()):
+            job = self._jobs.popleft()
+            try:
+                job.work.result()
+            except SegmentWriteError as error:
+                if not job.closes:
+                    self._log(str(error))
+                    continue
+                self._finish_later(job.writer)
+                self._log(f"{error}; its {job.writer.rows} rows are safe in the part file, trying again")
 
     def _finish_later(self, writer: SegmentWriter) -> None:
         self._unfinished.append(_Unfinished(writer, self._clock.monotonic_ns() + _RETRY_FIRST_NS))

@@ -6,6 +6,7 @@ process dies. A write that fails leaves the segment as it was.
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,9 +16,10 @@ import pyarrow as pa
 from nanotape.storage import sidecar
 from nanotape.storage.encoder import Compression, EncodedMessage, StreamEncoder
 from nanotape.storage.errors import BatchRefusedError, SegmentWriteError
+from nanotape.storage.file_writes import sync_directory, sync_file, write_at, write_summed
 from nanotape.storage.ipc_file import FILE_MAGIC, Message, MessageKind, build_tail
 from nanotape.storage.segment_names import PART_SUFFIX, SEGMENT_SUFFIX, SIDECAR_SUFFIX, segment_name
-from nanotape.storage.sidecar import NO_SEQUENCE, SidecarEntry, checksum
+from nanotape.storage.sidecar import NO_SEQUENCE, SidecarEntry
 
 
 class Fsync(StrEnum):
@@ -29,7 +31,8 @@ class Fsync(StrEnum):
     NEVER = "never"
     """whatever the kernel had not written back, and the renaming of finished segments."""
     INTERVAL = "interval"
-    """what was written since the last `sync()`, at most the recorder's flush interval; finished segments are safe."""
+    """what was written since the last `sync()`: the recorder's flush interval, and as long as the disk took to sync;
+    finished segments are safe."""
     BATCH = "batch"
     """only the batch being written."""
 
@@ -45,7 +48,7 @@ class SegmentIdentity:
 
 
 class SegmentWriter:
-    """Writes one segment. Not for two threads."""
+    """Writes one segment. Not for two threads, but `sync` may go on while another writes."""
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class SegmentWriter:
         self.broken = False
         """True after a failed write that could not be undone: only recovery can finish this part."""
         self._fsync = fsync
+        self._is_named = False  # on the disk too, under Fsync.INTERVAL
         metadata = {
             **(schema.metadata or {}),
             b"ring": identity.ring,
@@ -91,7 +95,7 @@ class SegmentWriter:
         self._waiting: list[EncodedMessage] = []
         self._messages: list[Message] = []
         self._schema_metadata = b""
-        self._end = len(FILE_MAGIC)
+        self._end = self._synced_end = len(FILE_MAGIC)
         self._sidecar_end = sidecar.HEADER_BYTES
         self._part_fd, self._sidecar_fd = self._create(bytes.fromhex(identity.ring_id))
 
@@ -117,9 +121,9 @@ class SegmentWriter:
         """
         first, last = self._sequences(batch)
         encoded = self._waiting + self._encoder.encode(batch)
-        messages, entries = self._place(encoded, batch.num_rows, first, last)
+        messages = self._place(encoded)
         try:
-            self._append(encoded, entries)
+            self._append(encoded, messages, (first, last, batch.num_rows))
         except OSError as error:
             # Later dictionary messages build on these, so they go out with the next batch; only the rows are given up.
             self._waiting = encoded[:-1]
@@ -132,7 +136,7 @@ class SegmentWriter:
             self._schema_metadata = encoded[0].metadata
         self._messages += messages
         grown, self._end = messages[-1].end - self._end, messages[-1].end
-        self._sidecar_end += sidecar.ENTRY_BYTES * len(entries)
+        self._sidecar_end += sidecar.ENTRY_BYTES * len(messages)
         self.rows += batch.num_rows
         self.first_seq, self.last_seq = (first if self.first_seq is None else self.first_seq), last
         return grown
@@ -205,7 +209,7 @@ class SegmentWriter:
                 path = self.directory / (self.name + suffix)
                 opened.append((path, os.open(path, flags, 0o644)))
                 write_at(opened[-1][1], head, 0)
-            if self._fsync != Fsync.NEVER:
+            if self._fsync == Fsync.BATCH:
                 sync_directory(self.directory)
         except OSError as error:
             for path, fd in opened:
@@ -226,28 +230,24 @@ class SegmentWriter:
             )
         return first, last
 
-    def _place(
-        self, encoded: list[EncodedMessage], rows: int, first: int, last: int
-    ) -> tuple[list[Message], list[SidecarEntry]]:
+    def _place(self, encoded: list[EncodedMessage]) -> list[Message]:
         messages: list[Message] = []
-        entries: list[SidecarEntry] = []
         offset = self._end
-        for message in encoded:
-            has_rows = message.kind == MessageKind.RECORD_BATCH
-            sequences = (first, last, rows) if has_rows else (NO_SEQUENCE, NO_SEQUENCE, 0)
-            messages.append(message.placed(offset))
-            entries.append(SidecarEntry(offset, len(message.data), *sequences, checksum(message.data)))
-            offset += len(message.data)
-        return messages, entries
+        for each in encoded:
+            messages.append(each.placed(offset))
+            offset += each.length
+        return messages
 
-    def _append(self, encoded: list[EncodedMessage], entries: list[SidecarEntry]) -> None:
-        offset = self._end
-        for message in encoded:
-            write_at(self._part_fd, message.data, offset)
-            offset += len(message.data)
+    def _append(self, encoded: list[EncodedMessage], messages: list[Message], rows: tuple[int, int, int]) -> None:
+        """Writes messages, then their sidecar entries. `rows`: first and last sequence and number of the batch's."""
+        entries = b""
+        for each, message in zip(encoded, messages, strict=True):
+            of_rows = rows if each.kind == MessageKind.RECORD_BATCH else (NO_SEQUENCE, NO_SEQUENCE, 0)
+            crc = write_summed(self._part_fd, each.pieces, message.offset)
+            entries += SidecarEntry(message.offset, message.length, *of_rows, crc).pack()
         if self._fsync == Fsync.BATCH:
             os.fdatasync(self._part_fd)
-        write_at(self._sidecar_fd, b"".join(entry.pack() for entry in entries), self._sidecar_end)
+        write_at(self._sidecar_fd, entries, self._sidecar_end)
         if self._fsync == Fsync.BATCH:
             os.fdatasync(self._sidecar_fd)
 
@@ -263,8 +263,17 @@ class SegmentWriter:
         finish_part(self._part_fd, self.path, self._schema_metadata, self._messages, self._fsync)
 
     def _sync_data(self) -> None:
+        end = self._end  # what is written meanwhile is the next one's
         os.fdatasync(self._part_fd)
         os.fdatasync(self._sidecar_fd)
+        if not self._is_named:
+            sync_directory(self.directory)
+            self._is_named = True
+        # A recorder would fill the memory with pages that nobody reads soon, and each new one costs more than to use
+        # an old one again. Those since the last sync stay: whoever follows the archive finds them there.
+        with suppress(OSError):
+            os.posix_fadvise(self._part_fd, 0, self._synced_end, os.POSIX_FADV_DONTNEED)
+        self._synced_end = end
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
@@ -294,25 +303,3 @@ def finish_part(fd: int, part: Path, schema_metadata: bytes, messages: list[Mess
     if fsync != Fsync.NEVER:
         sync_directory(part.parent)
     return finished
-
-
-def write_at(fd: int, data: bytes, offset: int) -> None:
-    """Writes all of `data`; the kernel may take it in pieces."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def sync_file(path: Path) -> None:
-    """Has the disk keep a file."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def sync_directory(path: Path) -> None:
-    """Has the disk keep the names in a directory."""
-    sync_file(path)

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import google_crc32c
+import pyarrow as pa
 
 from nanotape.storage.errors import SegmentFormatError
 
@@ -107,9 +108,9 @@ class Sidecar:
         return next((entry.last_seq for entry in reversed(self.entries) if entry.rows), None)
 
 
-def checksum(data: bytes) -> int:
-    """crc32c of `data`."""
-    return int(google_crc32c.value(data))
+def checksum(data: bytes | pa.Buffer, before: int = 0) -> int:
+    """crc32c of `data`, or, with the sum of what stands `before` it, of both."""
+    return int(google_crc32c.extend(before, data))
 
 
 def pack_header(ring_id: bytes) -> bytes:

@@ -8,7 +8,9 @@
 
 static inline void set_bit(uint8_t *bitmap, uint32_t row, bool value)
 {
-	bitmap[row >> 3] |= (uint8_t)((unsigned)value << (row & 7));
+	uint8_t before = row & 7 ? bitmap[row >> 3] : 0; /* what lies there at first is whatever the memory held */
+
+	bitmap[row >> 3] = before | (uint8_t)((unsigned)value << (row & 7));
 }
 
 static inline void append_bytes(struct nt_binary_column *column, uint32_t row, const uint8_t *bytes, uint32_t count)
@@ -19,16 +21,7 @@ static inline void append_bytes(struct nt_binary_column *column, uint32_t row, c
 	column->offsets[row + 1] = at + (int32_t)count;
 }
 
-static void begin_byte_of_bits(struct nt_columns *columns, uint32_t row)
-{
-	columns->rx_delay_valid[row >> 3] = 0;
-	columns->address_valid[row >> 3] = 0;
-	columns->port_valid[row >> 3] = 0;
-	columns->vlan_valid[row >> 3] = 0;
-	columns->epoch_valid[row >> 3] = 0;
-}
-
-static void append_record(struct nt_columns *columns, uint32_t row, const struct nt_record *record, uint64_t lost)
+static inline void append_record(struct nt_columns *columns, uint32_t row, const struct nt_record *record, uint64_t lost)
 {
 	bool delay_known = record->rx_delay_ns != NT_RX_DELAY_UNKNOWN;
 
@@ -46,7 +39,7 @@ static void append_record(struct nt_columns *columns, uint32_t row, const struct
 	columns->lost += lost;
 }
 
-static void append_frame(struct nt_columns *columns, uint32_t row, const struct nt_frame *frame)
+static inline void append_frame(struct nt_columns *columns, uint32_t row, const struct nt_frame *frame)
 {
 	bool has_vlan = frame->vlan != NT_VLAN_NONE;
 
@@ -61,17 +54,15 @@ static void append_frame(struct nt_columns *columns, uint32_t row, const struct 
 }
 
 /* There is room for both: see nt_columns_fill. */
-static void append_addresses(struct nt_columns *columns, uint32_t row, struct nt_address_book *book, const struct nt_frame *frame)
+static inline void append_addresses(struct nt_columns *columns, uint32_t row, struct nt_address_book *book,
+				    const struct nt_frame *frame)
 {
-	columns->src_ip[row] = 0;
-	columns->dst_ip[row] = 0;
-	if (!frame->family) {
-		columns->address_nulls++;
-		return;
-	}
-	columns->src_ip[row] = nt_address_index(book, frame->family, frame->src);
-	columns->dst_ip[row] = nt_address_index(book, frame->family, frame->dst);
-	set_bit(columns->address_valid, row, true);
+	bool known = frame->family != 0;
+
+	columns->src_ip[row] = known ? nt_address_index(book, frame->family, frame->src) : 0;
+	columns->dst_ip[row] = known ? nt_address_index(book, frame->family, frame->dst) : 0;
+	set_bit(columns->address_valid, row, known);
+	columns->address_nulls += !known;
 }
 
 static int append_row(struct nt_columns *columns, struct nt_address_book *book, const struct nt_record *record, uint64_t lost)
@@ -83,8 +74,6 @@ static int append_row(struct nt_columns *columns, struct nt_address_book *book, 
 	if (record->length < NT_RECORD_HEADER_BYTES || record->capture_length > record->length - NT_RECORD_HEADER_BYTES ||
 	    record->ts_kind > NT_TS_FILE)
 		return -EBADMSG;
-	if ((row & 7) == 0)
-		begin_byte_of_bits(columns, row);
 	nt_frame_parse(&frame, bytes, record->capture_length, record->wire_length, record->flags);
 	append_addresses(columns, row, book, &frame);
 	append_record(columns, row, record, lost);
@@ -115,10 +104,9 @@ static uint32_t end_of_epoch(const struct nt_ring *ring, const struct nt_columns
 	return outside;
 }
 
-static void fill_epochs(const struct nt_ring *ring, struct nt_columns *columns)
+/* Of the rows from `row` on. */
+static void fill_epochs(const struct nt_ring *ring, struct nt_columns *columns, uint32_t row)
 {
-	uint32_t row = 0;
-
 	while (row < columns->rows) {
 		uint64_t epoch = nt_ring_epoch_of(ring, (uint64_t)columns->ring_seq[row]);
 		uint32_t end = end_of_epoch(ring, columns, row, epoch);
@@ -137,7 +125,7 @@ uint32_t nt_columns_frame_max(const struct nt_ring *ring)
 	return (uint32_t)(ring->max_record_bytes - NT_RECORD_HEADER_BYTES);
 }
 
-static void begin(struct nt_columns *columns)
+void nt_columns_begin(struct nt_columns *columns)
 {
 	columns->rows = 0;
 	columns->rx_delay_nulls = 0;
@@ -151,15 +139,24 @@ static void begin(struct nt_columns *columns)
 	columns->trailer.offsets[0] = 0;
 }
 
+static uint32_t used_bytes(const struct nt_columns *columns)
+{
+	uint32_t rows = columns->rows;
+
+	return (uint32_t)columns->header.offsets[rows] + (uint32_t)columns->payload.offsets[rows] +
+	       (uint32_t)columns->trailer.offsets[rows];
+}
+
 int nt_columns_fill(struct nt_reader *reader, struct nt_address_book *book, struct nt_columns *columns)
 {
 	uint32_t frame_max = nt_columns_frame_max(reader->ring);
+	uint32_t first = columns->rows;
 	uint32_t room = columns->byte_capacity;
 	int error = 0;
 
-	begin(columns);
 	if (room < frame_max || room > INT32_MAX)
 		return -EINVAL;
+	room -= used_bytes(columns);
 	while (columns->rows < columns->row_capacity && room >= frame_max) {
 		const struct nt_record *record;
 
@@ -175,6 +172,6 @@ int nt_columns_fill(struct nt_reader *reader, struct nt_address_book *book, stru
 			break;
 		room -= record->capture_length;
 	}
-	fill_epochs(reader->ring, columns);
+	fill_epochs(reader->ring, columns, first);
 	return error;
 }

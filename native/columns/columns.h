@@ -19,7 +19,7 @@ struct nt_columns {
 	uint32_t row_capacity;
 	uint32_t byte_capacity; /* below 2 GiB: offsets are signed */
 
-	/* Set by the fill. */
+	/* Set by nt_columns_begin and the fills. */
 	uint32_t rows;
 	uint32_t rx_delay_nulls;
 	uint32_t address_nulls;
@@ -59,8 +59,11 @@ struct nt_columns {
 /* Bytes of the largest frame that the ring can hold. */
 uint32_t nt_columns_frame_max(const struct nt_ring *ring);
 
-/* Takes records until a capacity is reached or nothing is published. Returns 0, or a negative errno when the ring holds what no writer
- * could have written or an address could not be entered; the rows before it are filled and valid all the same. */
+/* Forgets all rows: what is filled next comes first. */
+void nt_columns_begin(struct nt_columns *columns);
+
+/* Appends records until a capacity is reached or nothing more is published. Returns 0, or a negative errno when the ring holds what no
+ * writer could have written or an address could not be entered; the rows before it are filled and valid all the same. */
 int nt_columns_fill(struct nt_reader *reader, struct nt_address_book *book, struct nt_columns *columns);
 
 #endif

@@ -141,6 +141,74 @@ def test_rows_and_bytes_of_a_batch_are_bounded(writer: RingWriter, ring: Ring) -
     assert reader.next_seq == reader.records + 1
 
 
+def test_what_is_gathered_bit_by_bit_is_the_batch_that_one_read_gives(writer: RingWriter, ring: Ring) -> None:
+    gathering, reader = ring.reader("oldest"), ring.reader("oldest")
+    for number in range(50):
+        frame = market_data(bytes(number)) if number % 3 else ethernet(bytes(28), kind=0x0806)
+        writer.write(Written(frame, rx_delay_ns=number if number % 2 else RX_DELAY_UNKNOWN))
+        assert gathering.gather(1000, 1 << 20) == 1
+        assert gathering.gathered_rows == number + 1
+    assert gathering.gather(1000, 1 << 20) == 0
+    size = gathering.gathered_bytes
+    batch = gathering.take()
+    assert batch is not None
+    batch.validate(full=True)
+    assert batch.equals(must_read(reader), check_metadata=True)
+    assert size <= batch.nbytes < size + 200, "but for bitmaps and dictionaries"
+    assert (gathering.gathered_rows, gathering.gathered_bytes, gathering.take()) == (0, 0, None)
+
+
+def test_rows_and_bytes_of_what_is_gathered_are_bounded(writer: RingWriter, ring: Ring) -> None:
+    writer.write(*(Written(market_data(bytes(100))) for _ in range(100)))
+    reader = ring.reader("oldest")
+    assert reader.gather(max_rows=7) == 7
+    assert reader.gather(max_rows=7) == 0
+    batch = reader.take()
+    assert batch is not None
+    assert batch["ring_seq"].to_pylist() == list(range(1, 8))
+    reader = ring.reader("oldest")
+    assert reader.gather(1000, 1000) == 8, "142 bytes each: seven are not enough"
+    assert reader.gather(1000, 1000) == 0
+
+
+def test_memory_is_used_again_once_nothing_is_left_of_the_batch(writer: RingWriter, ring: Ring) -> None:
+    reader = ring.reader("oldest")
+
+    def gathered(text: bytes) -> pa.RecordBatch:
+        writer.write(*(Written(market_data(text)) for _ in range(20)))
+        assert reader.gather(1000, 1 << 20) == 20
+        batch = reader.take()
+        assert batch is not None
+        return batch
+
+    batch = gathered(b"first")
+    address = batch["payload"].buffers()[2].address
+    kept = batch["payload"].slice(10, 5)
+    del batch
+    second = gathered(b"other")
+    assert second["payload"].buffers()[2].address != address
+    assert kept.to_pylist() == [b"first"] * 5, "a slice of one column is enough to keep it"
+    assert second["payload"].to_pylist() == [b"other"] * 20
+    del kept
+    third = gathered(b"third")
+    assert third["payload"].buffers()[2].address == address
+    assert third["payload"].to_pylist() == [b"third"] * 20
+    assert second["payload"].to_pylist() == [b"other"] * 20
+
+
+def test_damage_is_reported_after_what_was_gathered_before_it(writer: RingWriter, ring: Ring) -> None:
+    writer.write(Written(market_data(b"good")))
+    writer.write(Written(market_data(b"bad"), ts_kind=200))
+    reader = ring.reader("oldest")
+    assert reader.gather() == 1
+    for _ in range(2):
+        with pytest.raises(RingCorrupt):
+            reader.gather()
+    batch = reader.take()
+    assert batch is not None
+    assert batch["payload"].to_pylist() == [b"good"]
+
+
 def test_tiny_frames_still_all_arrive(writer: RingWriter, ring: Ring) -> None:
     writer.write(*(Written(b"") for _ in range(1000)))
     assert read_all(ring)["ring_seq"].to_pylist() == list(range(1, 1001))

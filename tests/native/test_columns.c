@@ -164,6 +164,7 @@ static bool bit(const uint8_t *bitmap, uint32_t row)
 
 static int fill(struct fixture *fixture)
 {
+	nt_columns_begin(&fixture->columns);
 	return nt_columns_fill(&fixture->reader, &fixture->book, &fixture->columns);
 }
 
@@ -357,6 +358,49 @@ static void records_of_two_writers_carry_two_epochs(void **state)
 	}
 }
 
+static void a_fill_goes_on_behind_the_rows_of_the_one_before(void **state)
+{
+	struct fixture *fixture = *state;
+	struct nt_columns *columns = &fixture->columns;
+	uint64_t next_seq;
+
+	for (uint32_t i = 0; i < 5; i++)
+		write_frame(fixture, MULTICAST_FRAME, sizeof(MULTICAST_FRAME), i % 2 ? 7 : NT_RX_DELAY_UNKNOWN);
+	assert_int_equal(fill(fixture), 0);
+	assert_int_equal(nt_ring_restart(&fixture->ring, 0, &next_seq, NULL), 0);
+	nt_writer_init(&fixture->writer, &fixture->ring, next_seq);
+	for (uint32_t i = 5; i < ROWS + 3; i++)
+		write_frame(fixture, MULTICAST_FRAME, sizeof(MULTICAST_FRAME), i % 2 ? 7 : NT_RX_DELAY_UNKNOWN);
+	assert_int_equal(nt_columns_fill(&fixture->reader, &fixture->book, columns), 0);
+	assert_int_equal(columns->rows, ROWS);
+	for (uint32_t row = 0; row < ROWS; row++) {
+		assert_int_equal(columns->ring_seq[row], row + 1);
+		assert_int_equal(bit(columns->rx_delay_valid, row), row % 2);
+		assert_int_equal(columns->epoch[row], row < 5 ? 1 : 2);
+		assert_true(bit(columns->epoch_valid, row));
+		assert_memory_equal(columns->payload.data + columns->payload.offsets[row], "abcd", PAYLOAD_BYTES);
+	}
+	assert_int_equal(columns->rx_delay_nulls, ROWS / 2);
+	assert_int_equal(nt_columns_fill(&fixture->reader, &fixture->book, columns), 0);
+	assert_int_equal(columns->rows, ROWS);
+}
+
+static void the_frames_of_several_fills_share_the_room_of_one(void **state)
+{
+	struct fixture *fixture = *state;
+	uint32_t largest = nt_columns_frame_max(&fixture->ring);
+
+	fixture->columns.byte_capacity = largest + sizeof(MULTICAST_FRAME);
+	write_frame(fixture, MULTICAST_FRAME, sizeof(MULTICAST_FRAME), 0);
+	assert_int_equal(fill(fixture), 0);
+	write_frame(fixture, MULTICAST_FRAME, sizeof(MULTICAST_FRAME), 0);
+	write_frame(fixture, MULTICAST_FRAME, sizeof(MULTICAST_FRAME), 0);
+	assert_int_equal(nt_columns_fill(&fixture->reader, &fixture->book, &fixture->columns), 0);
+	assert_int_equal(fixture->columns.rows, 2);
+	assert_int_equal(fill(fixture), 0);
+	assert_int_equal(fixture->columns.rows, 1);
+}
+
 static void a_lapped_reader_says_on_its_next_row_what_it_lost(void **state)
 {
 	struct fixture *fixture = *state;
@@ -389,6 +433,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_capture_length_beyond_its_record_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_record_whose_addresses_find_no_room_is_not_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(records_of_two_writers_carry_two_epochs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_fill_goes_on_behind_the_rows_of_the_one_before, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_frames_of_several_fills_share_the_room_of_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lapped_reader_says_on_its_next_row_what_it_lost, set_up, tear_down),
 	};
 

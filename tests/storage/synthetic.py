@@ -82,6 +82,26 @@ class SyntheticReader:
         self.sought: list[Any] = []
         self.status: dict[str, Any] = {}
         self.replaced = False
+        self.gathered: list[pa.RecordBatch] = []
+
+    @property
+    def gathered_rows(self) -> int:
+        return sum(batch.num_rows for batch in self.gathered)
+
+    @property
+    def gathered_bytes(self) -> int:
+        return sum(batch.nbytes for batch in self.gathered)
+
+    def gather(self, max_rows: int, max_bytes: int) -> int:
+        room = max_rows - self.gathered_rows
+        batch = self.read(room, max_bytes) if room else None
+        if batch is not None:
+            self.gathered.append(batch)
+        return batch.num_rows if batch is not None else 0
+
+    def take(self) -> pa.RecordBatch | None:
+        batches, self.gathered = self.gathered, []
+        return pa.concat_batches(batches) if batches else None
 
     def newest_seq(self) -> int:
         return self.ring.newest

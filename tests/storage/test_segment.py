@@ -1,14 +1,19 @@
+import itertools
+import os
+import random
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
 import pytest
 import small_segments as small
 
-from nanotape.storage import sidecar
+from nanotape.storage import file_writes, segment, sidecar
+from nanotape.storage.encoder import Compression, StreamEncoder
 from nanotape.storage.errors import BatchRefusedError, SegmentWriteError
 from nanotape.storage.recovery import check_complete
 from nanotape.storage.segment import Fsync
@@ -131,6 +136,86 @@ def test_every_fsync_policy_writes_the_same_bytes(tmp_path: Path, fsync: Fsync) 
         assert path is not None
         results.append(path.read_bytes())
     assert results[0] == results[1]
+
+
+def test_the_kernel_may_take_a_part_of_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes a call, ending within pieces and at their ends."""
+    whole = small.open_segment(tmp_path)
+    (tmp_path / "slow").mkdir()
+    slow = small.open_segment(tmp_path / "slow")
+    for one in small.BATCHES:
+        whole.write(one)
+    pwritev = os.pwritev
+    taken = itertools.cycle(range(1, 40))
+
+    def part(fd: int, pieces: list[pa.Buffer], offset: int) -> int:
+        return pwritev(fd, [b"".join(pieces)[: next(taken)]], offset)
+
+    monkeypatch.setattr(os, "pwritev", part)
+    monkeypatch.setattr(file_writes, "_RUN_BYTES", 100)
+    for one in small.BATCHES:
+        slow.write(one)
+    for one, other in ((whole.path, slow.path), (small.sidecar_of(whole.path), small.sidecar_of(slow.path))):
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["none", "lz4", "zstd"])
+def test_a_message_of_many_runs_is_whole_and_summed(tmp_path: Path, kind: Literal["none", "lz4", "zstd"]) -> None:
+    """Random bytes: more than one run in each buffer, compressed or not."""
+    rows = 3 * file_writes._RUN_BYTES // 500
+    payload = pa.array([random.randbytes(500) for _ in range(rows)], pa.binary())
+    names = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["a"]))
+    batch = pa.RecordBatch.from_arrays([pa.array(range(7, 7 + rows)), names, payload], schema=small.SCHEMA)
+    writer = small.open_segment(tmp_path, compression=Compression(kind))
+    writer.write(batch)
+    sums = sidecar.read(small.sidecar_of(writer.path))
+    assert sums is not None
+    data = writer.path.read_bytes()
+    assert [sidecar.checksum(data[one.offset : one.end]) for one in sums.entries] == [
+        one.crc32c for one in sums.entries
+    ]
+    path = writer.close()
+    assert path is not None
+    [read] = small.read_back(path)
+    assert read.column("payload").equals(payload)
+
+
+def test_what_is_not_compressed_is_not_copied_before_it_is_written() -> None:
+    payload = pa.array([bytes(100)] * 100, pa.binary())
+    batch = pa.RecordBatch.from_arrays([payload], names=["payload"])
+    encoder = StreamEncoder(batch.schema, Compression("none"))
+    [_, message] = encoder.encode(batch)
+    assert payload.buffers()[2].address in [piece.address for piece in message.pieces]
+    assert sum(len(piece) for piece in message.pieces) == message.length
+
+
+@pytest.mark.parametrize(("fsync", "created", "synced"), [("never", 0, 0), ("interval", 0, 1), ("batch", 1, 1)])
+def test_the_name_of_a_new_part_is_on_disk_with_its_first_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: str, created: int, synced: int
+) -> None:
+    named: list[Path] = []
+    monkeypatch.setattr(segment, "sync_directory", named.append)
+    writer = small.open_segment(tmp_path, fsync=Fsync(fsync))
+    assert named == [tmp_path] * created
+    for one in small.BATCHES:
+        writer.write(one)
+        writer.sync()
+    assert named == [tmp_path] * synced
+
+
+def test_pages_are_let_go_of_one_sync_after_the_one_that_wrote_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped: list[tuple[int, int]] = []
+    writer = small.open_segment(tmp_path, fsync=Fsync.INTERVAL)
+    monkeypatch.setattr(os, "posix_fadvise", lambda _fd, begin, length, _advice: dropped.append((begin, length)))
+    ends = [writer.size_bytes]
+    for one in small.BATCHES:
+        writer.write(one)
+        writer.sync()
+        ends.append(writer.size_bytes)
+    assert dropped == [(0, end) for end in ends[:-1]]
+    assert ends[0] > 0, "a length of 0 would mean all of the file"
 
 
 def test_other_columns_and_falling_sequences_are_refused_and_harm_nothing(tmp_path: Path) -> None:

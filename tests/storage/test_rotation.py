@@ -1,0 +1,132 @@
+"""The disk's own thread: who writes does not wait for it, and hears of what it could not do."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import small_segments as small
+from recorder_bench import HandClock
+
+from nanotape.storage.encoder import Compression
+from nanotape.storage.rotation import SegmentRotation
+from nanotape.storage.segment import Fsync
+
+LONG_S = 20.0
+
+
+class SlowDisk:
+    """Keeps whoever syncs until it is let go, and then may refuse."""
+
+    def __init__(self) -> None:
+        self.asked, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
+        self.refusal: OSError | None = None
+
+    def sync(self, _fd: int) -> None:
+        self.asked.release()
+        assert self.go_on.acquire(timeout=LONG_S)
+        if self.refusal:
+            raise self.refusal
+
+    def is_asked(self) -> bool:
+        return self.asked.acquire(timeout=LONG_S)
+
+    def let_go(self, times: int = 1000) -> None:
+        self.go_on.release(times)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
+    slow = SlowDisk()
+    for name in ("fdatasync", "fsync"):
+        monkeypatch.setattr(os, name, slow.sync)
+    yield slow
+    slow.let_go()
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def rotation(tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> SegmentRotation:
+    monkeypatch.setattr("nanotape.storage.segment.sync_directory", lambda _path: None)
+    return SegmentRotation(
+        tmp_path,
+        small.IDENTITY,
+        HandClock(),
+        lines.append,
+        rotate_bytes=1 << 30,
+        rotate_interval_s=3600,
+        fsync=Fsync.INTERVAL,
+        compression=Compression(),
+    )
+
+
+def sequences(directory: Path) -> list[int]:
+    return [one for path in sorted(directory.glob("*.arrow")) for one in small.sequences(small.read_back(path))]
+
+
+def test_rows_are_written_while_the_disk_syncs(rotation: SegmentRotation, disk: SlowDisk, tmp_path: Path) -> None:
+    rotation.write(small.BATCHES[0])
+    rotation.tick()
+    assert disk.is_asked()
+    rotation.write(small.BATCHES[1])
+    rotation.tick()  # no second sync behind the first
+    rotation.write(small.BATCHES[2])
+    assert not disk.asked.acquire(blocking=False)
+    disk.let_go()
+    rotation.finish()
+    assert sequences(tmp_path) == list(range(7, 19))
+
+
+def test_a_sync_that_the_disk_refused_is_told_at_a_later_tick(
+    rotation: SegmentRotation, disk: SlowDisk, lines: list[str], tmp_path: Path
+) -> None:
+    rotation.write(small.BATCHES[0])
+    rotation.tick()
+    assert disk.is_asked()
+    disk.refusal = OSError(5, "Input/output error")
+    disk.let_go(1)
+    rotation._settle(wait=True)
+    disk.refusal = None
+    disk.let_go()
+    [line] = lines
+    assert line.endswith("cannot finish or sync: Input/output error")
+    rotation.write(small.BATCHES[1])
+    rotation.finish()
+    assert sequences(tmp_path) == list(range(7, 15))
+
+
+def test_the_next_segment_grows_while_the_disk_ends_the_one_before(
+    rotation: SegmentRotation, disk: SlowDisk, tmp_path: Path
+) -> None:
+    rotation.write(small.BATCHES[0])
+    rotation._end()
+    assert disk.is_asked()
+    rotation.write(small.BATCHES[1])
+    assert len(list(tmp_path.glob("*.arrow.part"))) == 2
+    disk.let_go()
+    rotation.finish()
+    assert list(tmp_path.glob("*.part")) == []
+    assert sequences(tmp_path) == list(range(7, 15))
+
+
+def test_a_segment_that_the_disk_did_not_end_is_tried_again(
+    rotation: SegmentRotation, disk: SlowDisk, lines: list[str], tmp_path: Path
+) -> None:
+    disk.refusal = OSError(28, "No space left on device")
+    rotation.write(small.BATCHES[0])
+    rotation._end()
+    rotation.write(small.BATCHES[1])
+    disk.let_go()
+    rotation._settle(wait=True)
+    assert list(tmp_path.glob("*.arrow")) == []
+    [line] = lines
+    assert "No space left on device; its 5 rows are safe in the part file, trying again" in line
+    disk.refusal = None
+    rotation.finish()
+    assert sequences(tmp_path) == list(range(7, 15))
+    assert lines[1].endswith("finished after all, 5 rows")

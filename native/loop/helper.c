@@ -63,6 +63,7 @@ static void *nt_helper_run(void *argument)
 {
 	struct nt_loop *loop = argument;
 
+	nt_helper_place(loop);
 	for (uint64_t turn = 1; !nt_load_acquire(&loop->helper_stop); turn++) {
 		nt_helper_wake(loop);
 		if (turn % NT_WAKES_PER_STATS == 0)

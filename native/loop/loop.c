@@ -28,12 +28,10 @@ static inline void nt_relax(void)
 }
 
 /* The first bytes of a frame that is yet to be copied; a long one's rest is found by the processor itself. */
-static inline void nt_loop_fetch(const struct nt_packet *const *chosen, uint32_t at, uint32_t count)
+static inline void nt_loop_fetch(const struct nt_packet *packet)
 {
-	if (at >= count)
-		return;
-	for (uint32_t byte = 0; byte < chosen[at]->capture_length && byte < NT_PREFETCH_BYTES; byte += 64)
-		__builtin_prefetch(chosen[at]->data + byte);
+	for (uint32_t at = 0; at < packet->capture_length && at < NT_PREFETCH_BYTES; at += 64)
+		__builtin_prefetch(packet->data + at);
 }
 
 static inline uint32_t nt_delay_bucket(int64_t delay_ns)
@@ -180,20 +178,21 @@ static int nt_loop_take(struct nt_loop *loop, struct nt_inlet *inlet)
 	struct nt_poll_time now;
 	uint32_t count;
 
+	/* Before the clock is read, which takes as long as it takes them to come. */
+	for (uint32_t at = 0; at < ahead && at < loop->batch.count; at++)
+		nt_loop_fetch(&loop->batch.packets[at]);
 	nt_poll_time_read(&now, loop->clock);
 	if (!inlet->standing) /* else the predecessor's note goes on: this is its batch */
 		nt_inlet_note(inlet);
 	count = nt_loop_choose(loop, inlet, chosen, lengths, &sums);
-	for (uint32_t at = 0; at < ahead; at++)
-		nt_loop_fetch(chosen, at, count);
 	for (uint32_t done = 0; done < count;) {
 		uint32_t end = done + nt_writer_reserve(&loop->writer, lengths + done, count - done);
 
 		if (end == done)
 			return -EMSGSIZE; /* what max_record_bytes allows fits into any batch: the ring is not what it says */
 		for (; done < end; done++) {
-			if (ahead)
-				nt_loop_fetch(chosen, done + ahead, count);
+			if (ahead && done + ahead < count)
+				nt_loop_fetch(chosen[done + ahead]);
 			nt_loop_put(loop, inlet, chosen[done], &now, &sums);
 		}
 		nt_writer_publish(&loop->writer);

@@ -76,6 +76,17 @@ static void nt_take_realtime(const struct nt_loop_options *options, struct nt_lo
 		facts->realtime = true;
 }
 
+void nt_helper_place(const struct nt_loop *loop)
+{
+	cpu_set_t set;
+
+	if (loop->options.core < 0 || loop->options.core >= CPU_SETSIZE || sched_getaffinity(0, sizeof(set), &set) < 0)
+		return;
+	CPU_CLR(loop->options.core, &set);
+	if (CPU_COUNT(&set))
+		sched_setaffinity(0, sizeof(set), &set);
+}
+
 int nt_loop_place(struct nt_loop *loop, struct nt_fault *fault)
 {
 	int error = nt_pin(loop->options.core, fault);

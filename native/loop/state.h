@@ -98,6 +98,8 @@ void nt_helper_stop(struct nt_loop *loop);
 
 /* placement.c: for the calling thread. Fills facts; only a core that cannot be had is a fault. */
 int nt_loop_place(struct nt_loop *loop, struct nt_fault *fault);
+/* Off the loop's core, where there is another: the helper would take it from the loop a hundred times a second. */
+void nt_helper_place(const struct nt_loop *loop);
 /* `list` as in /sys/devices/system/cpu/isolated: "2-5,7". */
 bool nt_core_list_has(const char *list, int core);
 

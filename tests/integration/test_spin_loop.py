@@ -49,6 +49,8 @@ def assert_pinned_and_filtered(service: Service, seccomp: str) -> None:
     pinned = [thread for thread in found if thread["Cpus_allowed_list"] == str(CORE)]
     assert len(pinned) == 1
     assert confined == [] or confined[0]["Pid"] == pinned[0]["Pid"]
+    helpers = [thread for thread in found if not int(thread["Cpus_allowed"].replace(",", ""), 16) >> CORE & 1]
+    assert len(helpers) == 1  # it wakes a hundred times a second: not on the loop's core
     assert len({thread.get("Speculation_Store_Bypass") for thread in found}) == 1
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nanotape.capture.errors import CaptureError, HostError, ServiceError
-from nanotape.cli import capture, config, demo, discover, record, rings, run, simulate, status, tail
+from nanotape.cli import bench, capture, config, demo, discover, record, rings, run, simulate, status, tail
 from nanotape.config import ConfigError
 from nanotape.storage.errors import StorageError
 
@@ -26,6 +26,7 @@ app.command("run")(run.run)
 app.command("capture")(capture.capture)
 app.command("record")(record.record)
 app.command("demo")(demo.demo)
+app.command("bench")(bench.bench)
 app.command("simulate")(simulate.simulate)
 app.command("rings")(rings.rings)
 app.command("status")(status.status)

@@ -2,12 +2,21 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from nanotape.capture.findings import Finding, Severity, headline, nothing_there, ring_findings, unreadable
+from nanotape.capture.findings import (
+    Finding,
+    Severity,
+    headline,
+    never_started,
+    nothing_there,
+    ring_findings,
+    unreadable,
+)
 from nanotape.capture.health import ReaderHealth, RingHealth
 from nanotape.capture.listing import UnreadableRing
 from nanotape.capture.looks import healths
@@ -35,9 +44,11 @@ def status(
         for each in found
         for finding in (ring_findings(each) if isinstance(each, RingHealth) else [unreadable(each)])
     ]
+    absent = _absent(settings, found) if ring is None else []
+    findings += map(never_started, absent)
     if not found:
         findings = [nothing_there(ring, settings.paths.shm_dir)]
-    said = headline(rings, findings)
+    said = headline(rings, findings, absent)
     is_fine = all(finding.severity is not Severity.ERROR for finding in findings)
     if as_json:
         report = {"fine": is_fine, "headline": said, "rings": [asdict(each) for each in rings]}
@@ -48,6 +59,12 @@ def status(
         lines = [said, *(line for each in rings for line in _ring(each)), *_findings(findings)]
         sys.stdout.write("\n".join(lines) + "\n")
     raise typer.Exit(0 if is_fine else 1)
+
+
+def _absent(settings: Settings, found: Sequence[RingHealth | UnreadableRing]) -> list[str]:
+    """Those of several configured rings that this host does not have; of one alone others may take the place."""
+    there = {each.name for each in found}
+    return [name for name in settings.rings if name not in there] if len(settings.rings) > 1 and found else []
 
 
 def _ring(health: RingHealth) -> list[str]:

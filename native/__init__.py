@@ -25,7 +25,7 @@ def executable(name: str) -> pathlib.Path:
     """Returns the path of an executable that was built with this package.
 
     Args:
-        name: `nanotape-holder` or `nanotape-capture`.
+        name: `nanotape-holder`, `nanotape-capture` or `nanotape-bench`.
 
     Raises:
         FileNotFoundError: the build lacks it.

@@ -13,9 +13,10 @@ present() {
 	case "$1" in
 	gcc) command -v gcc ;;
 	libc6-dev) echo '#include <stdio.h>' | gcc -E -x c - ;;
-	clang | llvm | spin | tcpreplay | tshark | tcpdump | bpftool | ethtool) command -v "${1/llvm/llvm-strip}" ;;
+	clang | llvm | spin | tcpreplay | tshark | tcpdump | bpftool | ethtool | netsniff-ng) command -v "${1/llvm/llvm-strip}" ;;
 	clang-format) command -v clang-format ;;
 	iproute2) command -v ip ;;
+	wireshark-common) command -v dumpcap ;;
 	procps) command -v sysctl ;;
 	pkg-config) command -v pkg-config ;;
 	lib*-dev) pkg-config --exists "$(sed -e 's/^libbpf-dev$/libbpf/; s/^libxdp-dev$/libxdp/; s/-dev$//; s/^libcmocka$/cmocka/' <<<"$1")" ;;

@@ -4,7 +4,7 @@ import grp
 import pwd
 from pathlib import Path
 
-from nanotape.cli.demo.scene import Scene, shared_memory
+from nanotape.cli.scene import Scene, shared_memory
 
 RING = "demo"
 LINES = {"A": ("239.192.0.1", 31001), "B": ("239.192.1.1", 31001)}
@@ -22,7 +22,7 @@ def huge_bytes() -> int:
 def write(scene: Scene) -> Path:
     """Writes the file, and says where it is."""
     source = "afxdp" if scene.root else "socket"
-    capture, group = _unused_account(), _unused_account()
+    capture, group = unused_account(), unused_account()
     channel = "\n".join(
         f'[[channel.line]]\nname = "{name}"\ngroup = "{address}"\nport = {port}'
         for name, (address, port) in LINES.items()
@@ -67,7 +67,7 @@ framing = "moldudp64"
     return path
 
 
-def _unused_account() -> int:
+def unused_account() -> int:
     """A number that no user and no group of this host has: for as long as the demo runs it is its own."""
     taken = {user.pw_uid for user in pwd.getpwall()} | {group.gr_gid for group in grp.getgrall()}
     return next(number for number in range(_FIRST_ACCOUNT, 65_000) if number not in taken)

@@ -12,7 +12,7 @@ from typing import Any
 from nanotape.capture.errors import ServiceError
 from nanotape.capture.sent_log import SentLog
 from nanotape.cli.demo.configuration import LINES
-from nanotape.cli.demo.scene import Scene
+from nanotape.cli.scene import Scene
 
 BURST = 4
 _STARTED_S = 20.0

@@ -20,8 +20,8 @@ from nanotape.cli.demo import configuration
 from nanotape.cli.demo.exchange import Exchange, link_drops
 from nanotape.cli.demo.live import LiveTable
 from nanotape.cli.demo.recorded import folder_bytes, foreign_payloads, percentiles, read_archive
-from nanotape.cli.demo.scene import Scene, scene
 from nanotape.cli.demo.verdict import Counted, Verdict, judge
+from nanotape.cli.scene import Scene, scene
 from nanotape.config import Settings, load
 from nanotape.storage.archive import Archive
 
@@ -69,7 +69,10 @@ def tell(options: DemoOptions) -> Verdict:
 
 
 def _perform(options: DemoOptions, signals: StopSignals) -> Verdict:
-    with scene(configuration.huge_bytes()) as stage, (stage.folder / "talk.log").open("w+", encoding="utf-8") as talk:
+    with (
+        scene("demo", configuration.huge_bytes()) as stage,
+        (stage.folder / "talk.log").open("w+", encoding="utf-8") as talk,
+    ):
         try:
             verdict = _Play(options, stage, signals, talk).run()
         except ServiceError as error:

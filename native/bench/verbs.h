@@ -4,4 +4,9 @@
 #ifndef NT_BENCH_VERBS_H
 #define NT_BENCH_VERBS_H
 
+int nt_bench_generate(int count, char **words);
+int nt_bench_ring(int count, char **words);
+int nt_bench_fill(int count, char **words);
+int nt_bench_latency(int count, char **words);
+
 #endif

@@ -11,7 +11,7 @@ import pytest
 import wheels
 
 PARTS = ("native", "config", "capture", "storage", "tui", "cli")
-EXECUTABLES = ("nanotape-holder", "nanotape-capture")
+EXECUTABLES = ("nanotape-holder", "nanotape-capture", "nanotape-bench")
 SHIPPED_SUFFIXES = {".py", ".pyi", ".so", ".toml", ".service", ".socket", ".target", ".conf", ".sql", ".tcss", ".json"}
 
 

@@ -1,6 +1,6 @@
-"""The demo's stage: two network namespaces joined by veth, huge pages, a folder. All is taken down again.
+"""The stage of demo and benchmark: two network namespaces joined by veth, huge pages, a folder; all is removed again.
 
-What a killed demo left standing is taken down by the next one: each writes down what it makes before it makes it.
+What a killed one left standing is taken down by the next of its name: each writes down what it makes before it does.
 """
 
 import contextlib
@@ -18,20 +18,31 @@ from nanotape.capture.places import hugetlbfs_mounts
 from nanotape.capture.processes import is_alive
 
 LEDGERS = Path("/run")
-_STEM = "nanotape-demo-"
 INTERFACE = "feed0"
 _PAGES = Path("/proc/sys/vm/nr_hugepages")
 _HUGE_2M = 2 << 20
 
 
 class SceneUnavailable(HostError):
-    """Raised when this machine cannot give the demo what it needs."""
+    """Raised when this machine cannot give what a scene needs."""
+
+
+class _CommandFailed(Exception):
+    pass
+
+
+_INSTEAD = {
+    "demo": "the demo as root needs network namespaces and veth; run it as an ordinary user for the one on loopback",
+    "bench": "a wire is two network namespaces and veth; measure what needs none: nanotape bench ring record",
+}
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What one demo made on this machine, in a file named after its process."""
+    """What one process made on this machine, in a file named after it."""
 
+    name: str
+    """`demo` or `bench`."""
     pid: int
     folder: str
     namespaces: list[str] = field(default_factory=list)
@@ -42,7 +53,7 @@ class Ledger:
     @property
     def path(self) -> Path:
         """The file."""
-        return LEDGERS / f"{_STEM}{self.pid}.json"
+        return LEDGERS / f"{_stem(self.name)}{self.pid}.json"
 
     def write(self) -> None:
         """Before each thing that is made; whole, whenever we may be killed."""
@@ -72,13 +83,13 @@ class Ledger:
 
 
 def shared_memory(folder: Path) -> Path:
-    """The demo's folder of shared memory: a ring must lie in memory, not on disk."""
+    """A scene's folder of shared memory: a ring must lie in memory, not on disk."""
     return Path("/dev/shm") / folder.name  # noqa: S108 - removed again
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where the demo plays."""
+    """Where it plays."""
 
     folder: Path
     """Everything that is not the kernel's; open to the unprivileged processes."""
@@ -90,7 +101,7 @@ class Scene:
     """Put before a command of the capturing host."""
     root: bool
     hugepages: Path | None
-    """A hugetlbfs with the pages that the demo asked for."""
+    """A hugetlbfs with the pages that were asked for."""
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -110,34 +121,37 @@ def _try(*command: str) -> bool:
 
 
 def remove_folders(folder: Path) -> None:
-    """Removes a demo's folder and its shared memory."""
+    """Removes a scene's folder and its shared memory."""
     for path in (folder, shared_memory(folder)):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def remove_leftovers(base: Path) -> None:
-    """Takes down what demos of this user left that did not live to do it.
+def remove_leftovers(name: str, base: Path) -> None:
+    """Takes down what scenes of this name and user left that did not live to do it.
 
     Args:
+        name: `demo` or `bench`.
         base: Where their folders are.
     """
-    for path in sorted(LEDGERS.glob(f"{_STEM}*.json")) if os.geteuid() == 0 else ():
+    stem = _stem(name)
+    for path in sorted(LEDGERS.glob(f"{stem}*.json")) if os.geteuid() == 0 else ():
         with contextlib.suppress(ValueError, TypeError):
             ledger = Ledger(**json.loads(path.read_text(encoding="utf-8")))
             if not is_alive(ledger.pid):
                 ledger.undo()
     for parent in (base, shared_memory(base).parent):
-        for path in parent.glob(f"{_STEM}*"):
-            pid = path.name.removeprefix(_STEM)
+        for path in parent.glob(f"{stem}*"):
+            pid = path.name.removeprefix(stem)
             if pid.isdigit() and path.lstat().st_uid == os.geteuid() and not is_alive(int(pid)):
                 shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def scene(huge_bytes: int) -> Iterator[Scene]:
+def scene(name: str, huge_bytes: int) -> Iterator[Scene]:
     """Sets the stage, as root with namespaces and huge pages, else on loopback; clears it at the end.
 
     Args:
+        name: `demo` or `bench`; whatever is made is named after it and this process.
         huge_bytes: Huge pages wanted, as root; without them it goes on with ordinary ones.
 
     Raises:
@@ -145,8 +159,8 @@ def scene(huge_bytes: int) -> Iterator[Scene]:
     """
     root = os.geteuid() == 0
     base = Path("/var/tmp") if root else Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")  # noqa: S108 - removed again
-    ledger = Ledger(os.getpid(), str(base / f"{_STEM}{os.getpid()}"))
-    remove_leftovers(base)
+    ledger = Ledger(name, os.getpid(), str(base / f"{_stem(name)}{os.getpid()}"))
+    remove_leftovers(name, base)
     try:
         if not root:
             Path(ledger.folder).mkdir(mode=0o700)
@@ -155,7 +169,10 @@ def scene(huge_bytes: int) -> Iterator[Scene]:
         ledger.write()
         Path(ledger.folder).mkdir(mode=0o755)
         pages = _reserve(ledger, huge_bytes)
-        exchange, capture = _namespaces(ledger)
+        try:
+            exchange, capture = _namespaces(ledger)
+        except _CommandFailed as error:
+            raise SceneUnavailable(f"{error}; {_INSTEAD[name]}") from None
         yield Scene(Path(ledger.folder), INTERFACE, _inside(exchange), _inside(capture), root=True, hugepages=pages)
     finally:
         if root:
@@ -164,12 +181,16 @@ def scene(huge_bytes: int) -> Iterator[Scene]:
             remove_folders(Path(ledger.folder))
 
 
+def _stem(name: str) -> str:
+    return f"nanotape-{name}-"
+
+
 def _inside(namespace: str) -> tuple[str, ...]:
     return ("ip", "netns", "exec", namespace)
 
 
 def _namespaces(ledger: Ledger) -> tuple[str, str]:
-    exchange, capture = (f"nt-demo-{ledger.pid}-{side}" for side in ("exchange", "capture"))
+    exchange, capture = (f"nt-{ledger.name}-{ledger.pid}-{side}" for side in ("exchange", "capture"))
     ledger.namespaces += [exchange, capture]
     ledger.write()
     for name in (exchange, capture):
@@ -200,14 +221,14 @@ def _reserve(ledger: Ledger, wanted_bytes: int) -> Path | None:
             return None
     except OSError:
         return None
-    for path, size in hugetlbfs_mounts():
-        if size == _HUGE_2M:
-            return path
+    # A mount of our own: another's may be that of a scene that ends before we do.
     mount = Path(ledger.folder) / "hugepages"
     mount.mkdir()
     ledger.mount = str(mount)
     ledger.write()
-    return mount if _try("mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", str(mount)) else None
+    if _try("mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", str(mount)):
+        return mount
+    return next((path for path, size in hugetlbfs_mounts() if size == _HUGE_2M), None)
 
 
 def _do(*command: str) -> None:
@@ -218,7 +239,4 @@ def _do(*command: str) -> None:
             f"{command[0]}: expected this program, it is not installed; install iproute2 and ethtool"
         ) from None
     if done.returncode:
-        raise SceneUnavailable(
-            f"{' '.join(command)}: {done.stderr.strip() or 'failed'}; "
-            "the demo as root needs network namespaces and veth; run it as an ordinary user for the one on loopback"
-        )
+        raise _CommandFailed(f"{' '.join(command)}: {done.stderr.strip() or 'failed'}")

@@ -1,0 +1,133 @@
+"""What the runs of the part `wire` come to, and the search for lost numbers in a capture file."""
+
+from __future__ import annotations
+
+import pathlib
+import struct
+from typing import Any
+
+import pytest
+
+from nanotape.cli.bench.numbers import Tally, of_pcap
+from nanotape.cli.bench.recorder_memory import Memory
+from nanotape.cli.bench.wire_part import packets_at
+from nanotape.cli.bench.wire_verdict import PLAIN, ZSTD, highest_lossless_pps, targets
+
+NANOSECONDS = 0xA1B23C4D
+
+
+def pcap(path: pathlib.Path, numbers: list[int], magic: int = NANOSECONDS, frame_bytes: int = 242) -> pathlib.Path:
+    """A file of such frames."""
+    head = struct.pack("<IHHiIII", magic, 2, 4, 0, 0, 262144, 1)
+    frames = (number.to_bytes(8, "big").rjust(50, b"\0").ljust(frame_bytes, b"\x5a") for number in numbers)
+    path.write_bytes(head + b"".join(struct.pack("<IIII", 0, 0, frame_bytes, frame_bytes) + frame for frame in frames))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("numbers", "packets", "good"),
+    [
+        ([], 0, True),
+        (list(range(1, 70_001)), 70_000, True),
+        ([1, 2, 5, 70_000], 4, True),
+        ([1, 2, 2], 3, False),
+        ([2, 1], 2, False),
+        ([1, 70_001], 2, False),
+        ([0, 1], 2, False),
+    ],
+)
+def test_a_capture_file_is_searched_for_its_numbers(
+    numbers: list[int], packets: int, good: bool, tmp_path: pathlib.Path
+) -> None:
+    tally = of_pcap(pcap(tmp_path / "a.pcap", numbers))
+    assert (tally.packets, tally.is_within(70_000)) == (packets, good)
+
+
+def test_half_a_record_at_the_end_is_none(tmp_path: pathlib.Path) -> None:
+    path = pcap(tmp_path / "a.pcap", [1, 2, 3])
+    path.write_bytes(path.read_bytes()[:-1])
+    assert of_pcap(path) == Tally(packets=2, repeated=0, last=2)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match="expected a pcap file, found magic 0xa0d0d0a"):
+        of_pcap(pcap(tmp_path / "a.pcapng", [1], magic=0x0A0D0D0A))
+    with pytest.raises(ValueError, match="expected frames of 242 bytes only"):
+        of_pcap(pcap(tmp_path / "b.pcap", list(range(1, 10)), frame_bytes=258))
+
+
+def run(contender: str, rate: int = 0, **figures: Any) -> dict[str, Any]:
+    """One run, as the part tells it."""
+    return {
+        "contender": contender,
+        "rate": rate,
+        "sent": 10_000_000,
+        "lost": 0,
+        "lost_at": {},
+        "pps": rate or 2.5e6,
+        "cpu_us": 0.5,
+        "stolen_s": 0.0,
+    } | figures
+
+
+def target(name: str, *runs: dict[str, Any]) -> tuple[float | None, bool | None, str]:
+    """What came of one."""
+    found = next(each for each in targets(runs) if each.name == name)
+    return found.value, found.met, found.why
+
+
+def test_the_worst_repetition_at_the_maximum_counts() -> None:
+    lossy = run(PLAIN, lost=7, lost_at={"recorder_overrun": 7})
+    assert target("wire", run(ZSTD), lossy, run("tcpdump", lost=9)) == (
+        7,
+        False,
+        f"{PLAIN} lost 7 of 10,000,000 at 2.50 Mpps (recorder_overrun 7)",
+    )
+    assert target("wire", run(ZSTD), run(PLAIN)) == (0, True, "")
+    assert target("wire", run(ZSTD), run(ZSTD, 1_000_000, lost=7, lost_at={"link": 7}))[0] == 0
+
+
+def test_only_loss_at_the_rx_ring_is_excused_by_steal() -> None:
+    stalled = run(ZSTD, lost=7, lost_at={"rx_ring_full": 7}, stolen_s=0.2)
+    assert target("wire", stalled, run(ZSTD)) == (
+        0,
+        True,
+        "1 of 2 runs with a steal stall beyond the RX ring are left out",
+    )
+    assert target("wire", stalled)[0] is None
+    assert target("wire", stalled | {"stolen_s": 0.05})[0] == 7
+    assert target("wire", stalled | {"lost_at": {"recorder_overrun": 7}})[0] == 7
+
+
+def test_cpu_is_compared_where_nobody_loses() -> None:
+    runs = [run(ZSTD, cpu_us=0.3), run("tcpdump", lost=5, cpu_us=0.1)]
+    slower = [run(ZSTD, 1_000_000, cpu_us=0.6), run("tcpdump", 1_000_000, cpu_us=0.8), run("dumpcap", 1_000_000)]
+    ratio, met, why = target("cpu zstd 1", *runs, *slower, run("dumpcap"))
+    assert (ratio, met) == (1.2, False)
+    assert why == "0.60 us a packet, dumpcap 0.50, at 1 Mpps; 3.00 x at the generator's maximum"
+    ratio, met, why = target("cpu zstd 1", *runs)
+    assert ratio == pytest.approx(3.0)
+    assert why.endswith("at the generator's maximum, where packets were lost")
+
+
+def test_without_another_tool_there_is_nothing_to_compare_with() -> None:
+    assert target("cpu zstd 1", run(ZSTD)) == (None, None, "none of the other tools is installed")
+
+
+def test_the_highest_rate_without_loss_ends_at_the_first_loss() -> None:
+    runs = [run("dumpcap", 500_000), run("dumpcap", 1_000_000), run("dumpcap", 1_000_000, lost=1), run("dumpcap", 0)]
+    assert highest_lossless_pps(runs) == 500_000
+    assert highest_lossless_pps(runs[:2] + runs[3:]) == 2.5e6
+    assert highest_lossless_pps(runs[2:3]) is None
+
+
+def test_slow_rates_have_fewer_packets_not_more_minutes() -> None:
+    rates = (250_000, 1_000_000, 2_000_000, 0)
+    assert [packets_at(rate, quick=False) for rate in rates] == [1_000_000, 10_000_000, 10_000_000, 10_000_000]
+
+
+def test_memory_that_grows_is_seen() -> None:
+    looks = [(float(at), (100 + at) << 20) for at in range(60)]
+    assert Memory(looks).growth_mib_a_minute == pytest.approx(60)
+    assert Memory(looks).peak_mib == 159
+    assert (Memory(looks[:10]).growth_mib_a_minute, Memory().peak_mib) == (None, None)

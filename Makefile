@@ -7,6 +7,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 JOBS ?= $(shell nproc)
 DEMO ?=
+BENCH ?=
+PAGE ?= $(if $(BENCH),build/performance.md,docs/performance.md)
 PYTEST ?=
 BIN := $(VENV)/bin
 WIRED := tests/integration tests/contract
@@ -22,11 +24,12 @@ SOURCES := $(shell find $(PARTS) -type f -not -path '*/__pycache__/*' -not -name
 C_FILES := $(shell find native tests -name '*.[ch]' -type f | LC_ALL=C sort)
 WHEEL_INPUT := $(SOURCES) pyproject.toml meson.build meson.options scripts/excluded.py build/sources.txt README.md
 
-.PHONY: help setup develop demo test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
+.PHONY: help setup develop demo bench test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
 	check-imports check-warnings model format wheel lock clean FORCE
 
 help:
 	@echo 'demo        the main job, end to end, with its verdict (options in DEMO="--seconds 10")'
+	@echo 'bench       how fast it is here, and docs/performance.md (with options in BENCH="--quick", build/performance.md)'
 	@echo 'test        C tests, plain and under sanitizers, and Python tests (options in PYTEST="-k ring")'
 	@echo 'test-slow   the long Python tests, and every damage to every capture file'
 	@echo 'check       formatting, lint, types, import contracts, C warnings, the model of the ring'
@@ -56,6 +59,11 @@ develop: build/installed
 
 demo: develop
 	@$(BIN)/nanotape demo $(DEMO)
+
+# Raw figures stay in build/bench.json, from which the page can be made again.
+bench: develop
+	@$(BIN)/nanotape bench $(BENCH) --json --page $(PAGE) >build/bench.json
+	@$(BIN)/nanotape bench --from build/bench.json
 
 # What needs no wire runs beside the sanitizers; what needs one has the machine to itself.
 test: test-native

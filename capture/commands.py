@@ -14,6 +14,8 @@ from nanotape.native import executable
 
 HOLDER, CAPTURE, RECORDER = "holder", "capture", "recorder"
 
+_RECORDER_NICE = "5"
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceOptions:
@@ -72,7 +74,13 @@ class Commands:
 
     def _recorder(self, _resume: bool) -> list[str]:
         verb = ["-m", "nanotape.cli.main", "record", "--config", str(self.places.config), *self.options.record_options]
-        return self._python([*verb, "--supervised", str(os.getpid())], self.owners.record_uid)
+        # Where the two share a core the capture goes first: a ring holds out for longer than an RX ring.
+        return [
+            "nice",
+            "-n",
+            _RECORDER_NICE,
+            *self._python([*verb, "--supervised", str(os.getpid())], self.owners.record_uid),
+        ]
 
     def _python(self, command: Sequence[str], uid: int) -> list[str]:
         """A part in Python: it starts as root, since its code may lie where its user cannot read."""

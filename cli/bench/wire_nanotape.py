@@ -28,7 +28,7 @@ from nanotape.storage.archive import Archive
 RING = "bench"
 DESCRIPTORS = 262_144
 UMEM_FRAME_BYTES = 2048
-RING_BYTES = 256 << 20
+RING_BYTES = 512 << 20
 _LOOK_S, _QUIET_LOOKS, _DRAIN_S = 0.05, 3, 120.0
 _BEFORE_RING = ("passed_no_socket", "rx_dropped", "rx_ring_full", "lost_with_holder", "oversize")
 

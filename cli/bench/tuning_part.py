@@ -102,8 +102,8 @@ def _drained(stage: Stage) -> tuple[float, int]:
 def _notes() -> list[str]:
     loop, source = LoopSettings(), SourceSettings()
     return [
-        f"The RX ring is filled to {_FULL:.0%} while the capture stands still: its frames have left every cache that is "
-        "near. The capture spins on a core of its own. One setting at a time differs from the defaults: "
+        f"The RX ring is filled to {_FULL:.0%} while the capture stands still: its frames have left every cache "
+        "that is near. The capture spins on a core of its own. One setting at a time differs from the defaults: "
         f"batch {loop.batch}, prefetch {loop.prefetch}, descriptors {source.descriptors}.",
         "Descriptors are the RX ring's depth, and each has a frame of packet memory (UMEM) of 2 KiB: a deeper ring "
         "rides out a longer stall (65,536 descriptors: 24 ms at 2.7 Mpps) and costs memory, and cache where it is "

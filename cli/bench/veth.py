@@ -67,12 +67,13 @@ class Wire:
         # Without XDP, veth has no NAPI, and takes no live frames, unless GRO is on.
         _do(*stage.capture, "ethtool", "-K", stage.interface, "gro", "on")
 
-    def offer(self, packets: int, rate: int) -> Offered:
+    def offer(self, packets: int, rate: int, *, varied: bool = False) -> Offered:
         """Sends numbered packets, and returns when they are through the interface.
 
         Args:
             packets: How many.
             rate: Packets a second; 0: as fast as it goes.
+            varied: A third of the payload differs from packet to packet, not only its number.
 
         Raises:
             BenchError: The generator failed.
@@ -84,6 +85,7 @@ class Wire:
             *(str(executable("nanotape-bench")), "generate", "--interface", self.scene.interface),
             *("--packets", str(packets), "--rate", str(rate), "--frame-bytes", str(FRAME_BYTES)),
             *("--group", GROUP, "--port", str(PORT), "--core", str(self.sender_core)),
+            *(("--varied",) if varied else ()),
         ]
         with Steal() as steal:
             told = json.loads(_do(*command))

@@ -40,8 +40,10 @@ class Setting:
     name: str
     """As the report names it."""
     compression: str = "zstd"
-    fsync: str = "never"
-    """The other tools ask for none."""
+    fsync: str = "interval"
+    """As it is by default; the other tools ask for none."""
+    varied: bool = False
+    """Whether a third of the payload differs from packet to packet."""
     idle: str = "sleep"
 
 
@@ -79,7 +81,7 @@ def run(
             with _pinned(wire.core):
                 service.start()
             try:
-                measured = _measure(service, wire, packets, rate, watch)
+                measured = _measure(service, wire, packets, rate, watch, varied=setting.varied)
             finally:
                 service.stop()
         return {"contender": setting.name} | _settle(measured, place / "archive")
@@ -105,14 +107,14 @@ class _Measured:
     account: dict[str, int]
 
 
-def _measure(service: Service, wire: Wire, packets: int, rate: int, watch: Any) -> _Measured:
+def _measure(service: Service, wire: Wire, packets: int, rate: int, watch: Any, *, varied: bool) -> _Measured:
     """Packets from first to last, and the end of the service: it has written and closed all then."""
     assert service.places is not None  # noqa: S101 - it has started
     pids = {name: service.pid(name) for name in (HOLDER, CAPTURE, RECORDER)}
     with Ring.open(RING, service.places.shm) as ring:
         before_s = _spent_s(pids)
         with watch(pids[RECORDER] or 0) if watch else contextlib.nullcontext():
-            offered = wire.offer(packets, rate)
+            offered = wire.offer(packets, rate, varied=varied)
             _wait_idle(service, ring)
         cpu_of_s = {name: spent_s - before_s[name] for name, spent_s in _spent_s(pids).items()}
         restarted = sum(service.restarts.values())

@@ -12,7 +12,7 @@ from nanotape.cli.bench import wire_nanotape, wire_tools
 from nanotape.cli.bench.model import Options, PartResult, Tell
 from nanotape.cli.bench.veth import FRAME_BYTES, Wire, wire
 from nanotape.cli.bench.wire_nanotape import Setting
-from nanotape.cli.bench.wire_verdict import PLAIN, ZSTD, summary, targets
+from nanotape.cli.bench.wire_verdict import PLAIN, VARIED, ZSTD, summary, targets
 from nanotape.cli.bench.workspace import workspace
 
 NAME = "wire"
@@ -28,6 +28,8 @@ _SLOW_PPS, _SLOW_S = 1_000_000, 4
 """Below this rate a run has fewer packets, so many seconds of them: it would say no more, and take minutes."""
 _QUICK_RATES, _QUICK_PACKETS = (100_000, MAXIMUM), 20_000
 _SETTINGS = (Setting(ZSTD), Setting(PLAIN, compression="none"))
+_HARDER = Setting(VARIED, varied=True)
+_HARDER_RATES = (1_000_000, MAXIMUM)
 
 Contender = Callable[[Wire, Path, int, int], dict[str, Any]]
 """Takes the wire, a folder on the disk, how many packets, and their rate."""
@@ -60,8 +62,8 @@ def measure(options: Options, tell: Tell) -> PartResult:
     return PartResult(NAME, TITLE, repetitions, summary(repetitions), targets(repetitions), notes)
 
 
-def _contenders(*, with_others: bool) -> Iterator[Contender]:
-    for setting in _SETTINGS:
+def _contenders(*, with_others: bool, harder: bool) -> Iterator[Contender]:
+    for setting in (*_SETTINGS, *((_HARDER,) if harder else ())):
         yield partial(wire_nanotape.run, setting)
     for tool in wire_tools.installed() if with_others else ():
         yield partial(wire_tools.run, tool)
@@ -69,7 +71,8 @@ def _contenders(*, with_others: bool) -> Iterator[Contender]:
 
 def _one_round(line: Wire, folder: Path, rate: int, quick: bool) -> Iterator[dict[str, Any]]:
     """Each contender once."""
-    for contender in _contenders(with_others=not quick or rate == MAXIMUM):
+    harder = not quick and rate in _HARDER_RATES
+    for contender in _contenders(with_others=not quick or rate == MAXIMUM, harder=harder):
         yield contender(line, folder, packets_at(rate, quick), rate)
 
 
@@ -91,15 +94,19 @@ def _notes(options: Options, has_huge_pages: bool) -> list[str]:
     """What a reader of the figures must know."""
     pages = "2 MiB pages" if has_huge_pages else "ordinary pages, no huge ones were to be had"
     size = f"{FRAME_BYTES}-byte frames, {_PACKETS // 10**6} million a run"
-    memory = f"{wire_nanotape.DESCRIPTORS:,} descriptors (512 MiB of packet memory), a ring of "
-    memory += f"{wire_nanotape.RING_BYTES >> 20} MiB between capture and recorder, {pages}"
+    packet_memory = wire_nanotape.DESCRIPTORS * wire_nanotape.UMEM_FRAME_BYTES
+    memory = (
+        f"a ring of {wire_nanotape.RING_BYTES >> 20} MiB between capture and recorder; before it, in the place of a "
+    )
+    memory += f"NIC's own, an RX ring of {wire_nanotape.DESCRIPTORS:,} descriptors ({packet_memory >> 20} MiB); {pages}"
     notes = [
         f"{size}; below 1 Mpps {_SLOW_S} seconds of them. Each carries its number, which is looked for in "
-        "what was captured; a third of the payload differs from packet to packet.",
+        "what was captured. The rest of the payload is the same in all, which compresses well; of "
+        f"`{VARIED}` a third of it differs.",
         "The generator has one core, each capture the other with all its processes and threads. A veth's NAPI runs in "
         "the generator's system call: the kernel's part of receiving is in `sender_cpu_us`, for all contenders alike.",
-        f"nanotape: {memory}; the loop sleeps when idle, since it shares its core with the recorder; the recorder does "
-        "not fsync, as the others do not. zstd is level 1.",
+        f"nanotape: {memory}; the loop sleeps when idle, since it shares its core with the recorder. The recorder "
+        "syncs once a second, its default; the others never do. zstd is level 1.",
         f"The others: a kernel buffer of {wire_tools.BUFFER_MIB} MiB, pcap files, no compression. "
         "CPU time is of the capturing processes from the first packet to their end, without their start.",
         "The generator does not catch up: where it had no CPU for 5 ms, its schedule is put off (`slipped_s`).",

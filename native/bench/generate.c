@@ -60,6 +60,9 @@ static bool read_option(struct nt_generate *options, int option, const char *wor
 		good = read_number(word, UINT16_MAX, &number);
 		options->generator.port = (uint16_t)number;
 		return good;
+	case 'v':
+		options->generator.varies = 1;
+		return true;
 	case 'c':
 		good = read_number(word, CPU_SETSIZE - 1, &number);
 		options->core = (int)number;
@@ -72,15 +75,11 @@ static bool read_option(struct nt_generate *options, int option, const char *wor
 static bool read_options(struct nt_generate *options, int count, char **words)
 {
 	static const struct option known[] = {
-		{"interface", required_argument, NULL, 'i'},
-		{"packets", required_argument, NULL, 'n'},
-		{"rate", required_argument, NULL, 'r'},
-		{"frame-bytes", required_argument, NULL, 'b'},
-		{"group", required_argument, NULL, 'g'},
-		{"source", required_argument, NULL, 's'},
-		{"port", required_argument, NULL, 'p'},
-		{"core", required_argument, NULL, 'c'},
-		{NULL, 0, NULL, 0},
+		{"interface", required_argument, NULL, 'i'}, {"packets", required_argument, NULL, 'n'},
+		{"rate", required_argument, NULL, 'r'},      {"frame-bytes", required_argument, NULL, 'b'},
+		{"group", required_argument, NULL, 'g'},     {"source", required_argument, NULL, 's'},
+		{"port", required_argument, NULL, 'p'},      {"varied", no_argument, NULL, 'v'},
+		{"core", required_argument, NULL, 'c'},      {NULL, 0, NULL, 0},
 	};
 	bool good = true;
 	int option;
@@ -94,7 +93,7 @@ static bool read_options(struct nt_generate *options, int count, char **words)
 	if (good && optind == count && options->generator.interface[0] && options->packets)
 		return true;
 	fprintf(stderr, "usage: nanotape-bench generate --interface NAME --packets N [--rate PPS] [--frame-bytes 242]\n"
-			"       [--group A.B.C.D] [--source A.B.C.D] [--port N] [--core N]\n");
+			"       [--group A.B.C.D] [--source A.B.C.D] [--port N] [--varied] [--core N]\n");
 	return false;
 }
 

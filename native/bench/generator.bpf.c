@@ -80,7 +80,8 @@ int nt_generate(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	if (nt_state.gap_ns)
 		wait_until_due();
-	vary((unsigned char *)number, (void *)(long)ctx->data_end, nt_state.sent + 1);
+	if (nt_state.varies)
+		vary((unsigned char *)number, (void *)(long)ctx->data_end, nt_state.sent + 1);
 	*number = bpf_cpu_to_be64(++nt_state.sent);
 	if (nt_state.sent == 1)
 		nt_state.began_ns = bpf_ktime_get_ns();

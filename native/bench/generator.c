@@ -114,6 +114,7 @@ int nt_generator_open(struct nt_generator **generator, const struct nt_generator
 		return error;
 	}
 	made->state->ifindex = if_nametoindex(options->interface);
+	made->state->varies = options->varies != 0;
 	*generator = made;
 	return 0;
 }

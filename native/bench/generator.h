@@ -3,7 +3,8 @@
  * interface, numbered as they go. One core makes more of them than any socket could send.
  *
  * A frame: Ethernet to the group's MAC, IPv4, UDP without checksum (0, which IPv4 allows), then as payload the number of the packet
- * (8 bytes, big-endian, from 1), and bytes of which up to a third differ from packet to packet, so that compressing them is work. */
+ * (8 bytes, big-endian, from 1), and bytes that are the same in all packets; with `varies`
+ * up to a third of them differ from packet to packet, so that compressing them is work. */
 #ifndef NT_BENCH_GENERATOR_H
 #define NT_BENCH_GENERATOR_H
 
@@ -16,8 +17,8 @@ struct nt_generator_options {
 	uint32_t frame_bytes; /* 60 to 1514 */
 	uint8_t group[4];     /* destination */
 	uint8_t source[4];
-	uint16_t port; /* destination, host order */
-	uint16_t reserved;
+	uint16_t port;   /* destination, host order */
+	uint16_t varies; /* 1: more of the payload differs than the number */
 };
 
 struct nt_generator;

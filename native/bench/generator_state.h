@@ -24,7 +24,7 @@ struct nt_generator_state {
 	uint64_t goal;    /* number of the last packet of this send */
 	uint64_t gap_ns;  /* between packets; 0: as fast as it goes */
 	uint32_t ifindex; /* where to */
-	uint32_t reserved;
+	uint32_t varies;  /* 1: bytes of the payload differ, besides the number */
 };
 
 #endif

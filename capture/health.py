@@ -3,6 +3,7 @@
 Pure: looks are taken by `looks.py`, what is wrong with the figures is said by `findings.py`. None is unknown, never 0.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nanotape.capture.conservation import RingBooks, SourceBooks
@@ -126,7 +127,8 @@ class RingHealth:
     readers: tuple[ReaderHealth, ...]
     space: Space | None
     full_in_s: float | None
-    """Seconds until the archive's file system is full at the present rate; None: unknown, or nothing is written."""
+    """Seconds until the archive's file system is full at the present rate, of all rings looked at that are recorded
+    there; None: unknown, or nothing is written."""
     service: ServiceState | None
     """What the service tells that runs, or ran, the ring; None: nothing."""
     system_calls: SystemCalls
@@ -155,7 +157,6 @@ def ring_health(first: Look, second: Look) -> RingHealth:
     packets_s = (facts.packets - first.facts.packets) / interval_s
     published_s = (facts.published_bytes - first.facts.published_bytes) / interval_s
     readers = tuple(_reader(reader, first, second, published_s, packets_s) for reader in facts.readers)
-    written_s = sum(reader.write_bytes_s or 0.0 for reader in readers if reader.alive)
     now = {stage: _stage(second, stage) for stage in STAGES}
     return RingHealth(
         name=facts.name,
@@ -181,13 +182,19 @@ def ring_health(first: Look, second: Look) -> RingHealth:
         unexplained=_unexplained(first, second),
         readers=readers,
         space=second.space,
-        full_in_s=second.space.free_bytes / written_s if second.space and written_s > 0 else None,
+        full_in_s=seconds_until_full(second.space, (reader.write_bytes_s for reader in readers if reader.alive)),
         is_offered_known=all(source.offered is not None for source in second.books.sources),
         deaths=_deaths(second),
         service=second.service,
         system_calls=facts.system_calls,
         system_calls_now=(facts.system_calls.made or 0) - (first.facts.system_calls.made or 0),
     )
+
+
+def seconds_until_full(space: Space | None, written_s: Iterable[float | None]) -> float | None:
+    """At so many bytes a second; None: unknown, or never."""
+    together = sum(each or 0.0 for each in written_s)
+    return space.free_bytes / together if space and together > 0 else None
 
 
 def _reader(reader: ReaderFacts, first: Look, second: Look, published_s: float, packets_s: float) -> ReaderHealth:

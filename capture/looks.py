@@ -4,13 +4,13 @@ Needs no privilege; what this user may not read becomes an `UnreadableRing`.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nanotape.capture.conservation import ring_books
 from nanotape.capture.errors import RingError
-from nanotape.capture.health import Look, RingHealth, ring_health
+from nanotape.capture.health import Look, RingHealth, ring_health, seconds_until_full
 from nanotape.capture.listing import UnreadableRing, describe
 from nanotape.capture.ring import RING_SUFFIX, Ring, ring_path
 from nanotape.capture.service_state import STATE_NAME, read_state
@@ -77,7 +77,19 @@ def healths(
             path: each if _is_sound(each) else _second(path, first[path], settings, clocks)
             for path, each in found.items()
         }
-    return tuple(found.values())
+    return tuple(_with_one_disk(each, found.values()) for each in found.values())
+
+
+def _with_one_disk(
+    found: RingHealth | UnreadableRing, others: Iterable[RingHealth | UnreadableRing]
+) -> RingHealth | UnreadableRing:
+    """Rings that are recorded to one archive fill its disk together."""
+    if not isinstance(found, RingHealth) or found.space is None:
+        return found
+    rings = [each for each in others if isinstance(each, RingHealth)]
+    sharing = [each for each in rings if each.space and each.space.path == found.space.path]
+    written = (reader.write_bytes_s for ring in sharing for reader in ring.readers if reader.alive)
+    return replace(found, full_in_s=seconds_until_full(found.space, written))
 
 
 def _second(

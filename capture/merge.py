@@ -141,12 +141,14 @@ class MergedReader:
             came = self._read(now, max_rows, max_bytes)
             self._release(self._limit(now), max_rows)
             yield from self._handed()
+            is_caught_up = all(lane.caught_up for lane in self._lanes)
+            if is_caught_up:  # also while something comes: a busy ring would hide for ever that another has ended
+                error = next((lane.error for lane in self._lanes if lane.error), None)
             if came:
                 waiting.reset()
                 quiet_since = None
                 continue
-            if all(lane.caught_up for lane in self._lanes):
-                error = next((lane.error for lane in self._lanes if lane.error), None)
+            if is_caught_up:
                 quiet_since = now if quiet_since is None else quiet_since
                 if idle is not None and now - quiet_since >= idle:
                     break

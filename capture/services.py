@@ -196,6 +196,8 @@ class Services:
         is_named = self._is_alone or str(run.error).startswith(f"ring {run.name}: ")
         if isinstance(run.error, CaptureError) and not is_named:
             run.error.args = (f"ring {run.name}: {run.error}",)
+        if isinstance(run.error, ServiceError) and not self._is_alone:
+            run.error.told = False  # the process that told why does not know its ring's name
         return run.error
 
     def _log_of(self, name: str) -> Callable[[str], None]:

@@ -156,15 +156,18 @@ def _view(settings: Settings, number: int) -> RingView:
         lines = [at for at, line in enumerate(channel.line) if takers(settings, channel, line) == (table.name,)]
         if lines:
             kept.append((index, tuple(lines)))
-    channels = tuple(
-        settings.channel[index].model_copy(update={"line": tuple(settings.channel[index].line[at] for at in lines)})
-        for index, lines in kept
-    )
+    channels = tuple(_part(settings.channel[index], lines, table.name) for index, lines in kept)
     own = {key: getattr(table, key) for key in TABLES}
     alone = settings.model_copy(update={"ring_tables": table.alone(), "channel": channels, **own})
     view = RingView(alone, settings, number, tuple(kept))
     alone._origins = view.origins()
     return view
+
+
+def _part(channel: Channel, lines: tuple[int, ...], ring: str) -> Channel:
+    """What one ring takes of a channel; the name of another, from which its lines depart, would mean nothing there."""
+    named = channel.ring if channel.ring == ring else None
+    return channel.model_copy(update={"ring": named, "line": tuple(channel.line[at] for at in lines)})
 
 
 def _over(above: AnySection, own: AnySection) -> AnySection:

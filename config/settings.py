@@ -192,8 +192,8 @@ class RecorderSettings(Section):
     rotate_interval: Annotated[int, Quantity(DURATION, 100 * MILLISECOND_NS, 7 * DAY_NS)] = 3600 * SECOND_NS
     """Time after which the next segment is begun; nanoseconds in the code."""
     fsync: Annotated[Literal["never", "interval", "batch"], Choice()] = "interval"
-    """What a power cut may lose: what the kernel still held; at most a `flush_interval` and what came while the disk was
-    at the sync before; or at most a batch."""
+    """What a power cut may lose: what the kernel still held; at most a `flush_interval` and what came while the disk
+    was at the sync before; or at most a batch."""
     start: Annotated[Literal["oldest", "latest"], Choice()] = "oldest"
     """Where a recorder begins that has nothing to resume: with what the ring still holds, or with what comes next."""
     other: bool | None = None

@@ -11,7 +11,7 @@ from nanotape.capture.errors import CaptureError
 from nanotape.cli.bench.facts import machine
 from nanotape.cli.bench.model import Options, PartResult, Tell
 from nanotape.cli.bench.report import Circumstances, Report, assemble
-from nanotape.cli.bench.workspace import disk_folder
+from nanotape.cli.bench.workspace import disk_folder, remove_leftovers
 from nanotape.storage.errors import StorageError
 
 PARTS = ("ring", "wire", "latency", "record", "path", "sustain", "tuning")
@@ -37,6 +37,7 @@ class Course:
             by_name: They were asked for one by one: what cannot be measured is a failure.
         """
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        remove_leftovers(self.options.folder)  # not every part has folders of its own
         for name in PARTS:
             if name in wanted:
                 self._measure(name, by_name=by_name)
@@ -54,6 +55,11 @@ class Course:
             self.results.append(part.measure(self.options, self.tell))
         except (CaptureError, StorageError) as error:
             self._leave_out(name, str(error).removeprefix(f"{name}: "), fault=True)
+        except BrokenPipeError:  # nobody hears us any more
+            raise
+        except OSError as error:  # a full disk, or none
+            where = error.filename or disk_folder(self.options.folder)
+            self._leave_out(name, f"{where}: {error.strerror}; make room, or choose a folder with --folder", fault=True)
 
     def _leave_out(self, name: str, why: str, *, fault: bool) -> None:
         self.absent[name] = why

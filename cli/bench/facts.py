@@ -33,7 +33,7 @@ def machine(folder: Path) -> dict[str, str]:
     """
     facts: dict[str, Callable[[], str]] = {
         "CPU": _model,
-        "cores": lambda: f"{os.cpu_count()}, measured on core {cores()[0]}",
+        "cores": _cores,
         "caches": _caches,
         "memory": _memory,
         "huge pages": _huge_pages,
@@ -74,6 +74,16 @@ def _field(path: str, name: str) -> str:
 
 def _model() -> str:
     return _field("/proc/cpuinfo", "model name")
+
+
+def _cores() -> str:
+    """With the hardware threads of the measured one: what runs on a sibling takes from it."""
+    measured = cores()[0]
+    said = f"{os.cpu_count()}, measured on core {measured}"
+    with contextlib.suppress(OSError):
+        siblings = _read(_CPU / f"cpu{measured}/topology/thread_siblings_list")
+        said += f", a hardware thread of {siblings}" if siblings != str(measured) else ""
+    return said
 
 
 def _caches() -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nanotape.cli.bench import record_part, ring_part
+from nanotape.cli.bench.latency_verdict import clean
 from nanotape.cli.bench.plot import Axis, Bar, Point, bars, lines
 
 Part = dict[str, Any]
@@ -115,6 +116,10 @@ def _lost_percent(repetition: dict[str, Any]) -> float | None:
 
 
 def _latency(part: Part) -> list[Figure]:
+    """Of the repetitions that count, as in the table."""
+    repetitions = part["repetitions"]
+    counted = [one for one in repetitions if one in clean(repetitions, one["contender"], one["rate"])]
+    part = part | {"repetitions": counted}
     by_percentile = {name: _medians(part, name) for name in _PERCENTILES}
     rates = sorted({each["rate"] for each in part["repetitions"] if each.get("rate")})
     contenders = list(dict.fromkeys(each["contender"] for each in part["repetitions"]))

@@ -44,8 +44,9 @@ def caveats(repetitions: Repetitions) -> list[str]:
     notes = list(_HOW)
     stolen = sum(1 for one in repetitions if one["steal"] > 0)
     notes.append(
-        f"{stolen} of {len(repetitions)} runs had steal; each was repeated, thrice at most; table and targets take "
-        "those without, and where there is none, the one with the least"
+        f"{stolen} of {len(repetitions)} runs had steal; such a one is repeated, thrice at most (not in a quick run); "
+        "table, plots and targets take those without, and where there is none, the one with the least; the kernel "
+        "tells steal in hundredths of a second, so that a shorter one may hide in any run"
     )
     notes += _exceptions(repetitions, "lost packets", _loses)
     notes += _exceptions(repetitions, "fell short of the rate by more than 1 %", _is_slow)

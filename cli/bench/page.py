@@ -1,5 +1,6 @@
 """docs/performance.md and its plots: a pure function of a report, so that it can be made again without measuring."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ Every part runs its contenders in turn, again and again, and reports the median 
 of one run. On a shared machine look at the steal time first: what the hypervisor took, no program can give back.
 """
 _MINUTES = 45
+_OURS = re.compile(r"ring|wire-loss|wire-cpu|latency-\d+|record|path|tuning")
+"""Names of plots: other pictures in their folder are not ours to remove."""
 
 
 def write(report: Report, path: Path) -> None:
@@ -36,8 +39,8 @@ def write(report: Report, path: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         drawn = [figure for part in report["parts"] for figure in figures(part)]
-        for old in set(folder.glob("*.svg")) - {folder / f"{figure.name}.svg" for figure in drawn}:
-            old.unlink()  # of an earlier run that had more
+        for old in {path for path in folder.glob("*.svg") if _OURS.fullmatch(path.stem)}:
+            old.unlink()  # an earlier run may have had more
         for figure in drawn:
             (folder / f"{figure.name}.svg").write_text(figure.svg, encoding="utf-8")
         path.write_text(page(report, folder.name), encoding="utf-8")

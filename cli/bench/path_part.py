@@ -13,7 +13,7 @@ from nanotape.cli.bench.path_service import Wanted, running
 from nanotape.cli.bench.plot import number
 from nanotape.cli.bench.steal import Steal
 from nanotape.cli.bench.summary import by_contender
-from nanotape.cli.bench.workspace import Workspace, workspace
+from nanotape.cli.bench.workspace import Workspace, size_of, workspace
 from nanotape.storage.recorder import RecorderOptions
 
 NAME, TITLE, NEEDS_ROOT = "path", "Each stage by itself, and the bottleneck", False
@@ -91,7 +91,7 @@ class _Stages:
                 rate_pps = stage.recording_pps(count)
                 lost = stage.lost()
                 books = stage.end()
-            size = sum(path.stat().st_size for path in archive.rglob("*.arrow"))
+            size = size_of(archive, "*.arrow")
         finally:
             shutil.rmtree(archive, ignore_errors=True)
         return {
@@ -187,7 +187,10 @@ def _notes(options: Options) -> list[str]:
         ]
     if options.source == "memory":
         return [*notes, "The packets came from memory: what the NIC, its driver and XDP take is not in these figures."]
-    return [
-        *notes,
-        f'"{path_wire.CAPTURE}": veth, as fast as the generator goes on one core; it may be the slower one.',
-    ]
+    notes.append(f'"{path_wire.CAPTURE}": veth, as fast as the generator goes on one core; it may be the slower one.')
+    if options.sink != "null":
+        notes.append(
+            f'"{path_wire.WHOLE}": a burst, by the time that it was sent in: what the ring holds of it may be recorded '
+            "later, and a longer one be too much for the recorder."
+        )
+    return notes

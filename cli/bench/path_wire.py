@@ -58,7 +58,7 @@ def _one(options: Options, line: Wire, place: Workspace, ring_bytes: int, sink: 
         if archive:
             shutil.rmtree(archive, ignore_errors=True)
     taken = told.get("recorded", books.in_ring)
-    late = told.get("lost", 0) + told.get("write_failures", 0)
+    late = sum(told.get(name) or 0 for name in ("lost", "write_failures", "backlog", "left_out"))
     return {
         "contender": WHOLE if archive else CAPTURE,
         "mpps": round(taken / offered.seconds / 1e6, 3),

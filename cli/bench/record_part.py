@@ -11,10 +11,11 @@ from typing import Any
 from nanotape.cli.bench.errors import BenchError
 from nanotape.cli.bench.model import Options, PartResult, Target, Tell
 from nanotape.cli.bench.native import cores, run_native
+from nanotape.cli.bench.recorder_memory import anonymous_bytes
 from nanotape.cli.bench.steal import Steal
 from nanotape.cli.bench.summary import by_contender, median
 from nanotape.cli.bench.targets import judge
-from nanotape.cli.bench.workspace import Workspace, workspace
+from nanotape.cli.bench.workspace import Workspace, size_of, workspace
 
 NAME, TITLE, NEEDS_ROOT = "record", "From the ring to Arrow, Mpps of one core", False
 COMPRESSIONS = {"none": "none", "lz4": "lz4", "zstd 1": "zstd:1", "zstd 3": "zstd:3"}
@@ -59,7 +60,7 @@ def _one(place: Workspace, filled: dict[str, Any], name: str, how: str, where: s
     try:
         with Steal() as steal:
             found, rss_bytes = _run(place.memory, filled["ring"], archive, how)
-        archived = sum(path.stat().st_size for path in archive.rglob("*.arrow"))
+        archived = size_of(archive, "*.arrow")
     finally:
         shutil.rmtree(archive, ignore_errors=True)
     rows = found["rows"]
@@ -82,22 +83,13 @@ def _run(shm: Path, ring: str, archive: Path, how: str) -> tuple[dict[str, Any],
     peak = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
-            peak = max(peak, anonymous_bytes(process.pid))
+            peak = max(peak, anonymous_bytes(process.pid) or 0)
             time.sleep(_SAMPLE_S)
         said, complaint = process.communicate()
     if process.returncode:
         raise BenchError(f"recorder ({how}): {(complaint.strip().splitlines() or ['failed'])[-1]}")
     found: dict[str, Any] = json.loads(said)
     return found, peak
-
-
-def anonymous_bytes(pid: int) -> int:
-    """Memory of a process beside the files and rings that it maps; 0: it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("RssAnon:"))
 
 
 def _targets(summary: dict[str, Any]) -> list[Target]:

@@ -1,6 +1,8 @@
 """The report: one object for programs, with the targets last, and the same as text."""
 
 import json
+import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -143,12 +145,25 @@ def figure_text(value: Any) -> str:
 
 
 def steal_line(part: dict[str, Any]) -> str:
-    """What the hypervisor took while the part was measured."""
-    shares = sorted(each["steal"] for each in part["repetitions"] if each.get("steal") is not None)
+    """What the hypervisor took while the part was measured: of all runs, and of each round through the contenders."""
+    known = [each for each in part["repetitions"] if each.get("steal") is not None]
+    shares = sorted(each["steal"] for each in known)
     if not shares:
         return "Steal time was not measured."
     taken = sum(share > 0 for share in shares)
     return (
         f"Steal time in {taken} of {len(shares)} repetitions; median {shares[len(shares) // 2]:.2%}, "
         f"at most {shares[-1]:.2%} of the machine."
-    )
+    ) + _by_round(known)
+
+
+def _by_round(repetitions: Sequence[dict[str, Any]]) -> str:
+    """Means; those that carry no number of their round belong to the first that has none of their kind yet."""
+    rounds: dict[int, list[float]] = {}
+    seen: Counter[tuple[Any, Any]] = Counter()
+    for each in repetitions:
+        kind = (each.get("contender"), each.get("rate"))
+        rounds.setdefault(each.get("repetition", seen[kind]), []).append(each["steal"])
+        seen[kind] += 1
+    means = [f"{statistics.mean(shares):.2%}" for _, shares in sorted(rounds.items())]
+    return f" Mean of each round: {', '.join(means)}." if len(means) > 1 else ""

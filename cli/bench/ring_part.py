@@ -13,7 +13,7 @@ NAME, TITLE, NEEDS_ROOT = "ring", "Memory into the ring, ns a packet", False
 FRAME_BYTES, READERS = (64, 242, 1400), (0, 1, 3)
 _RING_BYTES = 256 << 20
 _BYTES = 4 << 30
-"""Written in a repetition: the ring is filled many times over, so that none of it stays in a cache by chance."""
+"""Written in a repetition: the ring is filled many times over, so that its first round does not matter."""
 _QUICK_PACKETS = 200_000
 _OF_TARGET = "242 B"
 

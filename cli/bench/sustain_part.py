@@ -22,7 +22,7 @@ NEEDS_ROOT = True
 _RATE, _SECONDS = 1_000_000, 60
 _QUICK_RATE, _QUICK_SECONDS = 100_000, 1
 _SETTING = Setting("nanotape, zstd 1", fsync="interval")
-_FIGURES = ("pps", "lost", "cpu_us", "peak_mib", "growth_mib_a_minute")
+_FIGURES = ("pps", "lost", "cpu_us", "peak_mib", "growth_mib_a_minute", "steal")
 
 
 def measure(options: Options, tell: Tell) -> PartResult:
@@ -43,6 +43,7 @@ def measure(options: Options, tell: Tell) -> PartResult:
         one = _run(line, place.disk, options.quick)
     tell(f"sustain: {line_of(one)}")
     notes = [
+        "Packets as those of the part `wire`: the same but for their number, which compresses well.",
         "The recorder as it is by default: zstd 1, fsync at every flush. Its memory is what it has beside the ring: "
         "anonymous pages, looked at ten times a second.",
     ]

@@ -8,7 +8,6 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from nanotape.cli.bench.errors import BenchError
 from nanotape.cli.bench.native import cores
@@ -117,6 +116,8 @@ def _do(*command: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE_S)
     except OSError as error:
         raise BenchError(f"{command[0]}: cannot be run: {error.strerror}; install iproute2, ethtool, procps") from None
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{' '.join(command)}: expected it to end within {_PATIENCE_S:.0f} s, it does not") from None
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise BenchError(f"{' '.join(command)}: {said[-1] if said else f'ended with {done.returncode}'}")
@@ -137,8 +138,3 @@ def wire(huge_bytes: int) -> Iterator[Wire]:
         raise BenchError("wire: expected two cores, one to send and one to capture, found one")
     with scene("bench", huge_bytes) as stage:
         yield Wire(stage)
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -18,8 +18,9 @@ from nanotape.capture.service import CAPTURE, HOLDER, RECORDER, Service, Service
 from nanotape.cli.bench import numbers
 from nanotape.cli.bench.errors import BenchError
 from nanotape.cli.bench.processor_time import ended_children_s, of_process_s
-from nanotape.cli.bench.veth import GROUP, PORT, Wire, size_of
+from nanotape.cli.bench.veth import GROUP, PORT, Wire
 from nanotape.cli.bench.wire_tools import figures
+from nanotape.cli.bench.workspace import size_of
 from nanotape.cli.demo.configuration import unused_account
 from nanotape.cli.scene import shared_memory
 from nanotape.config import loads

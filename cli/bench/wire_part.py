@@ -12,8 +12,8 @@ from nanotape.cli.bench import wire_nanotape, wire_tools
 from nanotape.cli.bench.model import Options, PartResult, Tell
 from nanotape.cli.bench.veth import FRAME_BYTES, Wire, wire
 from nanotape.cli.bench.wire_nanotape import Setting
-from nanotape.cli.bench.wire_verdict import PLAIN, VARIED, ZSTD, summary, targets
-from nanotape.cli.bench.workspace import workspace
+from nanotape.cli.bench.wire_verdict import PLAIN, VARIED, ZSTD, losses, summary, targets
+from nanotape.cli.bench.workspace import check_room, workspace
 
 NAME = "wire"
 TITLE = "From the wire to the disk, beside tcpdump, dumpcap and netsniff-ng"
@@ -26,6 +26,8 @@ _RATES = (250_000, 500_000, 1_000_000, 1_500_000, 2_000_000, MAXIMUM)
 _PACKETS = 10_000_000
 _SLOW_PPS, _SLOW_S = 1_000_000, 4
 """Below this rate a run has fewer packets, so many seconds of them: it would say no more, and take minutes."""
+_ROOM_BYTES = 512
+"""On the disk for each packet of a run: more than any of them takes."""
 _QUICK_RATES, _QUICK_PACKETS = (100_000, MAXIMUM), 20_000
 _SETTINGS = (Setting(ZSTD), Setting(PLAIN, compression="none"))
 _HARDER = Setting(VARIED, varied=True)
@@ -52,13 +54,14 @@ def measure(options: Options, tell: Tell) -> PartResult:
     """
     repetitions: list[dict[str, Any]] = []
     with workspace(options.folder) as place, wire(wire_nanotape.huge_bytes()) as line:
+        check_room(place.disk, packets_at(MAXIMUM, options.quick) * _ROOM_BYTES)
         for number in range(1 if options.quick else options.repetitions):
             for rate in _QUICK_RATES if options.quick else _RATES:
                 for one in _one_round(line, place.disk, rate, options.quick):
                     repetitions.append({"repetition": number, "rate": rate} | one)
                     tell(f"wire: {line_of(repetitions[-1])}")
         has_huge_pages = line.scene.hugepages is not None
-    notes = _notes(options, has_huge_pages)
+    notes = [*_notes(options, has_huge_pages), losses(repetitions)]
     return PartResult(NAME, TITLE, repetitions, summary(repetitions), targets(repetitions), notes)
 
 
@@ -106,9 +109,11 @@ def _notes(options: Options, has_huge_pages: bool) -> list[str]:
         "The generator has one core, each capture the other with all its processes and threads. A veth's NAPI runs in "
         "the generator's system call: the kernel's part of receiving is in `sender_cpu_us`, for all contenders alike.",
         f"nanotape: {memory}; the loop sleeps when idle, since it shares its core with the recorder. The recorder "
-        "syncs once a second, its default; the others never do. zstd is level 1.",
+        "syncs once a second, its default; the others never do, and what the kernel's threads spend on writing their "
+        "pages out later is not counted. zstd is level 1.",
         f"The others: a kernel buffer of {wire_tools.BUFFER_MIB} MiB, pcap files, no compression. "
-        "CPU time is of the capturing processes from the first packet to their end, without their start.",
+        "CPU time is of the capturing processes from the first packet to their end, without their start. Bytes are "
+        "those that lie on the disk, without the holes that an uncompressed segment has.",
         "The generator does not catch up: where it had no CPU for 5 ms, its schedule is put off (`slipped_s`).",
     ]
     if options.quick:

@@ -96,6 +96,9 @@ def run(tool: Tool, wire: Wire, folder: Path, packets: int, rate: int) -> dict[s
             before_s = of_process_s(process.pid)
             offered = wire.offer(packets, rate)
             _wait_idle(process, file, tool.quiet_s)
+            if process.poll() is not None:  # what it did not write then is no loss of its capturing
+                ended = f"ended with {process.returncode}: {_last_words(talk)}"
+                raise BenchError(f"{tool.name}: expected it to capture until it is told to end, it {ended}")
             cpu_s = _end(tool, process) - before_s
         tally = numbers.of_pcap(file)
         return _account(tool, offered, tally, cpu_s) | {
@@ -147,15 +150,20 @@ def _capturing(tool: Tool, wire: Wire, file: Path, talk: Path) -> Iterator["subp
         )
     try:
         deadline = time.monotonic() + _STARTED_S
-        while tool.ready not in (words := talk.read_text(encoding="utf-8", errors="replace")):
+        while tool.ready not in talk.read_text(encoding="utf-8", errors="replace"):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise BenchError(f"{tool.name}: does not capture: {words.strip()[-200:] or 'it says nothing'}")
+                raise BenchError(f"{tool.name}: does not capture: {_last_words(talk)}")
             time.sleep(_LOOK_S)
         yield process
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _last_words(talk: Path) -> str:
+    lines = talk.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it says nothing")
 
 
 def _end(tool: Tool, process: "subprocess.Popen[bytes]") -> float:

@@ -20,6 +20,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - removed again
 _DISK = Path("/var/tmp")  # noqa: S108 - likewise
 _PAGES = Path("/proc/sys/vm/nr_hugepages")
 _HUGE_2M = 2 << 20
+_BLOCK_BYTES = 512  # of st_blocks, stat(2)
 _MOUNT, _RESERVED = "hugepages", "pages"  # in the folder on tmpfs
 
 
@@ -36,7 +37,7 @@ class Workspace:
 
 def disk_folder(folder: Path | None) -> Path:
     """The folder whose disk is measured."""
-    return folder or _DISK
+    return (folder or _DISK).absolute()  # what we start may be elsewhere
 
 
 @contextlib.contextmanager
@@ -50,12 +51,28 @@ def workspace(folder: Path | None, huge_bytes: int = 0) -> Iterator[Workspace]:
     Raises:
         BenchError: A folder cannot be made.
     """
-    bases = (disk_folder(folder), _MEMORY)
-    for base in bases:
-        _remove_leftovers(base)
+    remove_leftovers(folder)
     with contextlib.ExitStack() as stack:
-        disk, memory = (_folder(stack, base) for base in bases)
+        disk, memory = (_folder(stack, base) for base in (disk_folder(folder), _MEMORY))
         yield Workspace(disk, memory, _hugepages(memory, huge_bytes) if huge_bytes else None)
+
+
+def check_room(folder: Path, wanted_bytes: int) -> None:
+    """Not every tool says that its disk was full; what it lost then would be told of its capturing.
+
+    Raises:
+        BenchError: The disk has less room.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < wanted_bytes:
+        wanted = f"expected room for {wanted_bytes / 1e9:.1f} GB, found {free / 1e9:.1f}"
+        raise BenchError(f"{folder.parent}: {wanted}; make some, or choose another with --folder")
+
+
+def size_of(folder: Path, pattern: str = "*") -> int:
+    """Bytes of all files below a folder, as they lie on the disk: holes in them are none."""
+    found = (path.stat() for path in folder.rglob(pattern) if path.is_file())
+    return sum(min(facts.st_size, facts.st_blocks * _BLOCK_BYTES) for facts in found)
 
 
 def _folder(stack: contextlib.ExitStack, base: Path) -> Path:
@@ -104,9 +121,11 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_leftovers(base: Path) -> None:
-    for path in base.glob(f"{STEM}*-*"):
-        pid = path.name.removeprefix(STEM).split("-")[0]
-        with contextlib.suppress(OSError):
-            if pid.isdigit() and path.lstat().st_uid == os.geteuid() and not is_alive(int(pid)):
-                _remove(path)
+def remove_leftovers(folder: Path | None) -> None:
+    """Removes what benchmarks of this user left that were killed; `folder` as for `workspace`."""
+    for base in (disk_folder(folder), _MEMORY):
+        for path in base.glob(f"{STEM}*-*"):
+            pid = path.name.removeprefix(STEM).split("-")[0]
+            with contextlib.suppress(OSError):
+                if pid.isdigit() and path.lstat().st_uid == os.geteuid() and not is_alive(int(pid)):
+                    _remove(path)

@@ -153,7 +153,7 @@ static int generate(const struct nt_generate *options, struct nt_fault *fault)
 	getrusage(RUSAGE_SELF, &after);
 	sent = nt_generator_sent(generator);
 	nt_generator_times(generator, &times);
-	took = (double)times.took_ns / SECOND_NS;
+	took = (double)(times.took_ns ? times.took_ns : 1) / SECOND_NS; /* of a single packet */
 	nt_generator_close(generator);
 	if (error)
 		return error;

@@ -119,7 +119,7 @@ static int64_t wait_until(struct nt_latency *run, int64_t due_ns)
 static int send_all(struct nt_latency *run)
 {
 	struct nt_latency_sent *sent = &run->sender->sent;
-	int64_t gap_ns = (int64_t)(1000000000u * run->options.packets_a_call / run->options.rate_pps);
+	int64_t gap_ns = (int64_t)(UINT64_C(1000000000) * run->options.packets_a_call / run->options.rate_pps);
 	int64_t first_ns = nt_clock_ns(CLOCK_MONOTONIC), now_ns = first_ns;
 	int error = 0;
 
@@ -131,7 +131,7 @@ static int send_all(struct nt_latency *run)
 			sent->late++;
 			due_ns = now_ns;
 		}
-		for (uint32_t at = 0; !error && at < run->options.packets_a_call; at++)
+		for (uint32_t at = 0; !error && at < run->options.packets_a_call && sent->packets < run->options.packets; at++)
 			error = send_one(run);
 	}
 	sent->took_ns = now_ns - first_ns;

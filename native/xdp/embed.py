@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes an object file as a C array, so that no program needs a file beside it. Usage: embed.py NAME OBJECT OUTPUT.c."""
+"""Writes an object file as a C array: no program needs a file beside it. Usage: embed.py NAME OBJECT OUTPUT.c."""
 
 from __future__ import annotations
 

@@ -181,6 +181,28 @@ def test_a_ring_that_is_removed_is_an_error_once_all_rings_are_read(tmp_path: Pa
         writer.close()
 
 
+def test_a_ring_that_is_removed_is_an_error_although_another_brings_something_at_every_look(tmp_path: Path) -> None:
+    clock = Clock()
+    writers = [RingWriter.attach(tmp_path, name) for name in "ab"]
+    writers[0].write(row(5))
+
+    def come_on() -> bool:
+        clock.now += MS
+        writers[1].write(row(round(clock.now * 1e9)))
+        return clock.now > 5
+
+    with Ring.open("a", tmp_path) as first, Ring.open("b", tmp_path) as second:
+        merged = MergedReader({ring.name: ring.reader("oldest") for ring in (first, second)}, clock=clock)
+        (tmp_path / "a.ring").unlink()
+        out: list[tuple[str, int]] = []
+        with pytest.raises(RingReplaced, match=r"^a: "):
+            out.extend((each.ring, each.ring_seq) for each in merged.packets(wait="spin", stop=come_on))
+    assert out == [("a", 1), *(("b", at) for at in range(1, writers[1].next_seq))]
+    assert clock.now < 1
+    for writer in writers:
+        writer.close()
+
+
 class Failing:
     """A reader of a ring that breaks after one batch."""
 

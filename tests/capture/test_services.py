@@ -35,7 +35,7 @@ class FakeService:
         self.slow_stop: threading.Event | None = None
         self.finished = False
         self.calls: list[str] = []
-        self.thread = 0
+        self.thread = self.stopper = 0
         self.made[settings.ring.name] = self
 
     def start(self, wake: int) -> None:
@@ -58,6 +58,7 @@ class FakeService:
         """Takes as long as is wished."""
         if self.slow_stop:
             self.slow_stop.wait(10)
+        self.stopper = threading.get_ident()
         self.calls.append("stop")
 
 
@@ -93,6 +94,7 @@ def test_rings_start_one_after_the_other_and_each_has_a_thread_that_outlives_its
     all_rings.stop()
     assert not all_rings.running()
     assert [fake.calls for fake in fakes.values()] == [["start", "stop"]] * 3
+    assert [fake.stopper for fake in fakes.values()] == [fake.thread for fake in fakes.values()]
     assert news == []
 
 
@@ -104,6 +106,17 @@ def test_when_one_cannot_start_none_stays_and_the_error_names_it(
     with pytest.raises(NothingToCapture, match=r"^ring b: nothing there$"):
         all_rings.start()
     assert [fake.calls for fake in fakes.values()] == [["start", "stop"], ["start", "stop"], []]
+
+
+@pytest.mark.parametrize(("names", "is_told"), [("b", True), ("ab", False)])
+def test_which_of_several_rings_could_not_start_is_said_although_its_process_has_told_why(
+    names: str, is_told: bool, news: list[str], fakes: dict[str, FakeService]
+) -> None:
+    all_rings = make(news, names)
+    fakes["b"].start_error = ServiceError("capture: ended before it was ready", told=True)
+    with pytest.raises(ServiceError) as raised:
+        all_rings.start()
+    assert raised.value.told == is_told
 
 
 def test_the_error_of_a_ring_alone_is_as_it_is(news: list[str], fakes: dict[str, FakeService]) -> None:

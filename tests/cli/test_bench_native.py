@@ -11,7 +11,7 @@ from nanotape.cli.bench.errors import BenchError
 from nanotape.cli.bench.model import Options
 from nanotape.cli.bench.native import run_native
 from nanotape.cli.bench.path_part import bottleneck, write_plainly
-from nanotape.cli.bench.workspace import STEM, workspace
+from nanotape.cli.bench.workspace import STEM, check_room, size_of, workspace
 
 PACKETS = 20_000
 
@@ -71,9 +71,31 @@ def test_a_workspace_is_gone_at_its_end_and_so_is_what_a_killed_one_left(tmp_pat
     assert not place.memory.exists()
 
 
+def test_a_folder_may_be_named_as_seen_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with workspace(Path()) as place:
+        assert place.disk.is_absolute()
+        assert place.disk.parent == tmp_path
+
+
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"cannot make a folder in it.*--folder"), workspace(tmp_path / "none"):
         pass
+
+
+def test_a_disk_without_room_is_one_line_before_anything_is_measured(tmp_path: Path) -> None:
+    check_room(tmp_path, 1)
+    with pytest.raises(BenchError, match=r"^.*: expected room for 1000000.0 GB, found .*; make some, or .* --folder$"):
+        check_room(tmp_path, 10**15)
+
+
+def test_holes_of_a_file_are_no_bytes_on_disk(tmp_path: Path) -> None:
+    with (tmp_path / "a.arrow").open("wb") as file:
+        file.write(b"x" * 100)
+        file.truncate(1 << 20)
+    (tmp_path / "b.json").write_bytes(b"y" * 7)
+    assert 100 < size_of(tmp_path, "*.arrow") <= 64 << 10
+    assert size_of(tmp_path) == size_of(tmp_path, "*.arrow") + 7
 
 
 def test_a_plain_write_is_of_whole_blocks_and_leaves_nothing(tmp_path: Path) -> None:

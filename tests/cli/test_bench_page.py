@@ -71,8 +71,21 @@ def test_a_quick_run_is_said_to_be_one(tmp_path: Path) -> None:
 
 
 def test_plots_that_an_earlier_run_had_and_this_one_has_not_are_removed(written: Path) -> None:
+    (written.with_suffix("") / "holiday.svg").touch()
     page.write(report(PARTS[:1]), written)
-    assert [path.name for path in written.with_suffix("").iterdir()] == ["ring.svg"]
+    names = sorted(path.name for path in written.with_suffix("").iterdir())
+    assert names == ["holiday.svg", "ring.svg"], "and nobody else's are"
+
+
+def test_plots_of_latency_leave_out_what_the_table_leaves_out() -> None:
+    part = next(part for part in report()["parts"] if part["name"] == "latency")
+    stolen = [one | {"steal": 0.3, "p50": one["p50"] * 100} for one in part["repetitions"]]
+    assert figures(part | {"repetitions": part["repetitions"] + stolen}) == figures(part)
+
+
+def test_every_plot_can_be_removed_again() -> None:
+    drawn = [figure for part in report()["parts"] for figure in figures(part)]
+    assert all(page._OURS.fullmatch(figure.name) for figure in drawn)
 
 
 def test_a_part_that_measured_nothing_has_no_plot_and_does_no_harm() -> None:

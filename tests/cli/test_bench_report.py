@@ -48,9 +48,22 @@ def test_the_text_has_machine_parts_notes_and_targets() -> None:
 
 def test_the_steal_line_counts_what_was_stolen_and_says_when_nobody_looked() -> None:
     assert steal_line({"repetitions": [{"steal": 0.0}, {"steal": 0.5}, {"steal": 0.25}]}) == (
-        "Steal time in 2 of 3 repetitions; median 25.00%, at most 50.00% of the machine."
+        "Steal time in 2 of 3 repetitions; median 25.00%, at most 50.00% of the machine. "
+        "Mean of each round: 0.00%, 50.00%, 25.00%."
     )
     assert steal_line({"repetitions": [{}]}) == "Steal time was not measured."
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_the_steal_time_of_each_round_through_the_contenders_is_told(numbered: bool) -> None:
+    steals = [[0.0, 0.1, 0.2], [0.4, 0.4, 0.4]]
+    runs = [
+        {"contender": kind, "rate": rate, "steal": steal} | ({"repetition": number} if numbered else {})
+        for number, round_ in enumerate(steals)
+        for (kind, rate), steal in zip((("a", 1), ("a", 2), ("b", 1)), round_, strict=True)
+    ]
+    assert steal_line({"repetitions": runs}).endswith(" of the machine. Mean of each round: 10.00%, 40.00%.")
+    assert steal_line({"repetitions": runs[:3]}).endswith("at most 20.00% of the machine.")
 
 
 def test_steal_time_is_the_eighth_figure_of_the_first_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import types
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from nanotape.cli.bench import course
 from nanotape.cli.bench.errors import BenchError
 from nanotape.cli.bench.model import Options, PartResult, Tell
+from nanotape.cli.bench.workspace import STEM
 from nanotape.cli.main import app
 
 
@@ -94,6 +96,27 @@ def test_a_part_that_breaks_is_a_line_and_status_1_and_the_others_are_measured(p
     assert (done.exit_code, parts.asked) == (1, ["ring", "record"])
     assert "ring: not measured: no memory; add some" in done.stderr
     assert json.loads(done.stdout)["targets"][0]["why"] == "no memory; add some"
+
+
+def test_a_full_disk_is_a_line_of_the_part_that_met_it(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_name: str, _options: Options, _tell: Tell) -> PartResult:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(parts, "measure", refuse)
+    done = bench("path", "--json", "--folder", "/disk")
+    assert done.exit_code == 1
+    assert "path: not measured: /disk: No space left on device; make room, or choose" in done.stderr
+    assert list(json.loads(done.stdout)["absent"]) == ["path"]
+
+
+def test_what_a_killed_one_left_goes_whatever_is_measured_next(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", os.getuid)
+    leftover = tmp_path / f"{STEM}{2**22 + 1}-abc"  # beyond any process id
+    leftover.mkdir()
+    bench("latency", "--folder", str(tmp_path))
+    assert not leftover.exists()
 
 
 def test_packets_that_nobody_accounts_for_are_status_1(parts: Parts) -> None:

@@ -11,7 +11,7 @@ import pytest
 from nanotape.cli.bench.numbers import Tally, of_pcap
 from nanotape.cli.bench.recorder_memory import Memory
 from nanotape.cli.bench.wire_part import packets_at
-from nanotape.cli.bench.wire_verdict import PLAIN, ZSTD, highest_lossless_pps, targets
+from nanotape.cli.bench.wire_verdict import PLAIN, VARIED, ZSTD, highest_lossless_pps, losses, targets
 
 NANOSECONDS = 0xA1B23C4D
 
@@ -77,12 +77,16 @@ def target(name: str, *runs: dict[str, Any]) -> tuple[float | None, bool | None,
 
 
 def test_the_worst_repetition_at_the_maximum_counts() -> None:
-    lossy = run(PLAIN, lost=7, lost_at={"recorder_overrun": 7})
+    lossy = run(ZSTD, lost=7, lost_at={"recorder_overrun": 7})
     assert target("wire", run(ZSTD), lossy, run("tcpdump", lost=9)) == (
         7,
         False,
-        f"{PLAIN} lost 7 of 10,000,000 at 2.50 Mpps (recorder_overrun 7)",
+        f"{ZSTD} lost 7 of 10,000,000 at 2.50 Mpps (recorder_overrun 7)",
     )
+    plain = run(PLAIN, lost=8, lost_at={"recorder_overrun": 8})
+    assert target("wire", run(ZSTD), plain) == (0, True, "uncompressed up to 8 were lost")
+    varied = run(VARIED, lost=9, lost_at={"recorder_overrun": 9})
+    assert target("wire", run(ZSTD), varied) == (0, True, "with varied payload up to 9 were lost")
     assert target("wire", run(ZSTD), run(PLAIN)) == (0, True, "")
     assert target("wire", run(ZSTD), run(ZSTD, 1_000_000, lost=7, lost_at={"link": 7}))[0] == 0
 
@@ -97,6 +101,33 @@ def test_only_loss_at_the_rx_ring_is_excused_by_steal() -> None:
     assert target("wire", stalled)[0] is None
     assert target("wire", stalled | {"stolen_s": 0.05})[0] == 7
     assert target("wire", stalled | {"lost_at": {"recorder_overrun": 7}})[0] == 7
+
+
+@pytest.mark.parametrize("contender", [ZSTD, PLAIN, VARIED])
+@pytest.mark.parametrize(
+    ("wrong", "value"),
+    [({"unexplained": 3}, 3), ({"exact": False}, 1), ({"exact": False, "lost": -5}, 1)],
+    ids=["missing", "changed", "twice"],
+)
+def test_what_nobody_accounts_for_is_a_loss_at_any_rate(contender: str, wrong: dict[str, Any], value: int) -> None:
+    for rate in (0, 250_000):
+        found = target("wire", run(ZSTD), run(contender, rate, **wrong))
+        assert found == (value, False, f"up to {value} of a run nobody accounts for")
+    assert target("wire", run(ZSTD), run("tcpdump", exact=False))[1] is True
+
+
+def test_steal_does_not_excuse_what_nobody_accounts_for() -> None:
+    stalled = run(ZSTD, lost=7, lost_at={"rx_ring_full": 7}, stolen_s=0.2, exact=False)
+    assert target("wire", stalled)[:2] == (1, False)
+
+
+def test_the_cost_of_varied_payload_is_told_beside_that_of_the_same() -> None:
+    runs = [run(ZSTD, cpu_us=0.3), run(VARIED, cpu_us=0.6), run("tcpdump", cpu_us=0.4)]
+    ratio, met, why = target("cpu zstd 1", *runs)
+    assert (ratio, met) == (pytest.approx(0.75), True)
+    assert why == (
+        "0.30 us a packet, tcpdump 0.40, at the generator's maximum; 1.50 x where a third of the payload differs"
+    )
 
 
 def test_cpu_is_compared_where_nobody_loses() -> None:
@@ -119,6 +150,13 @@ def test_the_highest_rate_without_loss_ends_at_the_first_loss() -> None:
     assert highest_lossless_pps(runs) == 500_000
     assert highest_lossless_pps(runs[:2] + runs[3:]) == 2.5e6
     assert highest_lossless_pps(runs[2:3]) is None
+
+
+def test_what_the_worst_run_lost_at_each_rate_is_said() -> None:
+    runs = [run(ZSTD), run("dumpcap", lost=3_700_000), run("dumpcap"), run("dumpcap", 1_500_000, lost=100)]
+    assert losses(runs) == (
+        f"Lost at each rate in the worst run: {ZSTD}: nothing; dumpcap: 0.001% at 1.5 Mpps, 37.000% at the maximum."
+    )
 
 
 def test_slow_rates_have_fewer_packets_not_more_minutes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,8 +18,12 @@ from frames import market_data
 from ring_writer import RingWriter, Written
 from typer.testing import CliRunner
 
+from nanotape.capture.health import RingHealth
+from nanotape.capture.looks import Clocks, healths
 from nanotape.capture.readers import status_path
+from nanotape.capture.ring import Ring
 from nanotape.cli.main import app
+from nanotape.config import load
 from nanotape.storage.archive import Archive
 
 RUN = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
@@ -130,3 +135,33 @@ def test_a_configured_ring_that_is_not_there_is_told_beside_the_one_that_is(
 def test_without_any_ring_one_line_says_so(config: Path) -> None:
     status, output, _ = call("status", "--interval", "0.1", "--config", config)
     assert (status, output.splitlines()[0]) == (1, f"nothing is captured: there is no ring in {config.parent}/rings.")
+
+
+def test_rings_that_are_recorded_to_one_archive_fill_its_disk_together(config: Path) -> None:
+    settings = load(config)
+    with contextlib.ExitStack() as stack:
+        rings, readers = [], []
+        for name in settings.rings:
+            rings.append(CountingRing(config.parent / "rings", name))
+            stack.callback(rings[-1].close)
+            opened = stack.enter_context(Ring.open(name, config.parent / "rings"))
+            reader = opened.reader("oldest", reader_name="recorder", run_directory=config.parent / "run")
+            readers.append(stack.enter_context(reader))
+
+        def go_on(_seconds: float) -> None:
+            for made, reader, packets in zip(rings, readers, (10, 30), strict=True):
+                made.poll(packets)
+                reader.read()
+                reader.publish_status(recorded=reader.records, write_failures=0, written_bytes=reader.records * 50)
+
+        go_on(0)
+        both = healths(settings, None, 0.1, Clocks(sleep=go_on))
+        alone = [healths(settings, name, 0.1, Clocks(sleep=go_on))[0] for name in settings.rings]
+    found = [each for each in (*both, *alone) if isinstance(each, RingHealth)]
+    assert len(found) == 4
+    for each in found:
+        together = found[:2] if each in found[:2] else [each]
+        written_s = sum(reader.write_bytes_s or 0 for ring in together for reader in ring.readers)
+        assert each.space is not None
+        assert written_s > 0
+        assert each.full_in_s == pytest.approx(each.space.free_bytes / written_s)

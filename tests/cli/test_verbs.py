@@ -35,7 +35,7 @@ HELP = {
     "discover": ("What multicast arrives on an interface", "--seconds", "--join", "--json"),
     "rings": ("List the rings of this host", "--remove", "--json"),
     "status": ("Say whether packets are captured, lost and recorded", "--interval", "--json"),
-    "tail": ("Show a ring's packets as they come", "--count", "--channel", "--pcapng", "--start", "--json"),
+    "tail": ("Show packets of rings as they come", "--count", "--channel", "--pcapng", "--start", "--json"),
     "config": ("Check and show the configuration", "check", "schema", "show"),
     "config check": ("Say whether the configuration is fine", "--config", "--json"),
     "config schema": ("Print the JSON Schema",),

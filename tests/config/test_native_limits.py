@@ -57,10 +57,11 @@ def test_numbers_agree() -> None:
     assert f"char file[{FILE_PATH_BYTES + 1}];" in plan
 
 
+def whole(model: type[settings.LoopSettings | settings.SourceSettings], key: str) -> Whole:
+    return next(rule for rule in model.model_fields[key].metadata if isinstance(rule, Whole))
+
+
 def test_the_loop_takes_what_its_headers_allow() -> None:
-    batch, prefetch = (
-        next(rule for rule in settings.LoopSettings.model_fields[key].metadata if isinstance(rule, Whole))
-        for key in ("batch", "prefetch")
-    )
-    assert batch.maximum == defined("source/source.h", "NT_BATCH_PACKETS")
-    assert prefetch.maximum == defined("source/source.h", "NT_PREFETCH_MAX")
+    assert whole(settings.LoopSettings, "batch").maximum == defined("source/source.h", "NT_BATCH_PACKETS")
+    assert whole(settings.LoopSettings, "prefetch").maximum == defined("source/source.h", "NT_PREFETCH_MAX")
+    assert whole(settings.SourceSettings, "descriptors").minimum == defined("source/afxdp.h", "NT_AFXDP_FRAMES_MIN")

@@ -144,6 +144,17 @@ def test_a_rings_settings_say_where_they_come_from_and_load_to_the_same(two: Set
     assert "[ring]" in shown
 
 
+def test_a_line_that_departs_from_the_ring_of_its_channel_leaves_each_ring_settings_that_load() -> None:
+    """The recorder of each ring reads what is in force for that ring, which knows of no other."""
+    found = loads(f'{RINGS}{CHANNEL}ring = "b"\n{LINE}ring = "a"\n{LINE}name = "B"\ninterface = "eth1"\n')
+    views = [found.of_ring(name) for name in found.rings]
+    assert [loads(effective(view)) for view in views] == views
+    assert [(channel.ring, line.name) for view in views for channel in view.channel for line in channel.line] == [
+        (None, "A"),
+        ("b", "B"),
+    ]
+
+
 def test_the_summary_counts_rings_and_tells_each(two: Settings) -> None:
     facts = summary(two)
     assert (facts["channels"], facts["flows"], facts["interfaces"]) == (2, 3, ["eth0", "eth1"])

@@ -295,7 +295,7 @@ def test_without_mending_the_frames_of_the_dead_are_missed(
     with (
         holder_rig.make_programs(alter=("if (owed)", "if (!owed)")) as broken,
         holder_rig.make_rig(holder_path, namespace_pair.right, broken) as rig,
-        pytest.raises(holder_rig.BorrowRefused, match="128 frames behind"),
+        pytest.raises(holder_rig.BorrowRefused, match="320 frames behind"),
     ):
         die_40_times(rig, namespace_pair, "committed")
 

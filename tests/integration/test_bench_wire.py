@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from nanotape.cli.bench import wire_nanotape, wire_tools
+from nanotape.cli.bench.errors import BenchError
 from nanotape.cli.bench.veth import FRAME_BYTES, Wire, wire
 from nanotape.cli.bench.wire_nanotape import Setting
 from nanotape.cli.bench.workspace import workspace
@@ -73,6 +74,14 @@ def test_another_tool_is_measured_to_its_last_packet(line: Wire, folder: pathlib
     assert (one["sent"], one["captured"], one["lost"], one["lost_says_tool"]) == (PACKETS, PACKETS, 0, 0)
     assert one["exact"]
     assert one["bytes"] == 24 + PACKETS * (16 + FRAME_BYTES)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_tool_that_does_not_capture_to_the_end_is_no_contender_that_lost(line: Wire, folder: pathlib.Path) -> None:
+    script = "echo ready; sleep 0.3; echo no room >&2; exit 3"
+    tool = wire_tools.Tool("broken", lambda _interface, _file: ["sh", "-c", script], "ready", "never")
+    with pytest.raises(BenchError, match=r"^broken: expected it to capture .*, it ended with 3: no room$"):
+        wire_tools.run(tool, line, folder, 1_000, 10_000)
     assert list(folder.iterdir()) == []
 
 

@@ -27,7 +27,7 @@ def rig(make_service_rig: Callable[..., Rig]) -> Rig:
     return make_service_rig(kind="packet", descriptors=262_144, capacity="256 MiB")
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_capture_that_ends_again_and_again_under_load_loses_and_repeats_nothing(
     end: signal.Signals, rig: Rig
 ) -> None:

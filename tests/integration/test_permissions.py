@@ -129,6 +129,17 @@ def test_capture_and_recorder_have_no_capability_and_are_not_root(
             assert int(thread["CapBnd"], 16) == 0
 
 
+@pytest.mark.parametrize(("name", "nice"), [(CAPTURE, 0), (RECORDER, 5)])
+def test_the_recorder_gives_way_to_the_capture(name: str, nice: int, running: tuple[Rig, Service]) -> None:
+    """With all of its threads and, where the kernel weighs sessions first, with its session."""
+    process = pathlib.Path(f"/proc/{running[1].pid(name)}")
+    for task in (process / "task").iterdir():
+        assert os.getpriority(os.PRIO_PROCESS, int(task.name)) == min(os.nice(0) + nice, 19)
+    group = process / "autogroup"
+    if group.exists():
+        assert group.read_text(encoding="ascii").endswith(f" nice {nice}\n")
+
+
 def test_the_holder_keeps_no_capability_once_it_lends(running: tuple[Rig, Service]) -> None:
     (thread,) = of_all_threads(running[1], HOLDER)
     assert {int(thread[name], 16) for name in ("CapPrm", "CapEff", "CapInh", "CapAmb")} == {0}

@@ -116,7 +116,9 @@ def assert_maps_nothing_writable(pid: int, folder: pathlib.Path) -> None:
     assert set(modes) == {"r--s"}
 
 
-@pytest.mark.parametrize(("capacity", "holds_all"), [("256 MiB", True), ("16 MiB", False)])
+@pytest.mark.parametrize(
+    ("capacity", "holds_all"), [("256 MiB", True), pytest.param("16 MiB", False, marks=pytest.mark.slow)]
+)
 def test_readers_and_writer_killed_and_restarted_go_on_with_the_sequence(
     capacity: str, holds_all: bool, make_service_rig: Callable[..., Rig], consumer: Callable[..., Consumer]
 ) -> None:

@@ -206,7 +206,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_not_selected_is_counted_and_given_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_parsed_is_marked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_block_without_packets_is_stepped_over, set_up, tear_down),
-		cmocka_unit_test_prestate_setup_teardown(a_batch_has_as_many_packets_as_asked_at_most, set_up, tear_down, &large_block),
+		cmocka_unit_test_prestate_setup_teardown(a_batch_has_as_many_packets_as_asked_at_most, set_up, tear_down,
+							 &large_block),
 		cmocka_unit_test_prestate_setup_teardown(a_poll_judges_256_packets_at_most, set_up, tear_down, &large_block),
 		cmocka_unit_test_setup_teardown(a_packet_that_reaches_beyond_its_block_breaks_the_source, set_up, tear_down),
 	};

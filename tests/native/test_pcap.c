@@ -260,7 +260,8 @@ static void large_packets_come_in_as_many_batches_as_it_takes(void **state)
 	for (uint32_t round = 0; round < 100; round++, size += capture->size - capture->header_bytes)
 		memcpy(large + size, capture->bytes + capture->header_bytes, capture->size - capture->header_bytes);
 	source = open_bytes(large, size, false, all);
-	for (struct nt_batch batch = {.limit = NT_BATCH_PACKETS}; (got = source->ops->poll(source, &batch)) >= 0; source->ops->release(source, &batch))
+	for (struct nt_batch batch = {.limit = NT_BATCH_PACKETS}; (got = source->ops->poll(source, &batch)) >= 0;
+	     source->ops->release(source, &batch))
 		for (int at = 0; at < got; at++, taken++)
 			assert_packet(&batch.packets[at], capture, taken % 4);
 	assert_int_equal(got, -ENODATA);

@@ -1,8 +1,8 @@
 """A ring whose every record follows from its sequence, so that a row alone tells whether it is right.
 
-As a program it records such a ring: `synthetic.py ARCHIVE NEWEST SEED`; its parent may kill it. With a file as
-fourth argument it leaves out packets of no channel, and the ring holds nothing up to the sequence in that file, which
-the recorder before has published as settled.
+As a program it records such a ring: `synthetic.py ARCHIVE NEWEST SEED`; its parent may kill it. An odd seed's files
+have holes, and are synced and ended by a thread of its own. With a file as fourth argument it leaves out packets of no
+channel, and the ring holds nothing up to the sequence in that file, which the recorder before has published as settled.
 """
 
 import os
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from nanotape.storage.archive import Archive
+from nanotape.storage.encoder import Compression
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.segment import Fsync
 
@@ -207,10 +208,16 @@ class SettledReader(SyntheticReader):
 def main(arguments: list[str]) -> None:
     path, newest, seed = arguments[0], int(arguments[1]), int(arguments[2])
     ring = SyntheticRing(newest=newest)
-    reader = SyntheticReader(ring, largest=400, seed=seed)
+    largest = 400
     options = RecorderOptions(batch_rows=300, rotate_bytes=100_000, fsync=Fsync.NEVER, idle_sleep_s=0)
+    if seed % 2:
+        largest, uncompressed = 3000, Compression("none")
+        options = replace(
+            options, batch_rows=largest, fsync=Fsync.INTERVAL, flush_interval_s=0.01, compression=uncompressed
+        )
+    reader = SyntheticReader(ring, largest, seed)
     if len(arguments) > 3:
-        reader = SettledReader(ring, largest=400, seed=seed)
+        reader = SettledReader(ring, largest, seed)
         reader.settled_file = os.open(arguments[3], os.O_RDWR | os.O_CREAT, 0o644)
         ring.oldest = int.from_bytes(os.pread(reader.settled_file, 8, 0), "little") + 1
         options = replace(options, keep_other=False)

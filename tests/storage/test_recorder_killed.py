@@ -61,7 +61,7 @@ def test_a_recorder_that_leaves_packets_out_records_the_others_once_over_twenty_
     reached = []
     for kill in range(KILLS):
         with start(archive, kill, str(settled)) as process:
-            finished = select.select([process.stdout], [], [], chance.uniform(0.001, 0.08))[0]
+            finished = select.select([process.stdout], [], [], chance.uniform(0.001, 0.12))[0]
             process.kill()
             process.wait()
         assert not finished, "it must be killed while it records: raise NEWEST"

@@ -40,7 +40,8 @@ FLOW = struct.Struct("<IHHHHI16s16s16s48s64s16s32s16s16x")
 LOG_HEADER = struct.Struct("<QQQQ")
 LOG_ENTRY = struct.Struct("<QqIIIHBB")
 PLAN_MAGIC = 0x314E414C50544E
-PLAN_VERSION = 2
+PLAN_VERSION = 3
+BATCH = 64
 SOCKET, AFXDP, PACKET = 2, 3, 4
 CHANNELS, MULTICAST, UDP, ALL = 0, 1, 2, 3
 
@@ -96,7 +97,7 @@ class Plan:
             0,
             self.capture_uid,
             limit,
-            0,
+            BATCH,
             os.fsencode(socket),
         )
         ring = (b"test", b"/dev/shm", b"", 1 << 20, 0, 0, limit, 0)

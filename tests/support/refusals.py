@@ -15,7 +15,7 @@ from service_rig import Rig
 SMALL = {"capacity": "16 MiB", "descriptors": 4096}
 """Enough for a service that is to be refused."""
 OUR_PROGRAM = "nt_select"
-CAPTURE_SAYS = ("ring test: not locked", "socket:lo:0: receive buffer", "loop: system calls are not forbidden")
+CAPTURE_SAYS = ("ring test: not locked", "socket:lo:0: receive buffer", "loop: system calls are not counted")
 
 
 def edit(rig: Rig, old: str, new: str) -> None:

@@ -137,7 +137,7 @@ static bool is_anything_waiting(struct nt_source *const *sources, uint32_t count
 static void capture(struct log_header *log, const struct nt_borrowed *borrowed, struct nt_source *const *sources, size_t snap,
 		    const char *death)
 {
-	static struct nt_batch batch;
+	static struct nt_batch batch = {.limit = NT_BATCH_PACKETS};
 
 	for (bool last = false; !last;) {
 		int got = 0;

@@ -210,6 +210,8 @@ static bool nt_loop_turn(struct nt_loop *loop, struct nt_inlet *inlet)
 	int got;
 
 	loop->batch.count = loop->batch.unselected = 0;
+	/* The predecessor's batches may have been larger, and what stands of one has to come at once: its note names no part. */
+	loop->batch.limit = inlet->standing ? NT_BATCH_PACKETS : loop->options.batch;
 	got = source->ops->poll(source, &loop->batch);
 	if (got > 0 || (!got && loop->batch.unselected)) {
 		got = nt_loop_take(loop, inlet);

@@ -17,7 +17,7 @@ struct nt_loop_options {
 	int realtime;      /* SCHED_FIFO priority, 0: none */
 	bool sleep_idle;   /* wait for packets instead of spinning */
 	uint32_t seccomp;  /* enum nt_seccomp; without effect with sleep_idle, `socket` and `pcap` sources */
-	uint32_t batch;    /* packets of a poll at most; 0: 64 */
+	uint32_t batch;    /* packets of a poll at most, up to NT_BATCH_PACKETS; 0: 64 */
 	uint32_t prefetch; /* packets ahead whose frames are fetched into the cache; 0: none */
 };
 

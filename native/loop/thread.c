@@ -79,6 +79,8 @@ int nt_loop_create(struct nt_loop **created, struct nt_ring *ring, uint64_t next
 
 	if (!source_count || source_count > NT_LOOP_SOURCES_MAX)
 		return nt_fault_set(fault, -EINVAL, "sources: expected 1 to %u, found %u", NT_LOOP_SOURCES_MAX, source_count);
+	if (options->batch > NT_BATCH_PACKETS)
+		return nt_fault_set(fault, -EINVAL, "batch: expected 1 to %u, found %u", NT_BATCH_PACKETS, options->batch);
 	loop = nt_allocate_resident(sizeof(*loop));
 	if (!loop)
 		return nt_fault_set(fault, -ENOMEM, "no memory for the capture loop");
@@ -87,7 +89,7 @@ int nt_loop_create(struct nt_loop **created, struct nt_ring *ring, uint64_t next
 	loop->listener = -1;
 	nt_loop_tell_filter(loop, NT_SECCOMP_OFF, ""); /* not the predecessor's */
 	loop->options = *options;
-	loop->batch.limit = options->batch ? options->batch : NT_BATCH_DEFAULT;
+	loop->options.batch = options->batch ? options->batch : NT_BATCH_DEFAULT;
 	sem_init(&loop->settled, 0, 0);
 	nt_writer_init(&loop->writer, ring, next_seq);
 	for (uint32_t at = 0; !error && at < source_count; at++)
@@ -145,7 +147,8 @@ static void nt_loop_choose_filter(struct nt_loop *loop)
 	loop->facts.seccomp = obstacle[0] ? NT_SECCOMP_OFF : loop->options.seccomp;
 }
 
-/* The helper first: from its filter on, the loop's thread may have to be answered. With every signal blocked: the threads inherit the mask, and whoever called us goes on to take the signals. */
+/* The helper first: from its filter on, the loop's thread may have to be answered. With every signal blocked: the threads inherit the
+ * mask, and whoever called us goes on to take the signals. */
 static int nt_loop_spawn(struct nt_loop *loop, struct nt_fault *fault)
 {
 	sigset_t all, before;

@@ -237,7 +237,7 @@ static int check_facts(const struct nt_borrowed_lane *lane, struct nt_fault *fau
 	uint64_t needed = (uint64_t)facts->frames * facts->frame_bytes;
 	struct stat status;
 
-	if (facts->frames < NT_BATCH_PACKETS || (facts->frames & (facts->frames - 1)) != 0 || facts->frame_bytes < 2048 ||
+	if (facts->frames < NT_AFXDP_FRAMES_MIN || (facts->frames & (facts->frames - 1)) != 0 || facts->frame_bytes < 2048 ||
 	    (facts->frame_bytes & (facts->frame_bytes - 1)) != 0 || facts->queue >= NT_XDP_QUEUES_MAX || facts->umem_bytes < needed)
 		return nt_fault_set(fault, -EPROTO,
 				    "%s: queue %u: the holder lends %u frames of %u bytes in %llu bytes: not a lane",

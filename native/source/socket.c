@@ -61,10 +61,10 @@ static void nt_socket_take(struct nt_socket_source *self, struct nt_socket_flow 
 	nt_frame_write_header(nt_socket_payload(self, at) - header_bytes, &facts);
 }
 
-/* Messages from `first` on are received into; the kernel overwrote their lengths last time. */
-static void nt_socket_prepare(struct nt_socket_source *self, uint32_t first)
+/* Messages from `first` to before `limit` are received into; the kernel overwrote their lengths last time. */
+static void nt_socket_prepare(struct nt_socket_source *self, uint32_t first, uint32_t limit)
 {
-	for (uint32_t at = first; at < NT_BATCH_PACKETS; at++) {
+	for (uint32_t at = first; at < limit; at++) {
 		self->messages[at].msg_hdr.msg_namelen = sizeof(self->senders[at]);
 		self->messages[at].msg_hdr.msg_controllen = NT_SOCKET_CONTROL_BYTES;
 	}
@@ -93,7 +93,7 @@ static int nt_socket_poll(struct nt_source *source, struct nt_batch *batch)
 		uint32_t room = batch->limit - batch->count;
 		int got;
 
-		nt_socket_prepare(self, batch->count);
+		nt_socket_prepare(self, batch->count, batch->limit);
 		got = recvmmsg(flow->fd, &self->messages[batch->count], room, MSG_DONTWAIT, NULL);
 		for (int taken = 0; taken < got; taken++, batch->count++)
 			nt_socket_take(self, flow, batch->count, &batch->packets[batch->count]);

@@ -25,7 +25,7 @@ struct nt_packet {
 };
 
 struct nt_batch {       /* both counts are 0 before each poll */
-	uint32_t limit; /* 1 to NT_BATCH_PACKETS, the same in every poll */
+	uint32_t limit; /* 1 to NT_BATCH_PACKETS */
 	uint32_t count;
 	uint32_t unselected; /* judged in this poll and left out: not in `packets` */
 	struct nt_packet packets[NT_BATCH_PACKETS];
@@ -48,8 +48,8 @@ struct nt_source_ops {
 	/* Blocks at most `timeout_ms` for a packet; used only when the loop may sleep. May be NULL. */
 	void (*wait)(struct nt_source *source, int timeout_ms);
 	/* Names what the next poll begins with, the same in a successor of this process; release moves it on. A poll at the same
-	 * position hands out, or leaves out, at least the packets that the last one did, in their order. NULL: a successor cannot
-	 * be handed the same packets again. */
+	 * position, with a `limit` that is not smaller, hands out, or leaves out, at least the packets that the last one did, in
+	 * their order. NULL: a successor cannot be handed the same packets again. */
 	uint64_t (*position)(const struct nt_source *source);
 	void (*close)(struct nt_source *source);
 };

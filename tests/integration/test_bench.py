@@ -84,6 +84,7 @@ def test_every_part_measures_and_accounts_for_every_packet(tmp_path: pathlib.Pat
 
 
 @pytest.mark.root
+@pytest.mark.slow
 def test_without_root_all_that_needs_no_wire_is_measured() -> None:
     with as_nobody() as (nanotape, work):
         status, output, errors = call_as(

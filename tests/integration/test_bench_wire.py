@@ -42,6 +42,7 @@ def folder() -> Iterator[pathlib.Path]:
         yield place.disk
 
 
+@pytest.mark.slow  # the whole benchmark does it too, in test_bench.py
 @pytest.mark.parametrize("compression", ["zstd", "none"])
 def test_nanotape_has_every_packet_once(line: Wire, folder: pathlib.Path, compression: str) -> None:
     one = wire_nanotape.run(Setting("ours", compression), line, folder, PACKETS, 0)
@@ -66,6 +67,7 @@ def test_what_the_recorder_is_too_slow_for_is_told_by_its_stage(
     assert one["exact"]
 
 
+@pytest.mark.slow  # likewise
 @pytest.mark.parametrize("tool", wire_tools.TOOLS, ids=lambda tool: tool.name)
 def test_another_tool_is_measured_to_its_last_packet(line: Wire, folder: pathlib.Path, tool: wire_tools.Tool) -> None:
     if shutil.which(tool.name) is None:

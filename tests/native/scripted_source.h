@@ -26,10 +26,12 @@ struct scripted {
 static int scripted_poll(struct nt_source *source, struct nt_batch *batch)
 {
 	struct scripted *self = (struct scripted *)source;
+	uint32_t limit = batch->limit; /* what is in a batch is the test's choice all the same */
 
 	if (self->next == self->batches)
 		return self->at_end;
 	*batch = self->script[self->next++];
+	batch->limit = limit;
 	return (int)batch->count;
 }
 

@@ -219,6 +219,54 @@ static void each_successor_that_dies_adds_to_what_stands_there(void **state)
 	assert_ring_holds_each_once(10);
 }
 
+/* Hands out what there is from its position on, as many packets as asked; then says that it has come to its end. */
+static uint32_t brought;
+static uint32_t polls_left;
+
+static int poll_from_position(struct nt_source *of, struct nt_batch *batch)
+{
+	(void)of;
+	if (!polls_left || source.position == brought)
+		return -ENODATA;
+	polls_left--;
+	while (batch->count < batch->limit && source.position + batch->count < brought) {
+		uint32_t number = (uint32_t)source.position + batch->count + 1;
+
+		batch->packets[batch->count++] = (struct nt_packet){.data = source.frame,
+								    .capture_length = LENGTH,
+								    .wire_length = WIRE_BASE + number,
+								    .flow_id = 1};
+	}
+	return (int)batch->count;
+}
+
+static void a_batch_larger_than_those_of_its_successors_comes_whole(void **state)
+{
+	static const uint32_t batches[] = {200, 16, 16};
+	struct nt_source *sources[] = {&source.source};
+	struct nt_source_ops ops = scripted_ops;
+
+	(void)state;
+	ops.poll = poll_from_position;
+	source.source.ops = &ops;
+	brought = 200;
+	for (uint32_t life = 0; life < 3; life++) {
+		const struct nt_loop_options options = {.core = -1, .batch = batches[life]};
+		struct nt_loop *loop;
+
+		attach(HOLDER);
+		polls_left = life == 2 ? UINT32_MAX : 1; /* the second dies after its first batch */
+		assert_int_equal(nt_loop_create(&loop, &ring, next_seq, HOLDER, sources, 1, &options, NULL), 0);
+		nt_loop_run(loop);
+		nt_loop_destroy(loop);
+		if (life == 0)
+			source.position = 0; /* it died before the release */
+		brought = 240;
+	}
+	assert_int_equal(counters->repeated, 200);
+	assert_ring_holds_each_once(240);
+}
+
 static void of_a_batch_published_in_several_parts_the_rest_is_still_taken(void **state)
 {
 	const uint32_t packets = 64, length = 1200, span = (uint32_t)nt_record_span(NT_RECORD_HEADER_BYTES + length);
@@ -404,6 +452,7 @@ int main(void)
 		HANDOVER_TEST(at_another_position_the_same_packets_are_others),
 		HANDOVER_TEST(killed_between_any_two_stores_no_packet_is_lost_repeated_or_counted_twice),
 		HANDOVER_TEST(each_successor_that_dies_adds_to_what_stands_there),
+		HANDOVER_TEST(a_batch_larger_than_those_of_its_successors_comes_whole),
 		HANDOVER_TEST(of_a_batch_published_in_several_parts_the_rest_is_still_taken),
 		HANDOVER_TEST(what_was_left_out_alone_is_judged_again_and_counted_once),
 		HANDOVER_TEST(only_the_batch_that_was_in_hand_is_left_out),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loops in processes of their own, killed wherever they are, and succeeded: each packet of two sources that outlive them stands in the
+/* Loops in processes of their own, with batches of any size, killed wherever they are, and succeeded: each packet of two sources that outlive them stands in the
  * ring once, and the counters agree with the sources. */
 #include "loop/state.h"
 #include "ring_files.h"
@@ -81,7 +81,7 @@ static int lane_poll(struct nt_source *source, struct nt_batch *batch)
 		produced += 1 + (self->random >> 40) % NT_BATCH_PACKETS;
 		nt_store_relaxed(&lane->produced, produced);
 	}
-	for (uint64_t number = position + 1; number <= produced && number <= position + NT_BATCH_PACKETS; number++) {
+	for (uint64_t number = position + 1; number <= produced && number <= position + batch->limit; number++) {
 		if (number % 5 == 0) {
 			batch->unselected++;
 			continue;
@@ -135,7 +135,7 @@ static const struct nt_source_ops lane_ops_without_position = {
 /* One life of the capture. */
 static void live(struct files *f, struct shared *shared, const struct nt_source_ops *ops, uint64_t seed, bool to_the_end)
 {
-	const struct nt_loop_options options = {.core = -1};
+	const struct nt_loop_options options = {.core = -1, .batch = 1 + (uint32_t)(seed >> 33) % NT_BATCH_PACKETS};
 	static struct lane_source lanes[LANES];
 	struct nt_source *sources[LANES];
 	struct nt_fault fault = {0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan_file.h"
+#include "source/source.h"
 
 static void a_good_plan_is_loaded_whole(void **state)
 {
@@ -86,6 +87,12 @@ static void settings_out_of_range_are_refused(void **state)
 	refused("idle");
 	file.header.seccomp = 3;
 	refused("seccomp");
+	file.header.batch = 0;
+	refused("batch: expected 1 to 256, found 0");
+	file.header.batch = NT_BATCH_PACKETS + 1;
+	refused("batch: expected 1 to 256, found 257");
+	file.header.prefetch = NT_PREFETCH_MAX + 1;
+	refused("prefetch: expected at most 64, found 65");
 	file.header.ring.hugepages = 3;
 	refused("hugepages");
 	file.header.ring.lock_memory = 2;

@@ -303,7 +303,7 @@ static void drops_of_a_small_buffer_are_counted_exactly(void **state)
 
 static void ten_thousand_a_second_arrive_without_loss(void **state)
 {
-	const struct nt_loop_options options = {.core = -1, .sleep_idle = true, .seccomp = true};
+	const struct nt_loop_options options = {.core = -1, .sleep_idle = true, .seccomp = NT_SECCOMP_COUNT};
 	struct nt_flow flow = flow_of("239.1.1.1");
 	struct nt_source *source = open_flows(&flow, 1);
 	int sender = open_sender(&flow);

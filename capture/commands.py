@@ -14,7 +14,9 @@ from nanotape.native import executable
 
 HOLDER, CAPTURE, RECORDER = "holder", "capture", "recorder"
 
-_RECORDER_NICE = "5"
+RECORDER_NICE = 5
+"""How much the recorder gives way: where the two share a core the capture goes first, for a ring holds out for longer
+than an RX ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,8 @@ class Commands:
 
     def _recorder(self, _resume: bool) -> list[str]:
         verb = ["-m", "nanotape.cli.main", "record", "--config", str(self.places.config), *self.options.record_options]
-        # Where the two share a core the capture goes first: a ring holds out for longer than an RX ring.
-        return [
-            "nice",
-            "-n",
-            _RECORDER_NICE,
-            *self._python([*verb, "--supervised", str(os.getpid())], self.owners.record_uid),
-        ]
+        command = self._python([*verb, "--supervised", str(os.getpid())], self.owners.record_uid)
+        return ["nice", "-n", str(RECORDER_NICE), *command]  # before its libraries start threads, on import
 
     def _python(self, command: Sequence[str], uid: int) -> list[str]:
         """A part in Python: it starts as root, since its code may lie where its user cannot read."""

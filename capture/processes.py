@@ -1,5 +1,6 @@
-"""Processes: whether one that shared memory names still lives, and ending with one's parent. Never signals any."""
+"""Processes: whether one that shared memory names lives, ending with one's parent, giving way. Never signals any."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -37,6 +38,18 @@ def end_with_parent(parent: int) -> None:
 def renounce_new_privilege() -> None:
     """No program that we start from now on gains privilege by its file."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def session_gives_way(nice: int) -> None:
+    """Has the session that we lead come after others, as a process of niceness `nice` comes after those of its session.
+
+    Where the kernel shares a core out among sessions first (autogroup), niceness says nothing to another session, and
+    each process of a service has one of its own. Call it as root still: a change of user closes the file to us.
+    """
+    if os.getsid(0) != os.getpid():
+        return  # somebody's shell is in it too
+    with contextlib.suppress(OSError):  # a kernel that knows of no such groups
+        Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def _prctl(option: int, value: int) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from nanotape.capture.accounts import accounts, give_up_privilege
+from nanotape.capture.commands import RECORDER_NICE
 from nanotape.capture.places import places
-from nanotape.capture.processes import end_with_parent
+from nanotape.capture.processes import end_with_parent, session_gives_way
 from nanotape.cli.options import AsJson, ConfigFile, talk
 from nanotape.config import Settings, load
 from nanotape.storage import record as storage
@@ -41,6 +42,8 @@ def record(
     settings = load(config)
     settings = settings.of_ring(ring if len(settings.rings) > 1 else None)  # one ring's settings do for any ring
     where = places(settings)
+    if supervised is not None:
+        session_gives_way(RECORDER_NICE)
     _leave_root(settings, user, group)
     if supervised is not None:
         end_with_parent(supervised)

@@ -122,7 +122,7 @@ def _messages(pieces: list[pa.Buffer]) -> Iterator[EncodedMessage]:
         head, end = _head(pieces, begin)
         message = read_message(_reading(head), 0)
         length = sum(len(piece) for piece in pieces[begin:end])
-        while message is not None and length < message.length:
+        while message is not None and length < message.length and end < len(pieces):
             length += len(pieces[end])
             end += 1
         if message is None or length != message.length:
@@ -139,7 +139,7 @@ def _reading(data: bytes) -> ReadAt:
 def _head(pieces: list[pa.Buffer], begin: int) -> tuple[bytes, int]:
     """The pieces from `begin` on that hold a message's prefix and metadata, and where they end."""
     head, end, needed = b"", begin, PREFIX_BYTES
-    while len(head) < needed:
+    while len(head) < needed and end < len(pieces):
         head += pieces[end].to_pybytes()
         end += 1
         if len(head) >= PREFIX_BYTES:

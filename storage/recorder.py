@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.encoder import Compression
@@ -115,6 +117,7 @@ class Recorder:
         self._rotation: SegmentRotation | None = None
         self._stopping = False
         self._pending_since_ns: int | None = None
+        self._is_in_hand = False
         self._recorded = self._write_failures = self._written_bytes = 0
         self._first_seq: int | None = None
         self._last_seq: int | None = None
@@ -256,6 +259,8 @@ class Recorder:
                 self._backlog = self._left_behind()
             self._publish()
         finally:
+            if self._rotation:
+                self._rotation.let_go()  # before another recorder may recover what it still writes
             self._rotation = None
             self._release()
 
@@ -299,14 +304,18 @@ class Recorder:
             return
         read = self._reader.take()
         self._pending_since_ns = None
-        if read is None:
-            return
+        if read is not None:
+            self._is_in_hand = True  # for good, if what follows breaks: a successor needs it in the ring
+            self._write(read, self._rotation)
+            self._is_in_hand = False
+
+    def _write(self, read: pa.RecordBatch, rotation: SegmentRotation) -> None:
         chosen = self._settlement.choose(read)
         if chosen is None:
             return
         self._save()
         try:
-            self._written_bytes += self._rotation.write(self._mapper.map(chosen))
+            self._written_bytes += rotation.write(self._mapper.map(chosen))
         except SegmentWriteError as error:
             self._settlement.failed(chosen)
             self._write_failures += chosen.num_rows
@@ -338,5 +347,5 @@ class Recorder:
             recorded=self._recorded,
             write_failures=self._write_failures,
             written_bytes=self._written_bytes,
-            settled=not self._reader.gathered_rows,
+            settled=not self._reader.gathered_rows and not self._is_in_hand,
         )

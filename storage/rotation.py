@@ -130,6 +130,9 @@ class SegmentRotation:
         self.rotate()
         for each in waiting:
             self._retry(each)
+
+    def let_go(self) -> None:
+        """Waits for what the disk was told; what is not ended by then is left to recovery. Ends all use of this."""
         self._disk.shutdown()
 
     def _begin(self, batch: pa.RecordBatch) -> SegmentWriter:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import small_segments as small
-from recorder_bench import HandClock
+from recorder_bench import Bench, HandClock, later
+from synthetic import SyntheticRing
 
+from nanotape.storage.archive import Archive
 from nanotape.storage.encoder import Compression
 from nanotape.storage.rotation import SegmentRotation
 from nanotape.storage.segment import Fsync
@@ -45,15 +47,19 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
     slow.let_go()
 
 
+def disk_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("nanotape-disk")]
+
+
 @pytest.fixture
 def lines() -> list[str]:
     return []
 
 
 @pytest.fixture
-def rotation(tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> SegmentRotation:
+def rotation(tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[SegmentRotation]:
     monkeypatch.setattr("nanotape.storage.segment.sync_directory", lambda _path: None)
-    return SegmentRotation(
+    rotation = SegmentRotation(
         tmp_path,
         small.IDENTITY,
         HandClock(),
@@ -63,6 +69,8 @@ def rotation(tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) 
         fsync=Fsync.INTERVAL,
         compression=Compression(),
     )
+    yield rotation
+    rotation.let_go()
 
 
 def sequences(directory: Path) -> list[int]:
@@ -130,3 +138,28 @@ def test_a_segment_that_the_disk_did_not_end_is_tried_again(
     rotation.finish()
     assert sequences(tmp_path) == list(range(7, 15))
     assert lines[1].endswith("finished after all, 5 rows")
+
+
+def test_a_recorder_that_breaks_lets_no_other_in_before_its_disk_is_done(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(archive, SyntheticRing(newest=100), fsync=Fsync.INTERVAL, batch_rows=100)
+    bench.recorder.begin()
+    bench.record_all()
+    bench.clock.sleep(1)
+    bench.recorder.step()
+    assert disk_threads() != []
+    bench.ring.newest = 150
+    bench.recorder.step()
+    monkeypatch.setattr(bench.recorder, "_mapper", None)
+    with pytest.raises(AttributeError):
+        bench.recorder.finish()
+    assert disk_threads() == []
+    assert bench.reader.status["settled"]
+    bench.recorder.finish()
+    assert not bench.reader.status["settled"], "what it had in hand is for its successor"
+    again = Bench(archive, SyntheticRing(newest=150), later())
+    again.recorder.begin()
+    again.record_all()
+    again.recorder.finish()
+    assert again.sequences() == list(range(1, 151))

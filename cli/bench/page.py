@@ -24,7 +24,7 @@ nanotape bench --from bench.json --page FILE  the page of it, without measuring 
 Every part runs its contenders in turn, again and again, and reports the median with the least and the most. Ratios are
 of one run. On a shared machine look at the steal time first: what the hypervisor took, no program can give back.
 """
-_MINUTES = 45
+_MINUTES = 30
 _OURS = re.compile(r"ring|wire-loss|wire-cpu|latency-\d+|record|path|tuning")
 """Names of plots: other pictures in their folder are not ours to remove."""
 

@@ -1,6 +1,7 @@
 """`wire`: packets from an in-kernel generator over a veth to the disk, by nanotape, tcpdump, dumpcap and netsniff-ng.
 
-Each gets the same packets, core and disk, and a buffer of 512 MiB; every packet of every run is looked for.
+Each gets the same packets, core and disk. The others have a kernel buffer of 512 MiB, nanotape a ring of 512 MiB behind
+the RX ring of its NIC. Every packet of every run is looked for.
 """
 
 from collections.abc import Callable, Iterator

@@ -23,7 +23,7 @@ NEEDS_ROOT = True
 
 MAXIMUM = 0
 """As a rate: as fast as the generator goes."""
-_RATES = (250_000, 500_000, 1_000_000, 2_000_000, MAXIMUM)
+_RATES = (250_000, 1_000_000, 2_000_000, MAXIMUM)
 _PACKETS = 10_000_000
 _SLOW_PPS, _SLOW_S = 1_000_000, 3
 """Below this rate a run has fewer packets, so many seconds of them: it would say no more, and take minutes."""

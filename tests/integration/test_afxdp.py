@@ -223,7 +223,7 @@ def check_unbroken(sequences: list[int]) -> int:
         if sequence == top + 1:
             top = sequence
         else:
-            assert top - 64 < sequence <= top, f"{sequence} after {top}"
+            assert top - 256 < sequence <= top, f"{sequence} after {top}"
             repeated += 1
     return repeated
 
@@ -240,15 +240,15 @@ def start_blast(rig: holder_rig.Rig, side: namespaces.Side, count: int, rate: in
     )
 
 
-def test_a_borrower_killed_25_times_under_load_loses_nothing(
+def test_a_borrower_killed_12_times_under_load_loses_nothing(
     rig: holder_rig.Rig, namespace_pair: namespaces.NamespacePair
 ) -> None:
     rig.ready_holder(Plan(descriptors=1 << 18))
-    count = 1_500_000
+    count = 750_000
     log = holder_rig.Log(rig.folder / "log", capacity=count + 10_000, snap=0)
     sender = start_blast(rig, namespace_pair.left, count, 250_000)
     chance = random.Random(2)
-    for _ in range(25):
+    for _ in range(12):
         borrower = rig.borrow(log)
         wait_for_packets(log, len(log) + chance.randrange(1, 40_000))
         borrower.kill()

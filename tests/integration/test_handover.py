@@ -124,7 +124,10 @@ def _simulate_pid(exchange: Exchange) -> int:
     return exchange.process.pid
 
 
-@pytest.mark.parametrize("instant", ["just died", "only starting", "waits to be started"])
+@pytest.mark.parametrize(
+    "instant",
+    ["just died", *(pytest.param(when, marks=pytest.mark.slow) for when in ("only starting", "waits to be started"))],
+)
 def test_a_recorder_that_is_not_at_work_when_the_service_stops_takes_what_is_in_the_ring(
     rig: Rig, instant: str
 ) -> None:

@@ -17,7 +17,7 @@ from nanotape.capture.sent_log import SentLog
 pytestmark = pytest.mark.root
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_three_hundred_thousand_packets_a_second_all_arrive_through_af_xdp(
     seconds: int, make_service_rig: Callable[..., Rig], hugepages: Callable[[int], pathlib.Path]
 ) -> None:
@@ -39,7 +39,7 @@ def test_three_hundred_thousand_packets_a_second_all_arrive_through_af_xdp(
     assert not service.restarts
 
 
-@pytest.mark.parametrize("seconds", [3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_ten_thousand_packets_a_second_all_arrive_through_plain_sockets(seconds: int) -> None:
     """On loopback, both lines, with headers rebuilt and flagged so."""
     with make_rig(Wanted(kind="socket", interface="lo", capacity="64 MiB"), None) as rig, rig.service() as service:

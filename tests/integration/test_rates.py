@@ -22,7 +22,7 @@ def dropped_on_the_way(side: namespaces.Side) -> int:
     return int(listed[0]["stats64"]["tx"]["dropped"])
 
 
-@pytest.mark.parametrize("kind", ["socket", "packet", "afxdp"])
+@pytest.mark.parametrize("kind", ["socket", pytest.param("packet", marks=pytest.mark.slow), "afxdp"])
 def test_a_capture_of_300_000_packets_a_second_accounts_for_every_packet(
     kind: str,
     make_service_rig: Callable[..., Rig],

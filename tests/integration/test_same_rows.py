@@ -103,7 +103,7 @@ def file(tmp_path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-@pytest.mark.parametrize("select", ["channels", "multicast", "udp"])
+@pytest.mark.parametrize("select", ["channels", "multicast", pytest.param("udp", marks=pytest.mark.slow)])
 def test_the_same_traffic_makes_the_same_rows_through_afxdp_packet_and_pcap(
     select: str,
     file: pathlib.Path,

@@ -90,7 +90,7 @@ def rows_of(path: pathlib.Path) -> list[list[str]]:
     return [line.split("\t") for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
-@pytest.mark.parametrize("kind", ["afxdp", "socket"])
+@pytest.mark.parametrize("kind", ["afxdp", pytest.param("socket", marks=pytest.mark.slow)])
 def test_tshark_reads_a_live_tail_with_the_rings_own_fields(
     kind: str,
     make_service_rig: Callable[..., Rig],

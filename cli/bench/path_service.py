@@ -16,7 +16,7 @@ from nanotape.capture.ring import Ring
 from nanotape.capture.service import Service, ServiceOptions
 from nanotape.cli.bench.errors import BenchError
 from nanotape.cli.bench.native import cores
-from nanotape.cli.bench.veth import GROUP, PORT
+from nanotape.cli.bench.veth import CHANNEL
 from nanotape.cli.bench.workspace import Workspace
 from nanotape.cli.demo.configuration import unused_account
 from nanotape.config import Settings, loads
@@ -90,16 +90,7 @@ compression = "zstd"
 compression_level = 1
 start = "{wanted.start}"
 
-[[channel]]
-name = "bench"
-feed = "simulated"
-framing = "moldudp64"
-
-[[channel.line]]
-name = "A"
-group = "{GROUP}"
-port = {PORT}
-""")
+{CHANNEL}""")
 
 
 def huge_bytes(ring_bytes: int) -> int:

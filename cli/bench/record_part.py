@@ -95,9 +95,10 @@ def _run(shm: Path, ring: str, archive: Path, how: str) -> tuple[dict[str, Any],
 def _targets(summary: dict[str, Any]) -> list[Target]:
     zstd = judge("record zstd 1", median(summary, contender("zstd 1", "tmpfs"), "mpps"), _beside_floor(summary))
     peaks = [figures["rss_mib"]["max"] for figures in summary.values() if figures["rss_mib"]["max"] is not None]
+    plain = judge("record uncompressed", median(summary, contender("none", "tmpfs"), "mpps"), _beside_disk(summary))
     return [
         zstd if not zstd.met else judge(zstd.name, zstd.value),
-        judge("record uncompressed", median(summary, contender("none", "tmpfs"), "mpps")),
+        plain if not plain.met else judge(plain.name, plain.value),
         judge("memory", max(peaks, default=None)),
     ]
 
@@ -112,6 +113,15 @@ def _beside_floor(summary: dict[str, Any]) -> str:
         f"zstd 1 alone takes {1000 / alone:,.0f} ns of the {1000 / whole:,.0f} ns a packet: "
         f"{alone:.1f} Mpps if all else were free"
     )
+
+
+def _beside_disk(summary: dict[str, Any]) -> str:
+    """How far the repetitions lie apart, and what the same comes to without tmpfs."""
+    here = summary.get(contender("none", "tmpfs"), {}).get("mpps", {})
+    disk = median(summary, contender("none", "disk"), "mpps")
+    if not disk or not here.get("median"):
+        return ""
+    return f"{here['min']:.2f} to {here['max']:.2f} Mpps in the repetitions; to the disk the median is {disk:.2f}"
 
 
 def _notes(filled: dict[str, Any]) -> list[str]:

@@ -18,6 +18,17 @@ from nanotape.native import executable
 FRAME_BYTES = 242
 GROUP, PORT = "239.192.0.1", 31001
 _NUMBER_OFFSET = 42  # Ethernet, IPv4, UDP; then the packet's number, 8 bytes, see native/bench/generator.h
+CHANNEL = f"""[[channel]]
+name = "bench"
+feed = "simulated"
+framing = "none"
+
+[[channel.line]]
+name = "A"
+group = "{GROUP}"
+port = {PORT}
+"""
+"""Of a configuration: what takes the generator's packets."""
 NUMBER_BYTES = slice(_NUMBER_OFFSET, _NUMBER_OFFSET + 8)
 """Where a frame carries its number, big-endian, from 1."""
 _PATIENCE_S = 600.0

@@ -18,7 +18,7 @@ from nanotape.capture.service import CAPTURE, HOLDER, RECORDER, Service, Service
 from nanotape.cli.bench import numbers
 from nanotape.cli.bench.errors import BenchError
 from nanotape.cli.bench.processor_time import ended_children_s, of_process_s
-from nanotape.cli.bench.veth import GROUP, PORT, Wire
+from nanotape.cli.bench.veth import CHANNEL, Wire
 from nanotape.cli.bench.wire_tools import figures
 from nanotape.cli.bench.workspace import size_of
 from nanotape.cli.demo.configuration import unused_account
@@ -214,16 +214,7 @@ compression = "{setting.compression}"
 {level}
 fsync = "{setting.fsync}"
 
-[[channel]]
-name = "bench"
-feed = "simulated"
-framing = "none"
-
-[[channel.line]]
-name = "A"
-group = "{GROUP}"
-port = {PORT}
-"""
+{CHANNEL}"""
 
 
 @contextlib.contextmanager

@@ -1,51 +1,64 @@
 """The one class that decides what of an archive is visible.
 
-Complete segments are, and of a live part file what its sidecar covers: never a half-written file, never a row twice,
-while a recorder goes on writing. Needs no native code and never writes, but for the folders that a recorder asks for.
+Parquet files that a manifest names; complete segments that none replaces; of a live part file what its sidecar covers:
+never a half-written file, never a row twice, while others go on writing. Needs no native code, and never writes but for
+the folders that a recorder asks for.
 """
 
 import contextlib
 import errno
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import pyarrow.dataset as pds
-import pyarrow.ipc as ipc
 
-from nanotape.storage import sidecar
 from nanotape.storage.errors import ArchiveError
+from nanotape.storage.manifest import Manifest, read_manifests
+from nanotape.storage.parquet_facts import ParquetFacts, parquet_facts, read_parquet
 from nanotape.storage.recovery import check_complete
 from nanotape.storage.schema import packets_schema
-from nanotape.storage.segment_names import NAME_PATTERN, PART_SUFFIX, SEGMENT_SUFFIX, SIDECAR_SUFFIX
-from nanotape.storage.sidecar import FIRST_MESSAGE_OFFSET
+from nanotape.storage.segment_facts import SegmentFacts, read_segment, segment_facts
+from nanotape.storage.segment_names import NAME_PATTERN
+from nanotape.storage.table_schemas import RECORDED_TABLES, table_schema
 
 if TYPE_CHECKING:
     import duckdb
+
+__all__ = ["Archive", "SegmentFacts", "Visible"]
 
 RING_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentFacts:
-    """One visible segment, as it was when it was listed."""
+class Visible:
+    """All of one table that was visible at one moment: each row once."""
 
-    path: Path
-    """NAME.arrow, or NAME.arrow.part."""
-    ring: str
-    ring_id: str
-    """32 hexadecimal digits."""
-    first_seq: int
-    last_seq: int
-    rows: int
-    bytes: int
-    """Size of a complete file; covered bytes of a live one."""
-    complete: bool
-    end: int
-    """Where the last visible message ends."""
+    table: str
+    parquet: tuple[ParquetFacts, ...]
+    """By day, in the order of the manifests."""
+    segments: tuple[SegmentFacts, ...]
+    """By ring, then ring_id in order of appearance, then sequence."""
+    ends: Mapping[str, int]
+    """By ring_id, the last ring sequence that is, or before retention was, in the archive."""
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Its rows, Parquet first, in the order of the files; memory stays at about one batch.
+
+        Args:
+            columns: Names to read; None: all, in the schema's order.
+
+        Raises:
+            ArchiveError: An unknown column, or a file that cannot be read.
+        """
+        schema = projected(self.table, columns)
+        for each in self.parquet:
+            yield from read_parquet(each, schema)
+        for facts in self.segments:
+            yield from read_segment(facts, schema)
 
 
 class Archive:
@@ -100,26 +113,42 @@ class Archive:
         return directory
 
     def segments(self, ring: str | None = None) -> list[SegmentFacts]:
-        """What is visible now, by ring, then ring_id in order of appearance, then sequence."""
-        rings = [ring] if ring is not None else self._rings()
-        return [facts for name in rings for facts in self._ring_segments(name)]
+        """The visible segments of packets, by ring, then ring_id in order of appearance, then sequence."""
+        return list(self.visible("packets", ring).segments)
 
-    def packets(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """All visible packets, batch by batch in the order of `segments()`; memory stays at about one batch.
+    def visible(self, table: str = "packets", ring: str | None = None) -> Visible:
+        """All of a table that is visible now.
+
+        Rows beside packets are not visible before the packets that they belong to.
 
         Args:
-            columns: Names to read; None: all, in the schema's order.
+            table: One of `nanotape.storage.table_schemas.TABLES`.
+            ring: Only segments of this ring; Parquet files hold several.
 
         Raises:
-            ArchiveError: An unknown column, or a segment that cannot be read.
+            ArchiveError: A folder cannot be listed, or a manifest or a complete segment not be read.
         """
-        schema = _projected(columns)
-        for facts in self.segments():
-            yield from _read(facts, schema)
+        limits = None if table == "packets" else self.visible("packets").ends
+        # Segments first: what is compacted meanwhile is found in the manifests, and still there for a while.
+        rings = [ring] if ring is not None else self._rings()
+        segments = [facts for name in rings for facts in self._ring_segments(name, table, limits)]
+        manifests = read_manifests(self.path, table)
+        replaced = {key for manifest in manifests for key in manifest.replaces}
+        segments = [facts for facts in segments if facts.key not in replaced]
+        parquet = tuple(parquet_facts(self.path, manifest, entry) for manifest in manifests for entry in manifest.files)
+        return Visible(table, parquet, tuple(segments), _ends(manifests, segments))
+
+    def packets(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """All visible packets, batch by batch; see `Visible.batches`."""
+        yield from self.visible().batches(columns)
+
+    def rows(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """All that is visible of a table, in memory."""
+        return pa.Table.from_batches(list(self.visible(table).batches(columns)), schema=projected(table, columns))
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All visible packets in memory."""
-        return pa.Table.from_batches(list(self.packets(columns)), schema=_projected(columns))
+        return self.rows("packets", columns)
 
     def dataset(self) -> pds.Dataset:
         """The complete segments, without what is still being written."""
@@ -137,7 +166,7 @@ class Archive:
         import duckdb
 
         segments = self.segments()
-        live = [batch for facts in segments if not facts.complete for batch in _read(facts, packets_schema())]
+        live = [batch for facts in segments if not facts.complete for batch in read_segment(facts, packets_schema())]
         connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
         with contextlib.suppress(duckdb.Error):  # without its time zone extension DuckDB knows no zone but UTC
             connection.execute("SET TimeZone = 'UTC'")
@@ -174,8 +203,10 @@ class Archive:
         except OSError as error:
             raise ArchiveError(f"{self.path / 'segments'}: cannot list: {error.strerror}; {_advice(error)}") from error
 
-    def _ring_segments(self, ring: str) -> list[SegmentFacts]:
+    def _ring_segments(self, ring: str, table: str, limits: Mapping[str, int] | None) -> list[SegmentFacts]:
         directory = self.path / "segments" / ring
+        if table in RECORDED_TABLES:
+            directory /= table
         try:
             # A renaming meanwhile may hide both names of a segment from the listing, but not its sidecar's.
             names = {entry.name.split(".arrow")[0] for entry in directory.iterdir() if ".arrow" in entry.name}
@@ -184,94 +215,32 @@ class Archive:
         except OSError as error:
             raise ArchiveError(f"{directory}: cannot list: {error.strerror}; {_advice(error)}") from error
         found = [
-            facts for name in sorted(names) if NAME_PATTERN.fullmatch(name) and (facts := _facts(directory, ring, name))
+            facts
+            for name in sorted(names)
+            if NAME_PATTERN.fullmatch(name) and (facts := segment_facts(directory, ring, name, table, limits))
         ]
         appearance = {facts.ring_id: place for place, facts in reversed(list(enumerate(found)))}
         return sorted(found, key=lambda facts: (appearance[facts.ring_id], facts.first_seq))
 
 
-def _facts(directory: Path, ring: str, name: str) -> SegmentFacts | None:
-    """Facts of one segment; None when nothing of it is visible."""
-    sums = sidecar.read(directory / (name + SIDECAR_SUFFIX))
-    finished, part = directory / (name + SEGMENT_SUFFIX), directory / (name + PART_SUFFIX)
-    # The part is looked for second: it turns into the finished file, never the other way round.
-    for path in (finished, part, finished):
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            continue
-        complete = path == finished
-        if complete and (sums is None or sums.damaged):
-            return _facts_without_sidecar(path, ring, size)
-        if sums is None or sums.first_seq is None or sums.last_seq is None or size < sums.end:
-            return None
-        return SegmentFacts(
-            path,
-            ring,
-            sums.ring_id.hex(),
-            sums.first_seq,
-            sums.last_seq,
-            sums.rows,
-            size if complete else sums.end,
-            complete,
-            sums.end,
-        )
-    return None
+def _ends(manifests: Sequence[Manifest], segments: Sequence[SegmentFacts]) -> dict[str, int]:
+    ends: dict[str, int] = {}
+    for manifest in manifests:
+        for rings in (*(each.rings for each in manifest.files), *(each.rings for each in manifest.gone)):
+            for ring_id, held in rings.items():
+                ends[ring_id] = max(ends.get(ring_id, 0), held.last_seq)
+    for facts in segments:
+        ends[facts.ring_id] = max(ends.get(facts.ring_id, 0), facts.last_seq)
+    return ends
 
 
-def _facts_without_sidecar(path: Path, ring: str, size: int) -> SegmentFacts | None:
-    """Facts of a complete segment from its own rows."""
-    try:
-        options = ipc.IpcReadOptions(included_fields=[packets_schema().get_field_index("ring_seq")])
-        with pa.OSFile(str(path)) as file, ipc.open_file(file, options=options) as reader:
-            columns = [
-                batch.column(0) for batch in map(reader.get_batch, range(reader.num_record_batches)) if batch.num_rows
-            ]
-            ring_id = (reader.schema.metadata or {}).get(b"ring_id", b"").decode("ascii")
-    except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise ArchiveError(f"{path}: a complete segment expected, found: {_first_line(error)}; move it away") from error
-    if not columns:
-        return None
-    rows = sum(map(len, columns))
-    return SegmentFacts(
-        path, ring, ring_id, columns[0][0].as_py(), columns[-1][-1].as_py(), rows, size, complete=True, end=size
-    )
+def projected(table: str, columns: Sequence[str] | None) -> pa.Schema:
+    """The schema of these columns of a table; None: of all.
 
-
-def _read(facts: SegmentFacts, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    fields = packets_schema()
-    options = ipc.IpcReadOptions(included_fields=[fields.get_field_index(name) for name in schema.names])
-    try:
-        with _open(facts) as file:
-            if facts.complete:
-                with ipc.open_file(file, options=options) as reader:
-                    for index in range(reader.num_record_batches):
-                        yield _arranged(reader.get_batch(index), schema)
-            else:
-                covered = file.get_stream(FIRST_MESSAGE_OFFSET, facts.end - FIRST_MESSAGE_OFFSET)
-                with ipc.open_stream(covered, options=options) as stream:
-                    for batch in stream:
-                        yield _arranged(batch, schema)
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ArchiveError(f"{facts.path}: cannot read: {_first_line(error)}; see Archive.verify") from error
-
-
-def _open(facts: SegmentFacts) -> pa.NativeFile:
-    """Opens the file under the name it has by now. A live one is not mapped: a page cut off would kill the process."""
-    if facts.complete:
-        return pa.memory_map(str(facts.path), "r")
-    try:
-        return pa.OSFile(str(facts.path), "r")
-    except FileNotFoundError:
-        return pa.OSFile(str(facts.path.with_suffix("")), "r")
-
-
-def _arranged(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
-
-
-def _projected(columns: Sequence[str] | None) -> pa.Schema:
-    schema = packets_schema()
+    Raises:
+        ArchiveError: An unknown column.
+    """
+    schema = table_schema(table)
     if columns is None:
         return schema
     unknown = [name for name in columns if name not in schema.names]
@@ -293,7 +262,3 @@ def _advice(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return "give this user the right to write there, or choose another directory"
     return "see to it, or choose another directory"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

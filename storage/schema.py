@@ -11,11 +11,12 @@ NANOTAPE_SCHEMA = 1
 TIMESTAMP = pa.timestamp("ns", tz="UTC")
 NAME = pa.dictionary(pa.int32(), pa.string())
 
-_UTC = "nanoseconds since 1970-01-01T00:00:00Z"
+UTC_NS = "nanoseconds since 1970-01-01T00:00:00Z"
 _NOT_DECODED = "null: no framing is decoded for this channel"
 
 
-def _field(name: str, kind: pa.DataType, meaning: str, *, unit: str = "", null: str = "") -> pa.Field:
+def column(name: str, kind: pa.DataType, meaning: str, *, unit: str = "", null: str = "") -> pa.Field:
+    """A field that explains itself; `null` says what null means, and without it there is none."""
     metadata = {"meaning": meaning}
     if unit:
         metadata["unit"] = unit
@@ -34,20 +35,20 @@ def packets_schema() -> pa.Schema:
 
 def _time_fields() -> list[pa.Field]:
     return [
-        _field("ts", TIMESTAMP, "best time of arrival", unit=_UTC),
-        _field("ts_kind", NAME, "who made ts: nic, xdp, kernel, user or file"),
-        _field("ts_raw", pa.int64(), "the original stamp", unit="ns", null="null: ts was not replaced"),
-        _field(
+        column("ts", TIMESTAMP, "best time of arrival", unit=UTC_NS),
+        column("ts_kind", NAME, "who made ts: nic, xdp, kernel, user or file"),
+        column("ts_raw", pa.int64(), "the original stamp", unit="ns", null="null: ts was not replaced"),
+        column(
             "ts_switch",
             TIMESTAMP,
             "stamp of a switch's trailer or header",
-            unit=_UTC,
+            unit=UTC_NS,
             null="null: none, or implausible",
         ),
-        _field("switch_device", pa.uint16(), "device id beside ts_switch", null="null: none"),
-        _field("switch_port", pa.uint16(), "port beside ts_switch", null="null: none"),
-        _field("ts_error_ns", pa.int64(), "bound on the clock's error then", unit="ns", null="null: unknown"),
-        _field(
+        column("switch_device", pa.uint16(), "device id beside ts_switch", null="null: none"),
+        column("switch_port", pa.uint16(), "port beside ts_switch", null="null: none"),
+        column("ts_error_ns", pa.int64(), "bound on the clock's error then", unit="ns", null="null: unknown"),
+        column(
             "rx_delay_ns",
             pa.int64(),
             "poll time minus ts; may be negative; 2147483647 means at least that, -2147483647 at most that",
@@ -59,35 +60,35 @@ def _time_fields() -> list[pa.Field]:
 
 def _origin_fields() -> list[pa.Field]:
     return [
-        _field("host", NAME, "host that captured"),
-        _field("ring", NAME, "name of the ring"),
-        _field("interface", NAME, "interface of the flow", null="null: unknown"),
-        _field("ring_id", NAME, "random id of the ring, 32 hexadecimal digits; with ring_seq unique for ever"),
-        _field(
+        column("host", NAME, "host that captured"),
+        column("ring", NAME, "name of the ring"),
+        column("interface", NAME, "interface of the flow", null="null: unknown"),
+        column("ring_id", NAME, "random id of the ring, 32 hexadecimal digits; with ring_seq unique for ever"),
+        column(
             "epoch", pa.uint32(), "+1 each time a writer attached to the ring", null="null: the ring's history is gone"
         ),
-        _field("ring_seq", pa.int64(), "+1 per record of the ring, never reset"),
-        _field(
+        column("ring_seq", pa.int64(), "+1 per record of the ring, never reset"),
+        column(
             "lost_before",
             pa.uint32(),
             "records of this ring missing just before this row; 4294967295 means at least that",
             unit="records",
         ),
-        _field("feed", NAME, "feed, from the configuration", null="null: not of a configured channel"),
-        _field("channel", NAME, "channel, from the configuration; other: selected, but of no configured channel"),
-        _field("line", NAME, "line of the channel", null="null: not of a configured channel"),
+        column("feed", NAME, "feed, from the configuration", null="null: not of a configured channel"),
+        column("channel", NAME, "channel, from the configuration; other: selected, but of no configured channel"),
+        column("line", NAME, "line of the channel", null="null: not of a configured channel"),
     ]
 
 
 def _address_fields() -> list[pa.Field]:
     return [
-        _field("src_ip", NAME, "source address", null="null: not IP"),
-        _field("dst_ip", NAME, "destination address", null="null: not IP"),
-        _field("src_port", pa.uint16(), "UDP source port", null="null: not UDP, or a later fragment"),
-        _field("dst_port", pa.uint16(), "UDP destination port", null="null: not UDP, or a later fragment"),
-        _field("vlan", pa.uint16(), "innermost 802.1Q id; an outer tag stays in header", null="null: untagged"),
-        _field("wire_len", pa.uint32(), "frame on the wire, without FCS unless it was delivered", unit="bytes"),
-        _field(
+        column("src_ip", NAME, "source address", null="null: not IP"),
+        column("dst_ip", NAME, "destination address", null="null: not IP"),
+        column("src_port", pa.uint16(), "UDP source port", null="null: not UDP, or a later fragment"),
+        column("dst_port", pa.uint16(), "UDP destination port", null="null: not UDP, or a later fragment"),
+        column("vlan", pa.uint16(), "innermost 802.1Q id; an outer tag stays in header", null="null: untagged"),
+        column("wire_len", pa.uint32(), "frame on the wire, without FCS unless it was delivered", unit="bytes"),
+        column(
             "payload_len", pa.uint32(), "payload on the wire; more than payload holds where truncated", unit="bytes"
         ),
     ]
@@ -95,34 +96,38 @@ def _address_fields() -> list[pa.Field]:
 
 def _feed_fields() -> list[pa.Field]:
     return [
-        _field("feed_session", NAME, "session that feed_seq belongs to", null=_NOT_DECODED),
-        _field("feed_key", NAME, "unit, segment, group or version that feed_seq belongs to", null=_NOT_DECODED),
-        _field("feed_seq", pa.int64(), "first sequence of the packet", null=_NOT_DECODED),
-        _field(
+        column("feed_session", NAME, "session that feed_seq belongs to", null=_NOT_DECODED),
+        column("feed_key", NAME, "unit, segment, group or version that feed_seq belongs to", null=_NOT_DECODED),
+        column("feed_seq", pa.int64(), "first sequence of the packet", null=_NOT_DECODED),
+        column(
             "feed_count",
             pa.uint16(),
             "messages in it; 0: heartbeat or end of session",
             unit="messages",
             null=_NOT_DECODED,
         ),
-        _field(
+        column(
             "feed_status",
             NAME,
             "data, heartbeat, retransmit, snapshot, reset, end, unsequenced or bad",
             null=_NOT_DECODED,
         ),
-        _field(
-            "ts_send", TIMESTAMP, "the exchange's send time", unit=_UTC, null="null: not in the framing, or not decoded"
+        column(
+            "ts_send",
+            TIMESTAMP,
+            "the exchange's send time",
+            unit=UTC_NS,
+            null="null: not in the framing, or not decoded",
         ),
     ]
 
 
 def _frame_fields() -> list[pa.Field]:
     return [
-        _field("header", pa.binary(), "link, network and transport headers; header + payload + trailer = the frame"),
-        _field("payload", pa.binary(), "UDP payload"),
-        _field("trailer", pa.binary(), "what follows the payload: padding, switch trailer, FCS"),
-        _field(
+        column("header", pa.binary(), "link, network and transport headers; header + payload + trailer = the frame"),
+        column("payload", pa.binary(), "UDP payload"),
+        column("trailer", pa.binary(), "what follows the payload: padding, switch trailer, FCS"),
+        column(
             "flags",
             pa.uint16(),
             "1 truncated, 2 unstamped, 4 rebuilt header, 8 backwards, 16 fragment, 32 bad checksum, 64 unparsed, "

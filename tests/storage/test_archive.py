@@ -9,10 +9,10 @@ import pytest
 from recorder_bench import Bench, recorded
 from synthetic import RING_ID, SyntheticRing, assert_rows_are_theirs
 
-from nanotape.storage import archive as archive_module
 from nanotape.storage.archive import Archive
 from nanotape.storage.errors import ArchiveError
 from nanotape.storage.recovery import recover_part
+from nanotape.storage.segment_facts import read_segment
 
 TESTS = Path(__file__).parent
 
@@ -151,7 +151,7 @@ def test_a_segment_renamed_between_listing_and_reading_is_read_all_the_same(arch
     assert not listed[0].complete
     assert [s for batch in batches for s in batch.column(0).to_pylist()] == list(range(1, 401))
     schema = pa.schema([archive.table(["ring_seq"]).schema.field(0)])
-    assert sum(batch.num_rows for batch in archive_module._read(listed[0], schema)) == 400
+    assert sum(batch.num_rows for batch in read_segment(listed[0], schema)) == 400
 
 
 def test_a_renaming_during_the_listing_hides_nothing(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -226,9 +226,8 @@ class Archive:
 def _ends(manifests: Sequence[Manifest], segments: Sequence[SegmentFacts]) -> dict[str, int]:
     ends: dict[str, int] = {}
     for manifest in manifests:
-        for rings in (*(each.rings for each in manifest.files), *(each.rings for each in manifest.gone)):
-            for ring_id, held in rings.items():
-                ends[ring_id] = max(ends.get(ring_id, 0), held.last_seq)
+        for ring_id, held in manifest.ranges():
+            ends[ring_id] = max(ends.get(ring_id, 0), held.last_seq)
     for facts in segments:
         ends[facts.ring_id] = max(ends.get(facts.ring_id, 0), facts.last_seq)
     return ends

@@ -88,6 +88,13 @@ class Manifest:
     retired: tuple[Retired, ...] = ()
     gone: tuple[Gone, ...] = ()
 
+    def ranges(self) -> Iterator[tuple[str, RingRange]]:
+        """What its files hold, and what deleted ones held, of each ring by ring_id; a ring may come several times."""
+        for entry in self.files:
+            yield from entry.rings.items()
+        for gone in self.gone:
+            yield from gone.rings.items()
+
 
 def day_folder(archive: Path, table: str, date: str) -> Path:
     """ARCHIVE/TABLE/date=YYYY-MM-DD."""

@@ -6,8 +6,8 @@ at any instant and repeated. Rows whose checksum does not match never become vis
 
 import contextlib
 import os
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -37,6 +37,9 @@ from nanotape.storage.segment_names import (
     sibling,
 )
 from nanotape.storage.sidecar import FIRST_MESSAGE_OFFSET, NO_SEQUENCE, Sidecar, SidecarEntry, checksum
+
+SequenceLimit = Callable[[str], int]
+"""ring_id -> the last ring sequence that rows may belong to."""
 
 _NEW_SIDECAR_SUFFIX = SIDECAR_SUFFIX + ".new"
 
@@ -98,8 +101,13 @@ def recover_directory(directory: Path, fsync: Fsync = Fsync.INTERVAL) -> list[Re
     return reports
 
 
-def recover_part(part: Path, fsync: Fsync = Fsync.INTERVAL) -> Recovery:
+def recover_part(part: Path, fsync: Fsync = Fsync.INTERVAL, limit: SequenceLimit | None = None) -> Recovery:
     """Finishes one part file.
+
+    Args:
+        part: NAME.arrow.part.
+        fsync: As for writing it.
+        limit: Rows that belong to later ring sequences than it says are cut off; None: none are.
 
     Raises:
         StorageError: It cannot be read or written, or a finished segment of the same name stands beside it.
@@ -109,7 +117,7 @@ def recover_part(part: Path, fsync: Fsync = Fsync.INTERVAL) -> Recovery:
     try:
         fd = os.open(part, os.O_RDWR | os.O_CLOEXEC)
         try:
-            return _recover(fd, part, fsync)
+            return _recover(fd, part, fsync, limit)
         finally:
             os.close(fd)
     except OSError as error:
@@ -150,9 +158,11 @@ def check_part(path: Path, fd: int) -> CheckedPart:
     return CheckedPart(sums.ring_id, entries, tuple(messages), sums.rows > 0, damage, rebuilt=False)
 
 
-def _recover(fd: int, part: Path, fsync: Fsync) -> Recovery:
+def _recover(fd: int, part: Path, fsync: Fsync, limit: SequenceLimit | None) -> Recovery:
     size = os.fstat(fd).st_size
     checked = check_part(part, fd)
+    if limit is not None and checked.ring_id is not None:
+        checked = _limited(checked, limit(checked.ring_id.hex()))
     sequences = [sequence for e in checked.entries if e.rows for sequence in (e.first_seq, e.last_seq)]
     first, last = (sequences[0], sequences[-1]) if sequences else (None, None)
     cut = size - (checked.entries[-1].end if checked.entries else min(size, FIRST_MESSAGE_OFFSET))
@@ -166,6 +176,15 @@ def _recover(fd: int, part: Path, fsync: Fsync) -> Recovery:
     schema = checked.messages[0]
     metadata = os.pread(fd, schema.metadata_length - PREFIX_BYTES, schema.offset + PREFIX_BYTES)
     return report(finish_part(fd, part, metadata, list(checked.messages), fsync), Outcome.FINISHED)
+
+
+def _limited(checked: CheckedPart, last_seq: int) -> CheckedPart:
+    """What of it belongs to sequences up to `last_seq`; what is cut off on purpose is not claimed."""
+    late = [at for at, entry in enumerate(checked.entries) if entry.rows and entry.last_seq > last_seq]
+    if not late:
+        return checked
+    entries, messages = checked.entries[: late[0]], checked.messages[: late[0]]
+    return replace(checked, entries=entries, messages=messages, claimed_rows=checked.damage is not None)
 
 
 def _discard(part: Path, checked: CheckedPart, fsync: Fsync) -> tuple[Path, Outcome]:

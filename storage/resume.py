@@ -18,6 +18,7 @@ from nanotape.storage import sidecar
 from nanotape.storage.errors import ArchiveError, SegmentFormatError, StorageError
 from nanotape.storage.ipc_file import END_OF_STREAM, FILE_MAGIC
 from nanotape.storage.log import Log
+from nanotape.storage.manifest import read_manifests
 from nanotape.storage.recovery import check_part, recover_part, set_aside
 from nanotape.storage.schema import packets_schema
 from nanotape.storage.segment import Fsync
@@ -64,17 +65,18 @@ class ArchiveEnd:
 def archive_end(directory: Path, ring_id: str) -> ArchiveEnd:
     """Looks for the end of a ring's rows; changes nothing.
 
-    Segments are looked at from the newest on. Of one ring's, the one with the highest first sequence has the highest
-    last one too, so that names alone rule out all others as soon as one is found, whatever the clock did meanwhile.
+    What is compacted stands in the manifests. Segments are looked at from the newest on. Of one ring's, the one with
+    the highest first sequence has the highest last one too, so that names alone rule out all others as soon as one is
+    found, whatever the clock did meanwhile.
 
     Args:
         directory: ARCHIVE/segments/RING.
         ring_id: 32 hexadecimal digits.
 
     Raises:
-        ArchiveError: The directory cannot be listed, or this process is out of files or memory.
+        ArchiveError: The directory cannot be listed, a manifest not be read, or this process is out of files or memory.
     """
-    last_seq: int | None = None
+    last_seq = compacted_end(directory.parent.parent, ring_id)
     unreadable: list[Unreadable] = []
     newest = True
     try:
@@ -96,6 +98,20 @@ def archive_end(directory: Path, ring_id: str) -> ArchiveEnd:
     except OSError as error:
         raise ArchiveError(f"{directory}: cannot look for the last row: {error.strerror or error}") from error
     return ArchiveEnd(last_seq, tuple(bad for bad in unreadable if bad.first_seq > (last_seq or 0)))
+
+
+def compacted_end(archive: Path, ring_id: str) -> int | None:
+    """Last ring sequence that is, or before retention was, in Parquet files or in segments that retention deleted.
+
+    Args:
+        archive: Its root.
+        ring_id: 32 hexadecimal digits.
+
+    Raises:
+        ArchiveError: A manifest cannot be read.
+    """
+    held = (each for day in read_manifests(archive, "packets") for each in day.ranges())
+    return max((each.last_seq for owner, each in held if owner == ring_id), default=None)
 
 
 def resume_point(directory: Path, ring_id: str, fsync: Fsync, log: Log) -> int | None:

@@ -65,7 +65,7 @@ class SegmentWriter:
 
         Args:
             directory: ARCHIVE/segments/RING; exists.
-            schema: Of the batches; has a column ring_seq.
+            schema: Of the batches, with its table's metadata; has a column ring_seq.
             identity: Goes into the metadata.
             first_seq: Ring sequence of the first row to come.
             opened_ns: UTC, for the name.
@@ -92,6 +92,8 @@ class SegmentWriter:
         }
         self._encoder = StreamEncoder(schema.with_metadata({**metadata, b"first_seq": str(first_seq)}), compression)
         self._sequence_column = schema.get_field_index("ring_seq")
+        # One row of packets for each sequence at most; rows beside them belong to whatever was recorded last.
+        self._is_of_packets = metadata.get(b"nanotape_table", b"packets") == b"packets"
         self._waiting: list[EncodedMessage] = []
         self._messages: list[Message] = []
         self._schema_metadata = b""
@@ -223,7 +225,8 @@ class SegmentWriter:
             raise BatchRefusedError(f"{self.path}: a batch with rows expected, found none")
         sequences = batch.column(self._sequence_column)
         first, last = sequences[0].as_py(), sequences[-1].as_py()
-        if last - first < batch.num_rows - 1 or (self.last_seq is not None and first <= self.last_seq):
+        step = 1 if self._is_of_packets else 0
+        if last - first < step * (batch.num_rows - 1) or (self.last_seq is not None and first < self.last_seq + step):
             raise BatchRefusedError(
                 f"{self.path}: rising ring sequences after {self.last_seq} expected, "
                 f"found {first} to {last} in {batch.num_rows} rows"

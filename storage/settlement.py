@@ -7,18 +7,33 @@ until they are there.
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from nanotape.storage.events import RECORDER_LAPPED, RECORDER_WRITE
 from nanotape.storage.resume import archive_end
 
 MARK_NAME = "left-out.json"
 OTHER_FLOW = 0
 _SATURATED = 2**32 - 1
+_LOSSES_MAX = 1000  # then one of them stands for several
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Records that will never be in the archive, and should."""
+
+    first_seq: int
+    last_seq: int
+    packets: int
+    """All from first to last, or fewer: the others between were left out."""
+    stage: str
+    """Of the event that tells it: see `events.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +47,8 @@ class LeftOut:
     """Last ring sequence that was read."""
     owed: int
     """Records lost among them: the next row's `lost_before` is to say so."""
+    losses: tuple[Loss, ...] = ()
+    """Those that no event tells yet."""
 
 
 def left_out_through(directory: Path, ring_id: str, end: int | None) -> LeftOut | None:
@@ -44,7 +61,7 @@ def left_out_through(directory: Path, ring_id: str, end: int | None) -> LeftOut 
     """
     with suppress(OSError, ValueError, TypeError):
         for each in json.loads((directory / MARK_NAME).read_text(encoding="utf-8")):
-            mark = LeftOut(**each)
+            mark = LeftOut(**{**each, "losses": tuple(Loss(**loss) for loss in each.get("losses", ()))})
             if mark.ring_id == ring_id and mark.after == (end or 0) and mark.through > mark.after:
                 return mark
     return None
@@ -76,6 +93,7 @@ class Settlement:
         """
         self._directory, self._ring_id, self._keep_other = directory, ring_id, keep_other
         self._owed = 0
+        self._losses: list[Loss] = []  # that no event tells yet, in order
         self._after = 0
         self._unwritten = False  # rows since the newest one in the archive could not be written
         self._mark: LeftOut | None = None  # holds now
@@ -94,7 +112,7 @@ class Settlement:
         mark = left_out_through(self._directory, self._ring_id, end)
         if mark is None:
             return None if end is None else end + 1
-        self._owed = mark.owed
+        self._owed, self._losses = mark.owed, list(mark.losses)
         self._mark, self._saved = mark, [mark]
         return mark.through + 1
 
@@ -118,7 +136,16 @@ class Settlement:
     def _mark_after(self, sequence: int) -> LeftOut | None:
         if self.settled_seq is None or self.settled_seq <= sequence:
             return None
-        return LeftOut(self._ring_id, sequence, self.settled_seq, self._owed)
+        later = tuple(loss for loss in self._losses if loss.last_seq > sequence)
+        return LeftOut(self._ring_id, sequence, self.settled_seq, self._owed, later)
+
+    def losses_before(self, sequence: int) -> list[Loss]:
+        """What was lost before a record and is not told yet, in order."""
+        return [loss for loss in self._losses if loss.last_seq < sequence]
+
+    def told(self, losses: Sequence[Loss]) -> None:
+        """Events tell of these now."""
+        self._losses = [loss for loss in self._losses if loss not in losses]
 
     def _chosen(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
         sequences = batch.column("ring_seq")
@@ -128,7 +155,9 @@ class Settlement:
             self.begin(first - int(lost[0]))
         assert self.settled_seq is not None  # noqa: S101 - begin has just set it
         # What lies between is lost, to this recorder or to the one before it, whatever the reason.
-        lost[0] = first - self.settled_seq - 1 + self._owed
+        lost[0] = first - self.settled_seq - 1
+        self._note_lapped(sequences, lost)
+        lost[0] += self._owed
         self.settled_seq, self._owed = last, 0
         if self._keep_other:
             return _saying(batch, lost)
@@ -142,6 +171,24 @@ class Settlement:
             return None
         return _saying(batch.take(pa.array(stays)), np.diff(summed[stays], prepend=0))
 
+    def _note_lapped(self, sequences: pa.Array, lost: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+        for at in np.flatnonzero(lost):
+            packets, end = int(lost[at]), sequences[int(at)].as_py() - 1
+            self._note(Loss(end - packets + 1, end, packets, RECORDER_LAPPED))
+
+    def _note(self, loss: Loss) -> None:
+        before = self._losses[-1] if self._losses else None
+        grows = before is not None and before.stage == loss.stage == RECORDER_WRITE
+        if before is not None and (grows or len(self._losses) >= _LOSSES_MAX):
+            self._losses[-1] = replace(before, last_seq=loss.last_seq, packets=before.packets + loss.packets)
+        else:
+            self._losses.append(loss)
+
+    def deleted(self, first_seq: int, last_seq: int, rows: int, stage: str) -> None:
+        """Rows that were in the archive are gone from it, and nobody else will tell."""
+        self._owed += rows
+        self._losses.append(Loss(first_seq, last_seq, rows, stage))
+
     def written(self, batch: pa.RecordBatch) -> None:
         """A chosen batch is in the archive."""
         self._after = batch.column("ring_seq")[-1].as_py()
@@ -150,6 +197,8 @@ class Settlement:
     def failed(self, batch: pa.RecordBatch) -> None:
         """A chosen batch could not be written: to the next row it is lost, unless a successor still finds it."""
         self._next, self._unwritten = None, True
+        sequences = batch.column("ring_seq")
+        self._note(Loss(sequences[0].as_py(), sequences[-1].as_py(), batch.num_rows, RECORDER_WRITE))
         self._owed += batch.num_rows + int(batch.column("lost_before").to_numpy().astype(np.int64).sum())
 
     def save(self) -> None:

@@ -87,8 +87,14 @@ def _stats() -> list[pa.Field]:
         column("peak_1ms_bytes", pa.int64(), "most bytes in a millisecond", unit="bytes"),
         column("gaps_ours", pa.int64(), "messages missing that we lost", unit="messages", null=_UNKNOWN),
         column("gaps_upstream", pa.int64(), "messages missing that never came", unit="messages", null=_UNKNOWN),
-        column("rx_delay_p50_ns", pa.int64(), "median of rx_delay_ns", unit="ns", null=_UNKNOWN),
-        column("rx_delay_p99_ns", pa.int64(), "99th percentile of rx_delay_ns", unit="ns", null=_UNKNOWN),
+        column(
+            "rx_delay_p50_ns",
+            pa.int64(),
+            "median of rx_delay_ns; above 262,144 packets at once, of every n-th",
+            unit="ns",
+            null=_UNKNOWN,
+        ),
+        column("rx_delay_p99_ns", pa.int64(), "99th percentile of rx_delay_ns; likewise", unit="ns", null=_UNKNOWN),
         column("first_arrivals", pa.float64(), "share of sequences that came first on this line", null=_UNKNOWN),
     ]
 

@@ -5,6 +5,7 @@ In the synthetic ring every third sequence, 3, 6, 9..., is of no channel.
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from synthetic import SyntheticRing, assert_rows_are_theirs
 from test_segment import no_file_larger_than
 
 from nanotape.storage.archive import Archive
+from nanotape.storage.events import RECORDER_LAPPED
 from nanotape.storage.rotation import SegmentRotation
-from nanotape.storage.settlement import MARK_NAME, accounted_end
+from nanotape.storage.settlement import MARK_NAME, Loss, accounted_end
 
 
 def rows(archive: Archive) -> list[tuple[int, int]]:
@@ -180,7 +182,15 @@ def test_an_archive_of_nothing_but_left_out_packets_is_gone_on_with(archive: Arc
     first.recorder.begin()
     first.record_all()
     first.recorder.finish()
-    assert json.loads(mark(archive).read_text()) == [{"ring_id": ring.ring_id, "after": 0, "through": 3, "owed": 2}]
+    assert json.loads(mark(archive).read_text()) == [
+        {
+            "ring_id": ring.ring_id,
+            "after": 0,
+            "through": 3,
+            "owed": 2,
+            "losses": [asdict(Loss(1, 2, 2, RECORDER_LAPPED))],
+        }
+    ]
     second = recorded(archive, SyntheticRing(oldest=4, newest=5), keep_other=False, clock=later())
     assert second.reader.sought == [4]
     assert rows(archive) == [(4, 2), (5, 0)], "what the first one lost, 1 and 2, is not forgotten"

@@ -5,82 +5,34 @@ says so.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
 from nanotape.storage.archive import Archive
+from nanotape.storage.books import Reading
 from nanotape.storage.clock import Clock, SystemClock
-from nanotape.storage.encoder import Compression
-from nanotape.storage.errors import ArchiveAheadError, SegmentWriteError
-from nanotape.storage.lock import RecorderLock
+from nanotape.storage.complaints import Complaints
+from nanotape.storage.cut_back import recover_beside
+from nanotape.storage.errors import ArchiveAheadError, SegmentWriteError, StorageError
+from nanotape.storage.events import ARCHIVE
+from nanotape.storage.journal import Journal, ReadRing
 from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.packets import PacketMapper, RingFacts
+from nanotape.storage.recorder_options import RecorderOptions, RecorderTotals
 from nanotape.storage.recovery import Recovery, recover_directory
 from nanotape.storage.resume import resume_point
-from nanotape.storage.ring_source import RingSource, Start
+from nanotape.storage.ring_folder import RingFolder
+from nanotape.storage.ring_source import RingSource
 from nanotape.storage.rotation import SegmentRotation
-from nanotape.storage.segment import Fsync, SegmentIdentity
+from nanotape.storage.segment import SegmentIdentity
 from nanotape.storage.settlement import Settlement
+from nanotape.storage.side_tables import SideTables
+from nanotape.storage.table_schemas import RECORDED_TABLES
 
-_COMPLAINT_INTERVAL_NS = 10 * 10**9
+__all__ = ["Recorder", "RecorderOptions", "RecorderTotals"]
+
 _REPLACED_CHECK_NS = 250_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderOptions:
-    """How a recorder batches, rotates and syncs."""
-
-    batch_rows: int = 65_536
-    """Rows of a full batch: fewer compress worse, more cost memory."""
-    batch_bytes: int = 32 << 20
-    """Bytes of frames of a full batch."""
-    flush_interval_s: float = 1.0
-    """What was read is in the segment no later than this, however few rows; what the disk has: see `fsync`."""
-    rotate_bytes: int = 1 << 30
-    """Size at which a segment is ended."""
-    rotate_interval_s: float = 3600.0
-    """Age at which a segment is ended."""
-    fsync: Fsync = Fsync.INTERVAL
-    """What a power cut may lose: see Fsync."""
-    compression: Compression = field(default_factory=Compression)
-    """Of the segments' buffers."""
-    start: Start = "oldest"
-    """Where to begin with a ring that the archive does not know."""
-    keep_other: bool = True
-    """Whether packets of no configured channel are recorded too."""
-    idle_sleep_s: float = 0.005
-    """Pause when the ring had little to give."""
-    drain_s: float = 2.0
-    """How long a stop goes on reading while the ring's writer goes on writing; the rest is for the next start. When the
-    writer is gone all of the ring is read, however long it takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderTotals:
-    """What one recorder did since it began."""
-
-    recorded: int
-    """Rows in segments."""
-    lost: int
-    """Records that the ring overwrote before they were read."""
-    write_failures: int
-    """Rows that were read and could not be written."""
-    written_bytes: int
-    """Bytes of messages, without footers."""
-    first_seq: int | None
-    """Ring sequence of the first row in a segment; None without one."""
-    last_seq: int | None
-    """Ring sequence of the last row in a segment; None without one."""
-    begin_seq: int | None = None
-    """Ring sequence that it began at: what came before was an earlier recorder's, or unwanted. None: not known yet."""
-    backlog: int | None = None
-    """Records published and not read when it finished: left in the ring for the next recorder. None: not finished.
-
-    Then `newest ring sequence + 1 - begin_seq = recorded + left_out + lost + write_failures + backlog`."""
-    left_out: int = 0
-    """Rows that were read and not recorded, since they are of no channel."""
 
 
 class Recorder:
@@ -95,6 +47,7 @@ class Recorder:
         *,
         clock: Clock | None = None,
         log: Log | None = None,
+        read_ring: ReadRing | None = None,
     ) -> None:
         """Touches nothing yet.
 
@@ -105,6 +58,7 @@ class Recorder:
             options: None: the defaults.
             clock: None: the host's.
             log: Takes one line at a time; None: stderr.
+            read_ring: Gives the counters of the ring's sources, for the books; None: they are not to be had.
         """
         self.ring_gone = False
         """The ring was removed or made anew, and all of it was read."""
@@ -113,7 +67,9 @@ class Recorder:
         self._clock: Clock = clock or SystemClock()
         self._log = log or log_to_stderr
         self._mapper = PacketMapper(ring)
-        self._lock: RecorderLock | None = None
+        self._read_ring = read_ring
+        self._folder: RingFolder | None = None
+        self._journal: Journal | None = None
         self._rotation: SegmentRotation | None = None
         self._stopping = False
         self._pending_since_ns: int | None = None
@@ -124,10 +80,11 @@ class Recorder:
         directory = archive.path / "segments" / ring.name
         self._settlement = Settlement(directory, ring.ring_id, keep_other=self._options.keep_other)
         self._backlog: int | None = None
-        self._complained_ns: int | None = None
+        self._complaints = Complaints(self._clock, self._log)
         self._ticked_ns = 0
         self._replaced_check_ns = 0
         self._hurrying = False
+        self._away = False  # the archive is gone, for the moment
 
     @property
     def totals(self) -> RecorderTotals:
@@ -154,29 +111,59 @@ class Recorder:
             StorageError: The archive cannot be written or recovered, another recorder writes it, or it is ahead of the
                 ring.
         """
-        directory = self._archive.ring_directory(self._ring.name)
-        self._lock = RecorderLock(directory)
+        self._folder = RingFolder(self._archive, self._ring.name)
+        directory = self._folder.path
         try:
             reports = recover_directory(directory, self._options.fsync)
             for report in reports:
                 self._log(str(report))
             self._seek(directory)
+            self._recover_beside(directory)
+            self._open(directory)
         except BaseException:
             self._release()
             raise
-        self._rotation = SegmentRotation(
+        self._ticked_ns = self._clock.monotonic_ns()
+        self._publish()
+        return reports
+
+    def _recover_beside(self, directory: Path) -> None:
+        """What is wrong beside the packets does not keep them from being recorded."""
+        for table in RECORDED_TABLES:
+            try:
+                recover_beside(directory, table, self._options.fsync)
+            except StorageError as error:
+                self._log(f"{error}; recording all the same")
+
+    def _open(self, directory: Path) -> None:
+        """Makes what writes, once the folder is ours and in order."""
+        self._rotation = self._opened(directory)
+        journal = self._journal = Journal(
+            self._archive,
+            self._ring,
+            SideTables(directory, self._opened, self._clock),
+            self._clock,
+            self._log,
+            self._books,
+        )
+        journal.read_ring = self._read_ring
+        begin = (
+            "its first record" if self._settlement.begin_seq is None else f"ring sequence {self._settlement.begin_seq}"
+        )
+        journal.begin(self._settlement.recorded_seq, f"recorder begins with {begin}")
+
+    def _opened(self, directory: Path) -> SegmentRotation:
+        options = self._options
+        return SegmentRotation(
             directory,
             SegmentIdentity(self._ring.name, self._ring.ring_id, self._ring.host),
             self._clock,
             self._log,
-            rotate_bytes=self._options.rotate_bytes,
-            rotate_interval_s=self._options.rotate_interval_s,
-            fsync=self._options.fsync,
-            compression=self._options.compression,
+            rotate_bytes=options.rotate_bytes,
+            rotate_interval_s=options.rotate_interval_s,
+            fsync=options.fsync,
+            compression=options.compression,
         )
-        self._ticked_ns = self._clock.monotonic_ns()
-        self._publish()
-        return reports
 
     def _seek(self, directory: Path) -> None:
         """Goes to where the archive ends, or to where the options say when it knows nothing of this ring."""
@@ -213,11 +200,40 @@ class Recorder:
             self._publish()  # a file that is read as fast as we record waits for it
         if now - self._ticked_ns >= self._flush_ns:
             self._ticked_ns = now
-            if self._rotation:
-                self._rotation.tick()
-            self._save()
-            self._publish()
+            self._tick()
         return rows
+
+    def _tick(self) -> None:
+        if self._rotation and self._journal:
+            self._look_after_folder(self._rotation, self._journal)
+            self._rotation.tick()
+            self._journal.tick()
+        self._save()
+        self._publish()
+
+    def _look_after_folder(self, rotation: SegmentRotation, journal: Journal) -> None:
+        """What somebody took away from under us is lost, and told; we go on in a new folder or file."""
+        assert self._folder is not None  # noqa: S101 - begin() has made it
+        is_there = self._folder.is_there()
+        if is_there and not rotation.is_missing():
+            return
+        lost = rotation.give_up()
+        for first_seq, last_seq, rows in lost:
+            self._settlement.deleted(first_seq, last_seq, rows, ARCHIVE)
+        gone = "the open segment" if is_there else self._folder.path
+        what = f"{gone}: is gone, and {sum(rows for _, _, rows in lost)} rows"
+        if lost or not self._complaints.is_open:
+            self._log(f"{what} with it")
+        if not is_there:
+            self._away = not self._folder.retake()
+            if self._away:
+                self._complaints.add(f"{self._archive.path}: is gone; put it back", self._write_failures)
+                return
+            journal.let_go()
+            self._open(self._folder.path)
+            assert self._journal is not None  # noqa: S101 - _open() has made it
+            journal = self._journal
+        journal.gone(f"{what} with it")
 
     def run(self, on_begun: Callable[[], None] | None = None) -> None:
         """Records until `stop` is called or the ring is gone, then finishes.
@@ -253,21 +269,23 @@ class Recorder:
         """Writes what was read, ends the segment and lets the next recorder in. May be called twice."""
         try:
             self._flush()
-            if self._rotation:
+            if self._rotation and self._journal:
                 self._save()
                 self._rotation.finish()
                 self._backlog = self._left_behind()
+                self._journal.finish(f"recorder ends in order, {self._recorded} rows recorded")
             self._publish()
         finally:
-            if self._rotation:
-                self._rotation.let_go()  # before another recorder may recover what it still writes
-            self._rotation = None
             self._release()
 
     def _release(self) -> None:
-        if self._lock:
-            self._lock.release()
-            self._lock = None
+        for each in (self._rotation, self._journal):
+            if each:
+                each.let_go()  # before another recorder may recover what it still writes
+        self._rotation = self._journal = None
+        if self._folder:
+            self._folder.release()
+            self._folder = None
 
     def _left_behind(self) -> int | None:
         next_seq = self._reader.next_seq
@@ -310,37 +328,57 @@ class Recorder:
             self._is_in_hand = False
 
     def _write(self, read: pa.RecordBatch, rotation: SegmentRotation) -> None:
+        assert self._journal is not None  # noqa: S101 - begin() has made it
         chosen = self._settlement.choose(read)
         if chosen is None:
             return
         self._save()
+        rows = self._mapper.map(chosen)
+        sequences = chosen.column("ring_seq")
+        if losses := self._settlement.losses_before(sequences[-1].as_py()):
+            self._journal.lost(losses, rows)
+            self._settlement.told(losses)
         try:
-            self._written_bytes += rotation.write(self._mapper.map(chosen))
+            if self._away:
+                raise SegmentWriteError(f"{self._archive.path}: is gone; put it back")
+            self._written_bytes += rotation.write(rows)
         except SegmentWriteError as error:
             self._settlement.failed(chosen)
             self._write_failures += chosen.num_rows
-            self._complain(str(error))
+            self._journal.refused(str(error))
+            self._complaints.add(str(error), self._write_failures)
             return
         self._settlement.written(chosen)
-        sequences = chosen.column("ring_seq")
+        self._journal.recorded(rows)
+        self._journal.accepted()
         self._last_seq = sequences[-1].as_py()
         self._first_seq = sequences[0].as_py() if self._first_seq is None else self._first_seq
         self._recorded += chosen.num_rows
-        if self._complained_ns is not None:
-            self._complained_ns = None
-            self._log(f"{self._archive.path}: writing again; {self._write_failures} rows could not be written in all")
+        self._complaints.end(f"{self._archive.path}: writing again", self._write_failures)
 
     def _save(self) -> None:
         try:
             self._settlement.save()
         except OSError as error:
-            self._complain(f"{self._archive.path}: cannot note what was left out: {error.strerror}")
+            if not self._away:
+                self._complaints.add(
+                    f"{self._archive.path}: cannot note what was left out: {error.strerror}", self._write_failures
+                )
 
-    def _complain(self, message: str) -> None:
-        now = self._clock.monotonic_ns()
-        if self._complained_ns is None or now - self._complained_ns >= _COMPLAINT_INTERVAL_NS:
-            self._complained_ns = now
-            self._log(f"{message}; {self._write_failures} rows could not be written so far, reading on")
+    def _books(self) -> list[Reading]:
+        """This recorder's counters; what was published is read last, so that a backlog is never too small."""
+        settled = self._settlement
+        counts = {
+            "begin_seq": settled.begin_seq,
+            "recorded": self._recorded,
+            "left_out": settled.left_out,
+            "overrun": settled.lapped,
+            "write_failures": self._write_failures,
+        }
+        newest = self._reader.newest_seq()
+        counts |= {"newest_seq": newest}
+        counts |= {"backlog": None if settled.settled_seq is None else max(0, newest - settled.settled_seq)}
+        return [Reading("recorder", None, stage, value) for stage, value in counts.items()]
 
     def _publish(self) -> None:
         self._reader.publish_status(

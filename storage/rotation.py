@@ -131,6 +131,24 @@ class SegmentRotation:
         for each in waiting:
             self._retry(each)
 
+    def is_missing(self) -> bool:
+        """Whether somebody took the open segment away."""
+        return self._writer is not None and not self._writer.path.exists()
+
+    def give_up(self) -> list[tuple[int, int, int]]:
+        """Lets go of all segments that are not ended: their files are gone.
+
+        Returns:
+            First and last ring sequence, and number of rows, of each that had rows.
+        """
+        self._settle(wait=True)
+        writers = [waiting.writer for waiting in self._unfinished] + ([self._writer] if self._writer else [])
+        self._unfinished.clear()
+        self._writer = None
+        for writer in writers:
+            writer.abandon()
+        return [(each.first_seq, each.last_seq, each.rows) for each in writers if each.first_seq and each.last_seq]
+
     def let_go(self) -> None:
         """Waits for what the disk was told; what is not ended by then is left to recovery. Ends all use of this."""
         self._disk.shutdown()

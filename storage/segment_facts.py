@@ -67,10 +67,17 @@ def segment_facts(
         limits: By ring_id the last ring sequence that may be visible, 0 where none is given; None: no limit.
 
     Raises:
-        ArchiveError: A complete segment that cannot be read.
+        ArchiveError: A segment or a sidecar that cannot be read.
     """
-    sums = sidecar.read(directory / (name + SIDECAR_SUFFIX))
     finished, part = directory / (name + SEGMENT_SUFFIX), directory / (name + PART_SUFFIX)
+    try:
+        sums = sidecar.read(directory / (name + SIDECAR_SUFFIX))
+    except OSError as error:
+        if not finished.exists() and not part.exists():
+            return None  # set aside
+        raise ArchiveError(
+            f"{finished}: its sidecar cannot be read: {error.strerror}; give this user the right to"
+        ) from error
     # The part is looked for second: it turns into the finished file, never the other way round.
     for path in (finished, part, finished):
         try:

@@ -103,8 +103,15 @@ class Settlement:
         """Ring sequence that the recorder accounts from; None: not known yet."""
         self.settled_seq: int | None = None
         """All up to it are written, left out or lost; None: not known yet."""
+        self.lapped = 0
+        """Records that the ring overwrote before they were read, since `begin`."""
         self.left_out = 0
         """Records read and not recorded, since they are of no channel."""
+
+    @property
+    def recorded_seq(self) -> int:
+        """Ring sequence of the newest row in the archive; 0: none."""
+        return self._after
 
     def resume(self, end: int | None) -> int | None:
         """The sequence to go on with after what the archive holds; None when nothing is known of this ring."""
@@ -174,6 +181,7 @@ class Settlement:
     def _note_lapped(self, sequences: pa.Array, lost: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         for at in np.flatnonzero(lost):
             packets, end = int(lost[at]), sequences[int(at)].as_py() - 1
+            self.lapped += packets
             self._note(Loss(end - packets + 1, end, packets, RECORDER_LAPPED))
 
     def _note(self, loss: Loss) -> None:

@@ -111,7 +111,7 @@ def _counters() -> list[pa.Field]:
             NAME,
             "a counter of the books (docs/operation.md): offered, passed_unmatched, passed_no_socket, redirected, "
             "rx_dropped, rx_ring_full, socket_drops, lost_with_holder, unselected, oversize, waiting, in_ring; of a "
-            "recorder: begin_seq, recorded, left_out, overrun, write_failures, backlog",
+            "recorder: begin_seq, newest_seq, recorded, left_out, overrun, write_failures, backlog",
         ),
         column(
             "value", pa.int64(), "since the ring was made; a recorder's since it began", unit="packets", null=_UNKNOWN

@@ -125,8 +125,7 @@ def killed_in(
         patch.setattr(SegmentRotation, "write", write)
         with pytest.raises(Killed):
             bench.record_all()
-    assert bench.recorder._lock
-    bench.recorder._lock.release()
+    bench.die()
 
 
 def test_a_recorder_that_is_killed_right_after_a_write_leaves_the_mark_that_goes_with_it(

@@ -128,9 +128,10 @@ def test_an_old_segment_that_cannot_be_read_costs_a_line_and_is_left_as_it_is(ar
     before = {path: path.read_bytes() for path in others}
     bench = recorded(archive, SyntheticRing(newest=200), clock=later(20))
     assert bench.reader.sought == [101]
-    [line] = bench.lines
+    line, beside = bench.lines
     assert "cannot be read (and 3 more)" in line
     assert line.endswith("left as it is, recording goes on")
+    assert beside.endswith("what an earlier recorder did not sum up may be missing in stats and channels")
     assert {path: path.read_bytes() for path in others} == before
 
 

@@ -1,0 +1,141 @@
+"""Writes the tables beside the packets of one ring: ARCHIVE/segments/RING/{events,stats,counters,channels}.
+
+What the disk refuses waits, in bounded memory. For events some disk is kept in reserve, so that a full disk can still
+be told of. The caller holds the ring's lock.
+"""
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+
+from nanotape.storage.clock import Clock
+from nanotape.storage.errors import SegmentWriteError
+from nanotape.storage.rotation import SegmentRotation
+from nanotape.storage.table_schemas import RECORDED_TABLES
+
+RESERVE_NAME = "events.reserve"
+RESERVE_BYTES = 1 << 20
+_TOGETHER_NS = 5 * 10**9  # a message a second would be several times as large as what it says
+_WAITING_MAX = 4096  # batches a table: after that the oldest go, and are counted
+
+Opens = Callable[[Path], SegmentRotation]
+"""Makes the rotation of a table's folder."""
+
+
+class SideTables:
+    """Appends to each table; `write` what was added before the packets that it belongs to."""
+
+    def __init__(self, directory: Path, opens: Opens, clock: Clock) -> None:
+        """Opens nothing yet.
+
+        Args:
+            directory: ARCHIVE/segments/RING.
+            opens: How a table's segments are written.
+            clock: For how long rows wait for others.
+        """
+        self._clock = clock
+        self._written_ns = clock.monotonic_ns()
+        self._directory, self._opens = directory, opens
+        self._rotations: dict[str, SegmentRotation] = {}
+        self._waiting: dict[str, deque[pa.RecordBatch]] = {table: deque() for table in RECORDED_TABLES}
+        self.given_up_rows = 0
+        """Rows that waited too long for the disk, and are lost."""
+
+    def add(self, table: str, batch: pa.RecordBatch) -> None:
+        """Takes rows; they are written by the next `write`, in order."""
+        waiting = self._waiting[table]
+        waiting.append(batch)
+        while len(waiting) > _WAITING_MAX:
+            self.given_up_rows += waiting.popleft().num_rows
+
+    def write(self, table: str) -> bool:
+        """Writes what was added to a table.
+
+        Returns:
+            Whether all of it is written; what is not waits for the next call.
+        """
+        waiting = self._waiting[table]
+        if len(waiting) > 1 and table != "events":  # each of those is cut back by itself
+            together = pa.Table.from_batches(waiting).unify_dictionaries().combine_chunks().to_batches()
+            waiting.clear()
+            waiting.extend(together)
+        while waiting:
+            try:
+                self._write(table, waiting[0])
+            except (SegmentWriteError, OSError):
+                return False
+            waiting.popleft()
+        return True
+
+    def write_all(self) -> bool:
+        """Writes what was added to all tables, events first. Returns whether all of it is written."""
+        written = [self.write(table) for table in RECORDED_TABLES]
+        return all(written)
+
+    def tick(self) -> None:
+        """Writes what waits: events at once, the others a few seconds' rows together; ends old segments, and syncs."""
+        self.write("events")
+        now = self._clock.monotonic_ns()
+        if now - self._written_ns >= _TOGETHER_NS:
+            self._written_ns = now
+            self.write_all()
+        for rotation in self._rotations.values():
+            rotation.tick()
+        self._keep_reserve()
+
+    def finish(self) -> None:
+        """Writes what waits and ends the segments."""
+        self.write_all()
+        for rotation in self._rotations.values():
+            rotation.finish()
+
+    def let_go(self) -> None:
+        """Ends all use of this: waits for what the disk was told."""
+        for rotation in self._rotations.values():
+            rotation.let_go()
+        self._rotations.clear()
+
+    def _write(self, table: str, batch: pa.RecordBatch) -> None:
+        try:
+            self._rotation(table).write(batch)
+        except (SegmentWriteError, OSError):
+            if table != "events" or not self._release_reserve():
+                raise
+            self._rotation(table).write(batch)
+
+    def _rotation(self, table: str) -> SegmentRotation:
+        if table not in self._rotations:
+            folder = self._directory / table
+            folder.mkdir(exist_ok=True)
+            self._rotations[table] = self._opens(folder)
+        return self._rotations[table]
+
+    def _release_reserve(self) -> bool:
+        try:
+            (self._directory / RESERVE_NAME).unlink()
+        except OSError:
+            return False
+        return True
+
+    def _keep_reserve(self) -> None:
+        """Takes disk that only events get; not the last that there is."""
+        path = self._directory / RESERVE_NAME
+        if path.exists():
+            return
+        with suppress(OSError):
+            room = os.statvfs(self._directory)
+            if room.f_bavail * room.f_frsize < 8 * RESERVE_BYTES:
+                return
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:  # a file system that can promise nothing has no reserve
+                    path.unlink(missing_ok=True)
+            finally:
+                os.close(fd)

@@ -4,25 +4,23 @@ A loss is told before the row that comes after it is written; all else follows t
 had not come to is told by the next one. It never stops a recorder: what cannot be written waits.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.books import Occasion, Reading, RingReadings, channel_rows, counter_rows, flows_hash
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import StorageError
-from nanotape.storage.events import RECORDER_WRITE, Event, Severity, event_batch
+from nanotape.storage.events import ARCHIVE, RECORDER_WRITE, Event, Severity, event_batch
 from nanotape.storage.log import Log
 from nanotape.storage.packets import RingFacts
-from nanotape.storage.parquet_facts import read_parquet
-from nanotape.storage.segment_facts import read_segment
 from nanotape.storage.settlement import Loss
 from nanotape.storage.side_tables import SideTables
-from nanotape.storage.table_schemas import table_schema
 from nanotape.storage.traffic_stats import SOURCE_COLUMNS, Belonging, TrafficStats
+from nanotape.storage.untold import UntoldLosses, rows_after, told_through
 
 _SECOND_NS = 10**9
 _QUIET_NS = 2 * _SECOND_NS
@@ -81,8 +79,7 @@ class Journal:
         self._event("restart", self._clock.utc_ns(), detail=told)
         try:
             self._tell_flows()
-            for batch in self._not_summed_up():
-                self._sum_up(batch)
+            self._tell_for_the_dead()
         except StorageError as error:
             self._log(f"{error}; what an earlier recorder did not sum up may be missing in stats and channels")
         self._tell_books("start")
@@ -90,16 +87,9 @@ class Journal:
 
     def lost(self, losses: Sequence[Loss], rows: pa.RecordBatch) -> None:
         """Tells losses, each before one of the rows of packets, which are about to be written."""
-        sequences = rows.column("ring_seq").to_numpy()
-        stamps = rows.column("ts").cast(pa.int64()).to_numpy()
-        events = []
-        for loss in losses:
-            after = int(np.searchsorted(sequences, loss.last_seq))
-            before_ns = self._last_ts_ns if not after else int(stamps[after - 1])
-            after_ns = int(stamps[min(after, len(stamps) - 1)])
-            start_ns = after_ns if before_ns is None else min(before_ns, after_ns)
-            events.append(self._loss_event(loss, start_ns, after_ns, int(sequences[-1])))
-        self._told_seq = max(self._told_seq, int(sequences[-1]))
+        through = rows.column("ring_seq")[-1].as_py()
+        events = [self._loss_event(loss, *_around(loss, rows, self._last_ts_ns), through) for loss in losses]
+        self._told_seq = max(self._told_seq, through)
         self._tables.add("events", event_batch(events))
         self._tables.write("events")  # or it waits
 
@@ -109,6 +99,11 @@ class Journal:
         self._last_ts_ns = rows.column("ts").cast(pa.int64())[-1].as_py()
         self._last_packet_ns = self._clock.monotonic_ns()
         self._sum_up(rows)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the disk takes nothing, as far as we were told."""
+        return self._refused_since_ns is not None
 
     def refused(self, why: str) -> None:
         """Tells once that the disk takes nothing more."""
@@ -130,9 +125,19 @@ class Journal:
                 f"writing again; was: {self._refused_why}",
             )
 
-    def gone(self, why: str) -> None:
-        """Tells that what was recorded is gone from the disk; the losses are told by themselves."""
-        self._event("disk", self._clock.utc_ns(), severity="error", stage="archive", detail=why)
+    def gone(self, what: str, recorded_seq: int, *, tell_flows: bool) -> None:
+        """Tells that what was recorded is gone from the disk; the losses are told by themselves.
+
+        Args:
+            what: What is, in words.
+            recorded_seq: Last ring sequence that is still there; 0: none.
+            tell_flows: The flows are gone with it.
+        """
+        self._recorded_seq = self._told_seq = recorded_seq
+        self._event("disk", self._clock.utc_ns(), severity="error", stage=ARCHIVE, detail=what)
+        if tell_flows:
+            with suppress(StorageError):
+                self._tell_flows()
 
     def tick(self) -> None:
         """Call it about once a second."""
@@ -149,10 +154,6 @@ class Journal:
         self._tell_books("stop")
         self._event("restart", self._clock.utc_ns(), detail=told)
         self._tables.finish()
-
-    def let_go(self) -> None:
-        """Ends all use of the files."""
-        self._tables.let_go()
 
     def _event(
         self,
@@ -222,6 +223,16 @@ class Journal:
             rows = counter_rows(self._belonging, self._recorded_seq, at_ns, ring.epoch, readings, occasion)
             self._tables.add("counters", rows)
 
+    def _tell_for_the_dead(self) -> None:
+        """What an earlier recorder had recorded and was killed before it could tell."""
+        after = told_through(self._archive, self._ring.ring_id)
+        losses = UntoldLosses(self._archive, self._ring.ring_id, after)
+        for rows in rows_after(self._archive, self._ring.ring_id, after):
+            for loss in losses.look(rows):
+                event = self._loss_event(loss, *_around(loss, rows, self._last_ts_ns), self._recorded_seq)
+                self._tables.add("events", event_batch([event]))
+            self._sum_up(rows)
+
     def _sum_up(self, rows: pa.RecordBatch) -> None:
         self._add_stats(self._stats.add(rows.select(SOURCE_COLUMNS)))
 
@@ -229,24 +240,11 @@ class Journal:
         if rows is not None:
             self._tables.add("stats", rows)
 
-    def _not_summed_up(self) -> Iterator[pa.RecordBatch]:
-        """What is recorded and in no row of `stats` yet: a few seconds' packets, after a recorder that died."""
-        ring_id = self._ring.ring_id
-        after = self._archive.visible("stats").ends.get(ring_id, 0)
-        visible, schema = self._archive.visible(), table_schema("packets")
-        wanted = pa.schema([schema.field(name) for name in (*SOURCE_COLUMNS, "ring_id")])
-        for file in visible.parquet:
-            held = file.entry.rings.get(ring_id)
-            if held and held.last_seq > after:
-                rows = pa.Table.from_batches(read_parquet(file, wanted), wanted)
-                yield from _later(rows.sort_by("ring_seq"), ring_id, after)
-        for facts in visible.segments:
-            if facts.ring_id == ring_id and facts.last_seq > after:
-                for batch in read_segment(facts, wanted):
-                    yield from _later(pa.Table.from_batches([batch]), ring_id, after)
 
-
-def _later(rows: pa.Table, ring_id: str, after: int) -> Iterator[pa.RecordBatch]:
-    chosen = rows.filter((pc.field("ring_seq") > after) & (pc.field("ring_id") == ring_id))
-    if chosen.num_rows:
-        yield from chosen.unify_dictionaries().combine_chunks().to_batches()
+def _around(loss: Loss, rows: pa.RecordBatch, before_ns: int | None) -> tuple[int, int]:
+    """The stamps of the packets before and after a loss, UTC; `before_ns` is that of the packet before the rows."""
+    stamps = rows.column("ts").cast(pa.int64())
+    after = min(int(np.searchsorted(rows.column("ring_seq").to_numpy(), loss.last_seq)), len(stamps) - 1)
+    after_ns = stamps[after].as_py()
+    start_ns = stamps[after - 1].as_py() if after else before_ns
+    return (after_ns if start_ns is None else min(start_ns, after_ns)), after_ns

@@ -13,22 +13,17 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.books import Reading
 from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.complaints import Complaints
-from nanotape.storage.cut_back import recover_beside
-from nanotape.storage.errors import ArchiveAheadError, SegmentWriteError, StorageError
+from nanotape.storage.errors import ArchiveAheadError, SegmentWriteError
 from nanotape.storage.events import ARCHIVE
 from nanotape.storage.journal import Journal, ReadRing
 from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.packets import PacketMapper, RingFacts
 from nanotape.storage.recorder_options import RecorderOptions, RecorderTotals
-from nanotape.storage.recovery import Recovery, recover_directory
+from nanotape.storage.recording_files import RecordingFiles
+from nanotape.storage.recovery import Recovery
 from nanotape.storage.resume import resume_point
-from nanotape.storage.ring_folder import RingFolder
 from nanotape.storage.ring_source import RingSource
-from nanotape.storage.rotation import SegmentRotation
-from nanotape.storage.segment import SegmentIdentity
 from nanotape.storage.settlement import Settlement
-from nanotape.storage.side_tables import SideTables
-from nanotape.storage.table_schemas import RECORDED_TABLES
 
 __all__ = ["Recorder", "RecorderOptions", "RecorderTotals"]
 
@@ -68,23 +63,20 @@ class Recorder:
         self._log = log or log_to_stderr
         self._mapper = PacketMapper(ring)
         self._read_ring = read_ring
-        self._folder: RingFolder | None = None
+        self._files = RecordingFiles(archive, ring, self._options, self._clock, self._log)
         self._journal: Journal | None = None
-        self._rotation: SegmentRotation | None = None
         self._stopping = False
         self._pending_since_ns: int | None = None
         self._is_in_hand = False
         self._recorded = self._write_failures = self._written_bytes = 0
         self._first_seq: int | None = None
         self._last_seq: int | None = None
-        directory = archive.path / "segments" / ring.name
-        self._settlement = Settlement(directory, ring.ring_id, keep_other=self._options.keep_other)
+        self._settlement = Settlement(self._files.directory, ring.ring_id, keep_other=self._options.keep_other)
         self._backlog: int | None = None
         self._complaints = Complaints(self._clock, self._log)
         self._ticked_ns = 0
         self._replaced_check_ns = 0
         self._hurrying = False
-        self._away = False  # the archive is gone, for the moment
 
     @property
     def totals(self) -> RecorderTotals:
@@ -111,59 +103,24 @@ class Recorder:
             StorageError: The archive cannot be written or recovered, another recorder writes it, or it is ahead of the
                 ring.
         """
-        self._folder = RingFolder(self._archive, self._ring.name)
-        directory = self._folder.path
         try:
-            reports = recover_directory(directory, self._options.fsync)
-            for report in reports:
-                self._log(str(report))
-            self._seek(directory)
-            self._recover_beside(directory)
-            self._open(directory)
+            reports = self._files.take()
+            self._seek(self._files.directory)
+            self._files.open()
         except BaseException:
-            self._release()
+            self._files.let_go()
             raise
+        begin = self._settlement.begin_seq
+        journal = Journal(self._archive, self._ring, self._files.tables, self._clock, self._log, self._books)
+        journal.read_ring = self._read_ring
+        journal.begin(
+            self._settlement.recorded_seq,
+            f"recorder begins with {'the first record' if begin is None else f'ring sequence {begin}'}",
+        )
+        self._journal = journal
         self._ticked_ns = self._clock.monotonic_ns()
         self._publish()
         return reports
-
-    def _recover_beside(self, directory: Path) -> None:
-        """What is wrong beside the packets does not keep them from being recorded."""
-        for table in RECORDED_TABLES:
-            try:
-                recover_beside(directory, table, self._options.fsync)
-            except StorageError as error:
-                self._log(f"{error}; recording all the same")
-
-    def _open(self, directory: Path) -> None:
-        """Makes what writes, once the folder is ours and in order."""
-        self._rotation = self._opened(directory)
-        journal = self._journal = Journal(
-            self._archive,
-            self._ring,
-            SideTables(directory, self._opened, self._clock),
-            self._clock,
-            self._log,
-            self._books,
-        )
-        journal.read_ring = self._read_ring
-        begin = (
-            "its first record" if self._settlement.begin_seq is None else f"ring sequence {self._settlement.begin_seq}"
-        )
-        journal.begin(self._settlement.recorded_seq, f"recorder begins with {begin}")
-
-    def _opened(self, directory: Path) -> SegmentRotation:
-        options = self._options
-        return SegmentRotation(
-            directory,
-            SegmentIdentity(self._ring.name, self._ring.ring_id, self._ring.host),
-            self._clock,
-            self._log,
-            rotate_bytes=options.rotate_bytes,
-            rotate_interval_s=options.rotate_interval_s,
-            fsync=options.fsync,
-            compression=options.compression,
-        )
 
     def _seek(self, directory: Path) -> None:
         """Goes to where the archive ends, or to where the options say when it knows nothing of this ring."""
@@ -204,36 +161,26 @@ class Recorder:
         return rows
 
     def _tick(self) -> None:
-        if self._rotation and self._journal:
-            self._look_after_folder(self._rotation, self._journal)
-            self._rotation.tick()
+        self._look_after_files()
+        self._files.tick()
+        if self._journal:
             self._journal.tick()
         self._save()
         self._publish()
 
-    def _look_after_folder(self, rotation: SegmentRotation, journal: Journal) -> None:
-        """What somebody took away from under us is lost, and told; we go on in a new folder or file."""
-        assert self._folder is not None  # noqa: S101 - begin() has made it
-        is_there = self._folder.is_there()
-        if is_there and not rotation.is_missing():
+    def _look_after_files(self) -> None:
+        """What somebody took away is lost, as far as nobody finds it again, and told."""
+        taken = self._files.look_after()
+        if self._files.is_away:
+            self._complaints.add(f"{self._archive.path}: is gone; put it back", self._write_failures)
+        if taken is None or self._journal is None:
             return
-        lost = rotation.give_up()
-        for first_seq, last_seq, rows in lost:
+        for first_seq, last_seq, rows in taken.lost:
             self._settlement.deleted(first_seq, last_seq, rows, ARCHIVE)
-        gone = "the open segment" if is_there else self._folder.path
-        what = f"{gone}: is gone, and {sum(rows for _, _, rows in lost)} rows"
-        if lost or not self._complaints.is_open:
-            self._log(f"{what} with it")
-        if not is_there:
-            self._away = not self._folder.retake()
-            if self._away:
-                self._complaints.add(f"{self._archive.path}: is gone; put it back", self._write_failures)
-                return
-            journal.let_go()
-            self._open(self._folder.path)
-            assert self._journal is not None  # noqa: S101 - _open() has made it
-            journal = self._journal
-        journal.gone(f"{what} with it")
+        self._settlement.recorded_seq = taken.recorded_seq
+        what = f"{taken.what}, {sum(rows for _, _, rows in taken.lost)} rows with it"
+        self._log(f"{what}; going on in a new one")
+        self._journal.gone(what, taken.recorded_seq, tell_flows=taken.is_folder)
 
     def run(self, on_begun: Callable[[], None] | None = None) -> None:
         """Records until `stop` is called or the ring is gone, then finishes.
@@ -262,30 +209,21 @@ class Recorder:
     def rotate(self) -> None:
         """Writes what was read and ends the segment."""
         self._flush()
-        if self._rotation:
-            self._rotation.rotate()
+        self._files.rotate()
 
     def finish(self) -> None:
         """Writes what was read, ends the segment and lets the next recorder in. May be called twice."""
         try:
             self._flush()
-            if self._rotation and self._journal:
+            if self._journal:
                 self._save()
-                self._rotation.finish()
+                self._files.finish()
                 self._backlog = self._left_behind()
                 self._journal.finish(f"recorder ends in order, {self._recorded} rows recorded")
             self._publish()
         finally:
-            self._release()
-
-    def _release(self) -> None:
-        for each in (self._rotation, self._journal):
-            if each:
-                each.let_go()  # before another recorder may recover what it still writes
-        self._rotation = self._journal = None
-        if self._folder:
-            self._folder.release()
-            self._folder = None
+            self._journal = None
+            self._files.let_go()
 
     def _left_behind(self) -> int | None:
         next_seq = self._reader.next_seq
@@ -318,49 +256,52 @@ class Recorder:
                 return
 
     def _flush(self) -> None:
-        if self._rotation is None:
+        if self._journal is None:
             return
         read = self._reader.take()
         self._pending_since_ns = None
         if read is not None:
             self._is_in_hand = True  # for good, if what follows breaks: a successor needs it in the ring
-            self._write(read, self._rotation)
+            self._look_after_files()
+            self._write(read, self._journal)
             self._is_in_hand = False
 
-    def _write(self, read: pa.RecordBatch, rotation: SegmentRotation) -> None:
-        assert self._journal is not None  # noqa: S101 - begin() has made it
+    def _write(self, read: pa.RecordBatch, journal: Journal) -> None:
         chosen = self._settlement.choose(read)
         if chosen is None:
             return
         self._save()
         rows = self._mapper.map(chosen)
         sequences = chosen.column("ring_seq")
-        if losses := self._settlement.losses_before(sequences[-1].as_py()):
-            self._journal.lost(losses, rows)
-            self._settlement.told(losses)
+        if not journal.is_refused:  # while all is refused the losses grow
+            self._tell_losses(rows, journal)
         try:
-            if self._away:
-                raise SegmentWriteError(f"{self._archive.path}: is gone; put it back")
-            self._written_bytes += rotation.write(rows)
+            self._written_bytes += self._files.write(rows)
         except SegmentWriteError as error:
             self._settlement.failed(chosen)
             self._write_failures += chosen.num_rows
-            self._journal.refused(str(error))
+            journal.refused(str(error))
             self._complaints.add(str(error), self._write_failures)
             return
         self._settlement.written(chosen)
-        self._journal.recorded(rows)
-        self._journal.accepted()
+        self._tell_losses(rows, journal)
+        journal.recorded(rows)
+        journal.accepted()
         self._last_seq = sequences[-1].as_py()
         self._first_seq = sequences[0].as_py() if self._first_seq is None else self._first_seq
         self._recorded += chosen.num_rows
         self._complaints.end(f"{self._archive.path}: writing again", self._write_failures)
 
+    def _tell_losses(self, rows: pa.RecordBatch, journal: Journal) -> None:
+        if losses := self._settlement.losses_before(rows.column("ring_seq")[-1].as_py()):
+            journal.lost(losses, rows)
+            self._settlement.told(losses)
+
     def _save(self) -> None:
         try:
             self._settlement.save()
         except OSError as error:
-            if not self._away:
+            if not self._files.is_away:
                 self._complaints.add(
                     f"{self._archive.path}: cannot note what was left out: {error.strerror}", self._write_failures
                 )

@@ -32,8 +32,8 @@ class Loss:
     last_seq: int
     packets: int
     """All from first to last, or fewer: the others between were left out."""
-    stage: str
-    """Of the event that tells it: see `events.py`."""
+    stage: str | None
+    """Of the event that tells it: see `events.py`; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ class Settlement:
         self._directory, self._ring_id, self._keep_other = directory, ring_id, keep_other
         self._owed = 0
         self._losses: list[Loss] = []  # that no event tells yet, in order
-        self._after = 0
+        self.recorded_seq = 0
+        """Ring sequence of the newest row in the archive; 0: none."""
         self._unwritten = False  # rows since the newest one in the archive could not be written
         self._mark: LeftOut | None = None  # holds now
         self._next: LeftOut | None = None  # will, once the chosen batch is in the archive
@@ -108,14 +109,9 @@ class Settlement:
         self.left_out = 0
         """Records read and not recorded, since they are of no channel."""
 
-    @property
-    def recorded_seq(self) -> int:
-        """Ring sequence of the newest row in the archive; 0: none."""
-        return self._after
-
     def resume(self, end: int | None) -> int | None:
         """The sequence to go on with after what the archive holds; None when nothing is known of this ring."""
-        self._after = end or 0
+        self.recorded_seq = end or 0
         mark = left_out_through(self._directory, self._ring_id, end)
         if mark is None:
             return None if end is None else end + 1
@@ -137,7 +133,7 @@ class Settlement:
         if chosen is not None:
             self._next = self._mark_after(chosen.column("ring_seq")[-1].as_py())
         elif not self._unwritten:  # what a successor may still find in the ring it is to look for
-            self._mark = self._mark_after(self._after)
+            self._mark = self._mark_after(self.recorded_seq)
         return chosen
 
     def _mark_after(self, sequence: int) -> LeftOut | None:
@@ -199,7 +195,7 @@ class Settlement:
 
     def written(self, batch: pa.RecordBatch) -> None:
         """A chosen batch is in the archive."""
-        self._after = batch.column("ring_seq")[-1].as_py()
+        self.recorded_seq = batch.column("ring_seq")[-1].as_py()
         self._mark, self._next, self._unwritten = self._next, None, False
 
     def failed(self, batch: pa.RecordBatch) -> None:

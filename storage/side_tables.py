@@ -94,6 +94,12 @@ class SideTables:
         for rotation in self._rotations.values():
             rotation.finish()
 
+    def give_up(self) -> None:
+        """Lets go of all files: they are gone. What is written from now on is in new ones."""
+        for rotation in self._rotations.values():
+            rotation.give_up()
+        self.let_go()
+
     def let_go(self) -> None:
         """Ends all use of this: waits for what the disk was told."""
         for rotation in self._rotations.values():

@@ -1,0 +1,86 @@
+"""What a recorder that died had recorded and not told beside it: found in its rows, for the next one to tell."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nanotape.storage.archive import Archive
+from nanotape.storage.parquet_facts import read_parquet
+from nanotape.storage.segment_facts import read_segment
+from nanotape.storage.settlement import Loss
+from nanotape.storage.table_schemas import table_schema
+from nanotape.storage.traffic_stats import SOURCE_COLUMNS
+
+_COLUMNS = (*SOURCE_COLUMNS, "lost_before", "ring_id")
+
+
+def told_through(archive: Archive, ring_id: str) -> int:
+    """The last ring sequence that is summed up in `stats`; 0: none.
+
+    Raises:
+        ArchiveError: The archive cannot be read.
+    """
+    return archive.visible("stats").ends.get(ring_id, 0)
+
+
+def rows_after(archive: Archive, ring_id: str, after: int) -> Iterator[pa.RecordBatch]:
+    """The packets of a ring after a sequence, in order, with SOURCE_COLUMNS and `lost_before`.
+
+    Raises:
+        ArchiveError: The archive cannot be read.
+    """
+    visible, schema = archive.visible(), table_schema("packets")
+    wanted = pa.schema([schema.field(name) for name in _COLUMNS])
+    for file in visible.parquet:
+        held = file.entry.rings.get(ring_id)
+        if held and held.last_seq > after:
+            rows = pa.Table.from_batches(read_parquet(file, wanted), wanted)
+            yield from _later(rows.sort_by("ring_seq"), ring_id, after)
+    for facts in visible.segments:
+        if facts.ring_id == ring_id and facts.last_seq > after:
+            for batch in read_segment(facts, wanted):
+                yield from _later(pa.Table.from_batches([batch]), ring_id, after)
+
+
+class UntoldLosses:
+    """Finds rows that say that something is lost before them while no event does."""
+
+    def __init__(self, archive: Archive, ring_id: str, after: int) -> None:
+        """Reads the losses that are told.
+
+        Args:
+            archive: Where.
+            ring_id: 32 hexadecimal digits.
+            after: Sequence of the last row before those that are looked at; 0: none.
+
+        Raises:
+            ArchiveError: The archive cannot be read.
+        """
+        events = archive.rows("events", ["kind", "ring_id", "seq_last", "packets_lost"])
+        mine = events.filter((pc.field("kind") == "capture_loss") & (pc.field("ring_id") == ring_id))
+        order = np.argsort(mine.column("seq_last").to_numpy())
+        self._ends = mine.column("seq_last").to_numpy()[order]
+        self._sums = np.cumsum(np.append(0, mine.column("packets_lost").fill_null(0).to_numpy()[order]))
+        self._before = after
+
+    def look(self, rows: pa.RecordBatch) -> list[Loss]:
+        """The losses before the next rows, in order, that no event tells; nobody remembers where they happened."""
+        sequences = rows.column("ring_seq").to_numpy()
+        lost = rows.column("lost_before").to_numpy().astype(np.int64)
+        befores = np.append(self._before, sequences[:-1])
+        self._before = int(sequences[-1])
+        found = []
+        for at in np.flatnonzero(lost):
+            first, last = np.searchsorted(self._ends, (befores[at] + 1, sequences[at]))
+            untold = int(lost[at] - (self._sums[last] - self._sums[first]))
+            if untold > 0:
+                found.append(Loss(int(befores[at]) + 1, int(sequences[at]) - 1, untold, None))
+        return found
+
+
+def _later(rows: pa.Table, ring_id: str, after: int) -> Iterator[pa.RecordBatch]:
+    chosen = rows.filter((pc.field("ring_seq") > after) & (pc.field("ring_id") == ring_id))
+    if chosen.num_rows:
+        yield from chosen.unify_dictionaries().combine_chunks().to_batches()

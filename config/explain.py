@@ -65,7 +65,7 @@ def _advice(path: KeyPath, value: object, context: dict[str, Any]) -> str:
     if field.is_required():
         return f"write for example {_example(path)}"
     default = table().model_dump(mode="json", by_alias=True)[str(path[-1])] if not _required(table) else field.default
-    return "correct it or leave it out" if default is None else f"leave it out for the default, {quoted(default)}"
+    return "correct it or leave it out" if default in (None, []) else f"leave it out for the default, {quoted(default)}"
 
 
 def _required(table: type[BaseModel]) -> bool:

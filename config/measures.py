@@ -1,4 +1,4 @@
-"""What sizes, durations, rates and `hold` may be: numbers with a unit in text, of which quantity.py knows the form."""
+"""What sizes, shares, durations, rates and `hold` may be: numbers with a unit in text; quantity.py knows the form."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from nanotape.config.rules import JsonSchema, Rule, is_whole, refused
 
 FRAME_MINIMUM_BYTES = 60
 FRAME_MAXIMUM_BYTES = 9216
+FREE_MAXIMUM_PERCENT = 90
+FREE_MAXIMUM_BYTES = 1 << 60
 AS_RECORDED_PPM = 10**6
 """Speed of a file that is read as fast as it was recorded, in millionths."""
 
@@ -102,6 +104,32 @@ class Speed(Rule):
     def schema(self) -> JsonSchema:
         """Text of one pattern."""
         return {"type": "string", "pattern": f"^(recorded|max|{quantity.FACTOR_PATTERN})$"}
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpaceRule(Rule):
+    """Space to be kept free on a file system: a share of it, or a size."""
+
+    def parse(self, value: object) -> quantity.FreeSpace:
+        """Returns a FreeSpace."""
+        largest = quantity.size_text(FREE_MAXIMUM_BYTES)
+        expected = f'a share from "0%" to "{FREE_MAXIMUM_PERCENT}%" or a size of at most "{largest}"'
+        try:
+            free = quantity.parse_free_space(str(value) if is_whole(value) else value if isinstance(value, str) else "")
+        except ValueError:
+            raise refused(expected, 'write for example "10%" or "50 GiB"; "0" keeps none') from None
+        if free.size_bytes > FREE_MAXIMUM_BYTES or free.share_ppm > FREE_MAXIMUM_PERCENT * 10_000:
+            raise refused(expected)
+        return free
+
+    def plain(self, value: quantity.FreeSpace) -> str:
+        """Text that reads as the same."""
+        return quantity.free_space_text(value)
+
+    def schema(self) -> JsonSchema:
+        """Text of one pattern, or a number of bytes."""
+        number: JsonSchema = {"type": "integer", "minimum": 0, "maximum": FREE_MAXIMUM_BYTES}
+        return {"anyOf": [number, {"type": "string", "pattern": f"^{quantity.FREE_SPACE_PATTERN}$"}]}
 
 
 @dataclass(frozen=True, slots=True)

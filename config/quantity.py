@@ -1,4 +1,4 @@
-"""Sizes, durations, packet rates, factors, what a ring must hold: text to whole numbers of the smallest unit, and back.
+"""Sizes, durations, rates, factors, shares, what a ring must hold: text to whole numbers of the smallest unit and back.
 
 Exact or refused: nothing is rounded. `parse_*` raises ValueError; `*_text` gives text that parses to the same number.
 """
@@ -48,6 +48,24 @@ DURATION_PATTERN = _pattern(DURATION_UNITS)
 RATE_PATTERN = _pattern(RATE_UNITS)
 FACTOR_PATTERN = _pattern(FACTOR_UNITS)
 HOLD_PATTERN = f"{DURATION_PATTERN} +at +{RATE_PATTERN}(?: +of +{SIZE_PATTERN})?"
+
+
+PERCENT_PATTERN = f"{_NUMBER} ?%"
+FREE_SPACE_PATTERN = f"(?:0|{PERCENT_PATTERN}|{SIZE_PATTERN})"
+_PPM_OF_PERCENT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """Room on a file system: a share of all of it, or a size; both 0: none."""
+
+    share_ppm: int = 0
+    """Millionths of the file system."""
+    size_bytes: int = 0
+
+    def of(self, total_bytes: int) -> int:
+        """Bytes that it comes to on a file system of this size."""
+        return max(self.size_bytes, total_bytes * self.share_ppm // 10**6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +141,24 @@ def factor_text(ppm: int) -> str:
     """Text such as `0.5x` that `parse_factor` reads as `ppm`."""
     whole, rest = divmod(ppm, 10**6)
     return f"{whole}.{rest:06d}".rstrip("0").rstrip(".") + "x"
+
+
+def parse_free_space(text: str) -> FreeSpace:
+    """Text such as `10%`, `50 GiB`, a bare number of bytes, or `0`."""
+    text = text.strip()
+    if text.endswith("%"):
+        return FreeSpace(share_ppm=_parse(text, {"%": _PPM_OF_PERCENT}))
+    if re.fullmatch("[0-9]{1,19}", text):
+        return FreeSpace(size_bytes=int(text))
+    return FreeSpace(size_bytes=parse_size(text))
+
+
+def free_space_text(free: FreeSpace) -> str:
+    """Text that `parse_free_space` reads as `free`."""
+    if free.size_bytes or not free.share_ppm:
+        return size_text(free.size_bytes) if free.size_bytes else "0"
+    whole, rest = divmod(free.share_ppm, _PPM_OF_PERCENT)
+    return f"{whole}.{rest:04d}".rstrip("0").rstrip(".") + "%"
 
 
 def parse_hold(text: str) -> Hold:

@@ -46,7 +46,8 @@ def _rows(schema: dict[str, Any], node: dict[str, Any], at: str) -> Iterator[tup
             yield from _rows(schema, inner, f"{at}{key}{'[]' if 'items' in field else ''}.")
             continue
         default = field.get("default")
-        default_text = "required" if key in required else "not set" if default is None else f"`{quoted(default)}`"
+        default_text = f"`{'[]' if default == [] else quoted(default)}`"
+        default_text = "required" if key in required else "not set" if default is None else default_text
         yield f"`{at}{key}`", _takes(field), default_text, " ".join(field["description"].split())
 
 
@@ -76,7 +77,7 @@ def _takes(field: dict[str, Any]) -> str:
         return " or ".join(_takes(each) for each in field["anyOf"])
     if field["type"] == "integer":
         return f"{field['minimum']} to {field['maximum']}"
-    return {"boolean": "`true`, `false`"}.get(field["type"], "text")
+    return {"boolean": "`true`, `false`", "array": "array of text"}.get(field["type"], "text")
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 JsonSchema = dict[str, Any]
 
 FILE_PATH_BYTES = 255
+COMMAND_WORDS = 64
+WORD_BYTES = 4096
 FILE_NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
@@ -150,6 +152,31 @@ class FilePath(Rule):
 
 
 @dataclass(frozen=True, slots=True)
+class Command(Rule):
+    """A program by its absolute path, and its arguments; no shell sees them. An empty array is none."""
+
+    def parse(self, value: object) -> tuple[str, ...]:
+        """Returns program and arguments as they are."""
+        expected = f"an array of a program's absolute path and its arguments, {COMMAND_WORDS} at most"
+        advice = 'write for example ["/usr/local/bin/upload", "--quiet"]; a shell is ["/bin/sh", "-c", "..."]'
+        if not isinstance(value, list | tuple) or len(value) > COMMAND_WORDS:
+            raise refused(expected, advice)
+        if not all(_is_word(word) for word in value):
+            raise refused(f"{expected}, each text of at most {WORD_BYTES} bytes", advice)
+        if value and not (value[0].startswith("/") and value[0].isprintable() and not value[0].endswith("/")):
+            raise refused(f"{expected}; the first is {quoted(value[0])}", advice)
+        return tuple(value)
+
+    def plain(self, value: tuple[str, ...]) -> list[str]:
+        """An array."""
+        return list(value)
+
+    def schema(self) -> JsonSchema:
+        """An array of text."""
+        return {"type": "array", "items": {"type": "string", "maxLength": WORD_BYTES}, "maxItems": COMMAND_WORDS}
+
+
+@dataclass(frozen=True, slots=True)
 class Account(Rule):
     """Name or number of a user or group; `root_allowed` is for groups."""
 
@@ -197,6 +224,11 @@ class Choice:
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The Literal's own enumeration."""
         return handler(core)
+
+
+def _is_word(value: object) -> bool:
+    """Whether a program can be given it, and TOML can carry it."""
+    return isinstance(value, str) and not set(value) & {"\0", "\x7f"} and len(value.encode()) <= WORD_BYTES
 
 
 def quoted(value: object) -> str:

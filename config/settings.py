@@ -23,7 +23,6 @@ from nanotape.config.channel import Channel, Section
 from nanotape.config.document import Origins
 from nanotape.config.measures import (
     AS_RECORDED_PPM,
-    DURATION,
     FRAME_MAXIMUM_BYTES,
     FRAME_MINIMUM_BYTES,
     RATE,
@@ -34,11 +33,9 @@ from nanotape.config.measures import (
 )
 from nanotape.config.network import Interface
 from nanotape.config.quantity import Hold
+from nanotape.config.recorder import ArchiveSettings, RecorderSettings
 from nanotape.config.rules import Account, Choice, Directory, FilePath, Text, Whole, refused
 
-MILLISECOND_NS = 10**6
-SECOND_NS = 10**9
-DAY_NS = 86400 * SECOND_NS
 RING_MINIMUM_BYTES = 64 << 10
 RING_MAXIMUM_BYTES = 1 << 40
 ONE_RING, SEVERAL_RINGS = "[ring]", "[[ring]]"
@@ -176,31 +173,6 @@ class LoopSettings(Section):
         return self.idle == "spin" or (self.idle == "auto" and self.core is not None)
 
 
-class RecorderSettings(Section):
-    """The reader that writes the ring to disk."""
-
-    name: Annotated[str, Text(63, safe=True)] = "recorder"
-    """Name under which the recorder publishes its position; 63 bytes at most."""
-    compression: Annotated[Literal["zstd", "lz4", "none"], Choice()] = "zstd"
-    """Compression of the segments."""
-    compression_level: Annotated[int | None, Whole(1, 22)] = None
-    """Level of zstd, refused with any other compression; not set: 1."""
-    flush_interval: Annotated[int, Quantity(DURATION, 10 * MILLISECOND_NS, 3600 * SECOND_NS)] = SECOND_NS
-    """Longest time that a packet waits before it is written to the segment; nanoseconds in the code."""
-    rotate_bytes: Annotated[int, Quantity(SIZE, 64 << 10, 1 << 40)] = 1 << 30
-    """Bytes of a segment at which the next one is begun."""
-    rotate_interval: Annotated[int, Quantity(DURATION, 100 * MILLISECOND_NS, 7 * DAY_NS)] = 3600 * SECOND_NS
-    """Time after which the next segment is begun; nanoseconds in the code."""
-    fsync: Annotated[Literal["never", "interval", "batch"], Choice()] = "interval"
-    """What a power cut may lose: what the kernel still held; at most a `flush_interval` and what came while the disk
-    was at the sync before; or at most a batch."""
-    start: Annotated[Literal["oldest", "latest"], Choice()] = "oldest"
-    """Where a recorder begins that has nothing to resume: with what the ring still holds, or with what comes next."""
-    other: bool | None = None
-    """Whether packets of no channel are recorded, among them later fragments that may be of several flows; not set:
-    only where no channel is configured."""
-
-
 class RingTable(RingSettings):
     """One of several rings, with a source, a loop and a recorder of its own."""
 
@@ -249,6 +221,8 @@ class Settings(Section):
     """The thread that drains the sources; with several rings: what each `[ring.loop]` leaves unset."""
     recorder: RecorderSettings = RecorderSettings()
     """The reader that writes the ring to disk; with several rings: what each `[ring.recorder]` leaves unset."""
+    archive: ArchiveSettings = ArchiveSettings()
+    """What becomes of segments: how they are compacted, and what is deleted when."""
     ring_tables: Rings = Field(default=RingSettings(), alias="ring")
     """The ring between capture and its readers, or several, each a `[[ring]]` of its own."""
     channel: Annotated[tuple[Channel, ...], Field(strict=False)] = ()

@@ -26,10 +26,11 @@ class _Generator(GenerateJsonSchema):
         """Writes a default as TOML would: with its unit; none where it means "not set"; none of a whole table."""
         generated = super().default_schema(schema)
         default = generated.get("default")
-        if default is None or isinstance(default, dict):
-            generated.pop("default", None)
-        elif plain := schema["schema"].get("serialization", {}).get("function"):
+        plain = schema["schema"].get("serialization", {}).get("function")
+        if default is not None and plain:
             generated["default"] = plain(schema["default"])
+        elif default is None or isinstance(default, dict):
+            generated.pop("default", None)
         return generated
 
 
@@ -114,24 +115,29 @@ def _table(settings: Settings, path: KeyPath, values: dict[str, Any]) -> Iterato
     for key, value in values.items():
         if value is None:
             yield f"# {key} is not set  # default"
-        elif not isinstance(value, dict | list):
+        elif not isinstance(value, dict | list) or _is_plain_array(path, value):
             yield f"{key} = {json.dumps(value, ensure_ascii=False)}  # {_origin(settings, (*path, key))}"
     for key, value in values.items():
         name = ".".join(part for part in (*path, key) if isinstance(part, str))
         if isinstance(value, dict):
             yield f"\n[{name}]"
             yield from _table(settings, (*path, key), value)
-        elif isinstance(value, list):
+        elif isinstance(value, list) and not _is_plain_array(path, value):
             for index, inner in enumerate(value):
                 yield f"\n[[{name}]]"
                 yield from _table(settings, (*path, key, index), inner)
+
+
+def _is_plain_array(table: KeyPath, value: object) -> bool:
+    """Whether it is an array of plain values; at the top there are only arrays of tables."""
+    return isinstance(value, list) and bool(table) and not any(isinstance(each, dict) for each in value)
 
 
 def _leaves(path: KeyPath, value: object) -> Iterator[KeyPath]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves((*path, key), inner)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and not _is_plain_array(path[:-1], value):
         for index, inner in enumerate(value):
             yield from _leaves((*path, index), inner)
     else:

@@ -1,6 +1,7 @@
 """Whatever is wrong is told in one clear line each: where, key, expected, found, what to do. Its neighbour is fine."""
 
 import time
+import zoneinfo
 
 import pytest
 from config_mistakes import CHANNEL, ETH1, LINE, lines
@@ -72,6 +73,16 @@ from nanotape.config.reference import rows
         (
             f"{ETH1}{CHANNEL}",
             "x.toml:3: channel[0].line: expected a value, found none; add a [[channel.line]]",
+        ),
+        (
+            '[recorder]\nrotate_zone = "America/New_Yrok"',
+            'x.toml:2: recorder.rotate_zone: expected the IANA name of a time zone, such as "America/New_York", '
+            'found "America/New_Yrok"; did you mean "America/New_York"?',
+        ),
+        (
+            '[archive]\nkeep_free = "95%"',
+            'x.toml:2: archive.keep_free: expected a share from "0%" to "90%" or a size of at most "1048576 TiB", '
+            'found "95%"; leave it out for the default, "10%"',
         ),
         ("[recorder]\nother = 1", "x.toml:2: recorder.other: expected true or false, found 1; write it without quotes"),
         ("ring = 5", "x.toml:1: ring: expected a table, found 5; write it as a [ring] of its own"),
@@ -268,6 +279,48 @@ def test_a_source_is_one_sender(source: str) -> None:
     assert len(lines(f'{ETH1}{CHANNEL}{LINE}source = "{source}"')) == 1
 
 
+@pytest.mark.parametrize(
+    "mistake",
+    ['"09:30"', "[9]", '["9:30"]', '["24:00"]', '["09:60"]', '["09:30:61"]', '["09:30", "09:30:00"]', "[09:30:00]"],
+)
+def test_times_of_day_are_written_as_clocks_show_them(mistake: str) -> None:
+    (line,) = lines(f"[recorder]\nrotate_at = {mistake}")
+    assert 'an array of times, "HH:MM" or "HH:MM:SS"' in line
+
+
+@pytest.mark.parametrize("zone", ["", "America", "/usr/share/zoneinfo/UTC", "../UTC", "New York", "utc+1"])
+def test_a_time_zone_is_one_of_the_database(zone: str) -> None:
+    (line,) = lines(f'[recorder]\nrotate_zone = "{zone}"')
+    assert "the IANA name of a time zone" in line
+
+
+def test_without_a_database_of_time_zones_there_is_utc_and_a_word_of_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(zoneinfo, "ZoneInfo", _no_zone)
+    monkeypatch.setattr(zoneinfo, "available_timezones", set)
+    assert lines('[recorder]\nrotate_zone = "UTC"') == ()
+    (line,) = lines('[recorder]\nrotate_zone = "Europe/Berlin"')
+    assert line.endswith('database, which is missing, found "Europe/Berlin"; install tzdata')
+
+
+def _no_zone(name: str) -> None:
+    raise zoneinfo.ZoneInfoNotFoundError(name)
+
+
+@pytest.mark.parametrize("key", ["recorder.post_rotate", "archive.post_compact"])
+@pytest.mark.parametrize("mistake", ['"/bin/upload"', '["upload"]', '["/bin/"]', "[1]", '["/bin/x", 1]', '[""]'])
+def test_a_command_is_an_array_that_begins_with_a_path(key: str, mistake: str) -> None:
+    (line,) = lines(f"{key} = {mistake}")
+    assert "an array of a program's absolute path and its arguments" in line
+
+
+@pytest.mark.parametrize("mistake", ['"-1%"', '"10 percent"', '"91%"', '"0.00001%"', "-1", "true", "0.1", '""'])
+def test_space_to_keep_free_is_a_share_or_a_size(mistake: str) -> None:
+    (line,) = lines(f"archive.keep_free = {mistake}")
+    assert 'a share from "0%" to "90%" or a size' in line
+
+
 @pytest.mark.parametrize("mistake", ["ff02::1%eth0", "source"])
 def test_an_address_has_no_zone(mistake: str) -> None:
     group, source = ("ff3e::1", "fe80::1%eth0") if mistake == "source" else (mistake, "fe80::1")
@@ -326,7 +379,7 @@ VALUES = st.one_of(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40).map(
         lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     ),
-    st.sampled_from(['"1s"', '"1 GiB"', '"off"', '"1s at 1pps"', '"/x"', '"ff02::1"']),
+    st.sampled_from(['"1s"', '"1 GiB"', '"7%"', '"off"', '"1s at 1pps"', '"/x"', '"ff02::1"']),
 )
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from nanotape.config import Flow, Settings, flows, loads
 from nanotape.config.quantity import Hold
+from nanotape.config.show import effective
 
 
 def test_an_empty_file_gives_the_defaults() -> None:
@@ -47,6 +48,55 @@ def test_values_are_in_the_smallest_unit() -> None:
     assert settings.recorder.rotate_bytes == 1_000_000
     assert settings.user.capture == "1000"
     assert settings.paths.archive == "/data"
+
+
+def test_what_is_rotated_and_kept_is_as_it_was_said() -> None:
+    settings = loads(
+        """
+        [recorder]
+        rotate_at = ["09:30", "16:00:05"]
+        rotate_zone = "America/New_York"
+        post_rotate = ["/bin/echo", ""]
+        [archive]
+        keep_free = "7.5 %"
+        max_bytes = "2 TB"
+        grace = "0s"
+        """
+    )
+    recorder, archive = settings.recorder, settings.archive
+    assert (recorder.rotate_at, recorder.rotate_zone) == (("09:30", "16:00:05"), "America/New_York")
+    assert recorder.post_rotate == ("/bin/echo", "")
+    assert (archive.keep_free.of(1000), archive.max_bytes, archive.grace) == (75, 2 * 10**12, 0)
+    assert (archive.compression_level, archive.post_compact) == (3, ())
+
+
+@pytest.mark.parametrize(
+    ("said", "kept_bytes"),
+    [("", 100), ('"0"', 0), ("0", 0), ('"0%"', 0), ('"12.34%"', 123), ('"50 B"', 50), ("50", 50), ('"1 GiB"', 1 << 30)],
+)
+def test_space_to_keep_free_is_on_unless_turned_off(said: str, kept_bytes: int) -> None:
+    settings = loads(f"archive.keep_free = {said}" if said else "")
+    assert settings.archive.keep_free.of(1000) == kept_bytes
+    assert loads(effective(settings)) == settings
+
+
+def test_each_ring_takes_the_recorders_keys_one_by_one() -> None:
+    settings = loads(
+        """
+        [recorder]
+        rotate_at = ["09:30"]
+        rotate_zone = "Asia/Tokyo"
+        [[ring]]
+        name = "a"
+        [ring.recorder]
+        rotate_at = ["16:00"]
+        [[ring]]
+        name = "b"
+        """
+    )
+    a, b = (settings.of_ring(name).recorder for name in "ab")
+    assert (a.rotate_at, a.rotate_zone) == (("16:00",), "Asia/Tokyo")
+    assert (b.rotate_at, b.rotate_zone) == (("09:30",), "Asia/Tokyo")
 
 
 @pytest.mark.parametrize(

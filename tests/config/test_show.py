@@ -75,6 +75,9 @@ def test_each_value_says_where_it_came_from() -> None:
             "host": st.text(min_size=1, max_size=15).filter(lambda text: text.isprintable() and text == text.strip()),
             "recorder.rotate_bytes": st.integers(64 << 10, 1 << 40),
             "recorder.flush_interval": st.integers(10, 3600_000).map(lambda number: f"{number}ms"),
+            "recorder.rotate_at": st.lists(st.sampled_from(["00:00", "09:30", "16:00:01"]), unique=True),
+            "recorder.post_rotate": st.lists(st.sampled_from(["/x", "/y \u00e9\\\" 'z'"]), max_size=3),
+            "archive.keep_free": st.sampled_from(["10%", "0", "0.0001%", "5 GiB", 7]),
             "recorder.compression": st.sampled_from(["zstd", "lz4", "none"]),
             "ring.hold": st.tuples(st.integers(1, 10**6), st.integers(1, 10**4)).map(
                 lambda pair: f"{pair[0]}us at {pair[1]}kpps"

@@ -85,6 +85,8 @@ def recorder_options(settings: Settings) -> RecorderOptions:
         flush_interval_s=chosen.flush_interval / 1e9,
         rotate_bytes=chosen.rotate_bytes,
         rotate_interval_s=chosen.rotate_interval / 1e9,
+        rotate_at=chosen.rotate_at,
+        rotate_zone=chosen.rotate_zone,
         fsync=Fsync(chosen.fsync),
         compression=Compression(chosen.compression, chosen.compression_level),
         start=chosen.start,

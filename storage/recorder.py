@@ -23,6 +23,7 @@ from nanotape.storage.recording_files import RecordingFiles
 from nanotape.storage.recovery import Recovery
 from nanotape.storage.resume import resume_point
 from nanotape.storage.ring_source import RingSource
+from nanotape.storage.rotation import OnFinished
 from nanotape.storage.settlement import Settlement
 
 __all__ = ["Recorder", "RecorderOptions", "RecorderTotals"]
@@ -43,6 +44,7 @@ class Recorder:
         clock: Clock | None = None,
         log: Log | None = None,
         read_ring: ReadRing | None = None,
+        on_segment: OnFinished | None = None,
     ) -> None:
         """Touches nothing yet.
 
@@ -54,6 +56,10 @@ class Recorder:
             clock: None: the host's.
             log: Takes one line at a time; None: stderr.
             read_ring: Gives the counters of the ring's sources, for the books; None: they are not to be had.
+            on_segment: Told of each complete segment of packets, those of a dead recorder too.
+
+        Raises:
+            StorageError: `options.rotate_at` is no time, or its zone is not known.
         """
         self.ring_gone = False
         """The ring was removed or made anew, and all of it was read."""
@@ -63,7 +69,7 @@ class Recorder:
         self._log = log or log_to_stderr
         self._mapper = PacketMapper(ring)
         self._read_ring = read_ring
-        self._files = RecordingFiles(archive, ring, self._options, self._clock, self._log)
+        self._files = RecordingFiles(archive, ring, self._options, self._clock, self._log, on_segment)
         self._journal: Journal | None = None
         self._stopping = False
         self._pending_since_ns: int | None = None
@@ -162,6 +168,8 @@ class Recorder:
 
     def _tick(self) -> None:
         self._look_after_files()
+        if self._files.is_at_boundary():
+            self._flush()  # what was read before the boundary goes into the segment that it ends
         self._files.tick()
         if self._journal:
             self._journal.tick()

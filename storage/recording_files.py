@@ -16,10 +16,11 @@ from nanotape.storage.errors import SegmentWriteError, StorageError
 from nanotape.storage.log import Log
 from nanotape.storage.packets import RingFacts
 from nanotape.storage.recorder_options import RecorderOptions
-from nanotape.storage.recovery import Recovery, recover_directory
+from nanotape.storage.recovery import Outcome, Recovery, recover_directory
 from nanotape.storage.resume import archive_end
 from nanotape.storage.ring_folder import RingFolder
-from nanotape.storage.rotation import SegmentRotation
+from nanotape.storage.rotation import OnFinished, RotationOptions, SegmentRotation
+from nanotape.storage.rotation_times import RotationTimes
 from nanotape.storage.segment import SegmentIdentity
 from nanotape.storage.side_tables import SideTables
 from nanotape.storage.table_schemas import RECORDED_TABLES
@@ -44,8 +45,22 @@ class TakenAway:
 class RecordingFiles:
     """Held from `take` to `let_go`."""
 
-    def __init__(self, archive: Archive, ring: RingFacts, options: RecorderOptions, clock: Clock, log: Log) -> None:
-        """Touches nothing yet."""
+    def __init__(
+        self,
+        archive: Archive,
+        ring: RingFacts,
+        options: RecorderOptions,
+        clock: Clock,
+        log: Log,
+        on_segment: OnFinished | None = None,
+    ) -> None:
+        """Touches nothing yet.
+
+        Raises:
+            StorageError: `options.rotate_at` is no time, or its zone is not known.
+        """
+        self._rotate_at = RotationTimes(options.rotate_at, options.rotate_zone) if options.rotate_at else None
+        self._on_segment = on_segment
         self._archive, self._ring, self._options, self._clock, self._log = archive, ring, options, clock, log
         self._folder: RingFolder | None = None
         self._rotation: SegmentRotation | None = None
@@ -126,6 +141,10 @@ class RecordingFiles:
         if self._rotation:
             self._rotation.tick()
 
+    def is_at_boundary(self) -> bool:
+        """Whether the open segment is to end because of the time of day, so that what was read belongs into it."""
+        return self._rotation is not None and self._rotation.is_at_boundary()
+
     def rotate(self) -> None:
         """Ends the open segment."""
         if self._rotation:
@@ -150,6 +169,8 @@ class RecordingFiles:
         reports = recover_directory(self.directory, self._options.fsync)
         for report in reports:
             self._log(str(report))
+            if self._on_segment and report.outcome == Outcome.FINISHED:
+                self._on_segment(report.path)
         return reports
 
     def _opened(self, directory: Path) -> SegmentRotation:
@@ -159,8 +180,8 @@ class RecordingFiles:
             SegmentIdentity(self._ring.name, self._ring.ring_id, self._ring.host),
             self._clock,
             self._log,
-            rotate_bytes=options.rotate_bytes,
-            rotate_interval_s=options.rotate_interval_s,
-            fsync=options.fsync,
-            compression=options.compression,
+            RotationOptions(
+                options.rotate_bytes, options.rotate_interval_s, options.fsync, options.compression, self._rotate_at
+            ),
+            self._on_segment if directory == self.directory else None,
         )

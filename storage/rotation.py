@@ -1,8 +1,8 @@
 """The segments of one ring, one after the other.
 
-Begins them when there are rows, ends them by size and age, and gets over a disk that refuses. Rows that it was given
-are in a file or were refused with an error, never in between. For the disk itself it does not wait: a thread of its own
-syncs and ends segments, one after the other.
+Begins them when there are rows, ends them by size, age and time of day, and gets over a disk that refuses. Rows that it
+was given are in a file or were refused with an error, never in between. For the disk itself it does not wait: a thread
+of its own syncs and ends segments, one after the other.
 """
 
 from collections import deque
@@ -17,11 +17,29 @@ from nanotape.storage.clock import Clock
 from nanotape.storage.encoder import Compression
 from nanotape.storage.errors import SegmentWriteError
 from nanotape.storage.log import Log
+from nanotape.storage.rotation_times import RotationTimes
 from nanotape.storage.segment import Fsync, SegmentIdentity, SegmentWriter
 
 _RETRY_LONGEST_NS = 60 * 10**9
 _RETRY_FIRST_NS = 500_000_000
 _JOBS_MAX = 8  # then the disk is waited for after all: each holds two open files
+
+OnFinished = Callable[[Path], None]
+"""Is told of each segment that has got its name for good. Must return at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RotationOptions:
+    """When segments end, and how they are written."""
+
+    rotate_bytes: int
+    """A segment of at least this size is ended."""
+    rotate_interval_s: float
+    """A segment of at least this age is ended."""
+    fsync: Fsync
+    compression: Compression
+    rotate_at: RotationTimes | None = None
+    """Moments at which a segment is ended too; None: none."""
 
 
 @dataclass(slots=True)
@@ -51,11 +69,8 @@ class SegmentRotation:
         identity: SegmentIdentity,
         clock: Clock,
         log: Log,
-        *,
-        rotate_bytes: int,
-        rotate_interval_s: float,
-        fsync: Fsync,
-        compression: Compression,
+        options: RotationOptions,
+        on_finished: OnFinished | None = None,
     ) -> None:
         """Opens nothing yet.
 
@@ -64,21 +79,20 @@ class SegmentRotation:
             identity: Of the rows to come.
             clock: For names and ages.
             log: Takes one line for what could not be finished, and for what was finished at last.
-            rotate_bytes: A segment of at least this size is ended.
-            rotate_interval_s: A segment of at least this age is ended.
-            fsync: See Fsync.
-            compression: See StreamEncoder.
+            options: See RotationOptions.
+            on_finished: Called in this object's own thread for each segment that got its name.
         """
         self._directory = directory
         self._identity = identity
         self._clock = clock
         self._log = log
-        self._rotate_bytes = rotate_bytes
-        self._rotate_ns = int(rotate_interval_s * 1e9)
-        self._fsync = fsync
-        self._compression = compression
+        self._options = options
+        self._rotate_ns = int(options.rotate_interval_s * 1e9)
+        self._on_finished = on_finished or (lambda _path: None)
         self._writer: SegmentWriter | None = None
         self._opened_ns = 0
+        self._boundary_ns: int | None = None
+        self._seen_utc_ns = 0
         self._unfinished: list[_Unfinished] = []
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="nanotape-disk")  # has no thread before its first job
         self._jobs: deque[_Job] = deque()
@@ -99,7 +113,7 @@ class SegmentRotation:
             if writer.broken or not writer.rows:
                 self._end()
             raise
-        if writer.size_bytes >= self._rotate_bytes:
+        if writer.size_bytes >= self._options.rotate_bytes or self.is_at_boundary():
             self._end()
         return written
 
@@ -109,13 +123,24 @@ class SegmentRotation:
         What became of a sync is told at a later tick.
         """
         self._settle()
-        if self._writer and self._clock.monotonic_ns() - self._opened_ns >= self._rotate_ns:
+        if self._writer and (self._is_old() or self.is_at_boundary()):
             self._end()
         elif self._writer and not self._jobs:
             self._begin_job(self._writer, self._writer.sync)
         now = self._clock.monotonic_ns()
         for waiting in [each for each in self._unfinished if each.due_ns <= now]:
             self._retry(waiting)
+
+    def is_at_boundary(self) -> bool:
+        """Whether the open segment is to end because of the time of day: what was read before belongs into it."""
+        times = self._options.rotate_at
+        if self._writer is None or times is None:
+            return False
+        now = self._clock.utc_ns()
+        if now < self._seen_utc_ns:  # the clock was set back: what it will show next is no longer what we noted
+            self._boundary_ns = times.next_after(now)
+        self._seen_utc_ns = now
+        return self._boundary_ns is not None and now >= self._boundary_ns
 
     def rotate(self) -> None:
         """Ends the open segment and waits for that; the next batch begins another."""
@@ -155,17 +180,23 @@ class SegmentRotation:
 
     def _begin(self, batch: pa.RecordBatch) -> SegmentWriter:
         first = batch.column(batch.schema.get_field_index("ring_seq"))[0].as_py()
+        opened_utc_ns = self._clock.utc_ns()
         self._writer = SegmentWriter(
             self._directory,
             batch.schema,
             self._identity,
             first,
-            self._clock.utc_ns(),
-            fsync=self._fsync,
-            compression=self._compression,
+            opened_utc_ns,
+            fsync=self._options.fsync,
+            compression=self._options.compression,
         )
         self._opened_ns = self._clock.monotonic_ns()
+        self._seen_utc_ns = opened_utc_ns
+        self._boundary_ns = self._options.rotate_at.next_after(opened_utc_ns) if self._options.rotate_at else None
         return self._writer
+
+    def _is_old(self) -> bool:
+        return self._clock.monotonic_ns() - self._opened_ns >= self._rotate_ns
 
     def _end(self) -> None:
         writer, self._writer = self._writer, None
@@ -180,7 +211,7 @@ class SegmentRotation:
 
     def _begin_job(self, writer: SegmentWriter, action: Callable[[], object], closes: bool = False) -> None:
         work: Future[object] = Future()
-        if self._fsync == Fsync.INTERVAL:
+        if self._options.fsync == Fsync.INTERVAL:
             self._settle(wait=len(self._jobs) >= _JOBS_MAX)
             work = self._disk.submit(action)
         else:  # nothing that takes long: no sync at all, or the batches are on the disk already
@@ -196,13 +227,16 @@ class SegmentRotation:
         while self._jobs and (wait or self._jobs[0].work.done()):
             job = self._jobs.popleft()
             try:
-                job.work.result()
+                path = job.work.result()
             except SegmentWriteError as error:
                 if not job.closes:
                     self._log(str(error))
                     continue
                 self._finish_later(job.writer)
                 self._log(f"{error}; its {job.writer.rows} rows are safe in the part file, trying again")
+            else:
+                if job.closes and isinstance(path, Path):
+                    self._on_finished(path)
 
     def _finish_later(self, writer: SegmentWriter) -> None:
         self._unfinished.append(_Unfinished(writer, self._clock.monotonic_ns() + _RETRY_FIRST_NS))
@@ -217,3 +251,4 @@ class SegmentRotation:
         self._unfinished.remove(waiting)
         if path is not None:
             self._log(f"{path}: finished after all, {waiting.writer.rows} rows")
+            self._on_finished(path)

@@ -12,7 +12,7 @@ from synthetic import SyntheticRing
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.encoder import Compression
-from nanotape.storage.rotation import SegmentRotation
+from nanotape.storage.rotation import RotationOptions, SegmentRotation
 from nanotape.storage.segment import Fsync
 
 LONG_S = 20.0
@@ -64,10 +64,7 @@ def rotation(tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) 
         small.IDENTITY,
         HandClock(),
         lines.append,
-        rotate_bytes=1 << 30,
-        rotate_interval_s=3600,
-        fsync=Fsync.INTERVAL,
-        compression=Compression(),
+        RotationOptions(1 << 30, 3600, Fsync.INTERVAL, Compression()),
     )
     yield rotation
     rotation.let_go()

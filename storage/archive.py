@@ -23,7 +23,7 @@ from nanotape.storage.recovery import check_complete
 from nanotape.storage.schema import packets_schema
 from nanotape.storage.segment_facts import SegmentFacts, read_segment, segment_facts
 from nanotape.storage.segment_names import NAME_PATTERN
-from nanotape.storage.table_schemas import RECORDED_TABLES, table_schema
+from nanotape.storage.table_schemas import table_schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -205,7 +205,7 @@ class Archive:
 
     def _ring_segments(self, ring: str, table: str, limits: Mapping[str, int] | None) -> list[SegmentFacts]:
         directory = self.path / "segments" / ring
-        if table in RECORDED_TABLES:
+        if table != "packets":
             directory /= table
         try:
             # A renaming meanwhile may hide both names of a segment from the listing, but not its sidecar's.

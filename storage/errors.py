@@ -30,3 +30,7 @@ class BatchRefusedError(StorageError):
 
 class SegmentWriteError(StorageError):
     """Raised when the system refused a write; the segment is as it was before unless `broken` says otherwise."""
+
+
+class CompactionError(StorageError):
+    """Raised when Parquet files do not hold what they were made from, or another compaction is at work."""

@@ -142,8 +142,14 @@ class CheckedPart:
         return sum(entry.rows for entry in self.entries)
 
 
-def check_part(path: Path, fd: int) -> CheckedPart:
-    """Verifies every message against the sidecar, and decodes in full what the sidecar should cover but does not."""
+def check_part(path: Path, fd: int, end: int | None = None) -> CheckedPart:
+    """Verifies every message against the sidecar, and decodes in full what the sidecar should cover but does not.
+
+    Args:
+        path: The segment.
+        fd: The same, open.
+        end: Messages from this offset on are not looked at; None: all are.
+    """
 
     def read_at(offset: int, length: int) -> bytes:
         return os.pread(fd, length, offset)
@@ -151,6 +157,8 @@ def check_part(path: Path, fd: int) -> CheckedPart:
     sums = sidecar.read(sibling(path, SIDECAR_SUFFIX))
     if sums is None:
         return _rebuild(read_at, path, None, ())
+    if end is not None:
+        sums = Sidecar(sums.ring_id, tuple(each for each in sums.entries if each.end <= end), damaged=False)
     messages, damage = _verify(read_at, sums)
     entries = sums.entries[: len(messages)]
     if damage is None and sums.damaged:
@@ -315,11 +323,18 @@ def check_complete(path: Path) -> str | None:
         checked = check_part(path, fd)
         if checked.damage or not checked.messages:
             return checked.damage or "no message in it"
-        schema, end = checked.messages[0], checked.messages[-1].end
-        metadata = os.pread(fd, schema.metadata_length - PREFIX_BYTES, schema.offset + PREFIX_BYTES)
-        tail = build_tail(metadata, checked.messages)
-        if os.pread(fd, len(tail) + 1, end) != tail:
-            return f"offset {end}: the footer is not the one that belongs to the messages"
+        if not has_right_tail(fd, checked):
+            return f"offset {checked.messages[-1].end}: the footer is not the one that belongs to the messages"
         return "its sidecar is missing or damaged" if checked.rebuilt else None
     finally:
         os.close(fd)
+
+
+def has_right_tail(fd: int, checked: CheckedPart) -> bool:
+    """Whether a complete segment ends with the footer that belongs to its messages."""
+    if not checked.messages:
+        return False
+    schema, end = checked.messages[0], checked.messages[-1].end
+    metadata = os.pread(fd, schema.metadata_length - PREFIX_BYTES, schema.offset + PREFIX_BYTES)
+    tail = build_tail(metadata, checked.messages)
+    return os.pread(fd, len(tail) + 1, end) == tail

@@ -3,6 +3,7 @@
 Of a live part file its sidecar's entries are visible, never a half-written message. Needs no native code.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,15 @@ import pyarrow.ipc as ipc
 
 from nanotape.storage import sidecar
 from nanotape.storage.errors import ArchiveError
+from nanotape.storage.ipc_file import END_OF_STREAM
+from nanotape.storage.recovery import check_part, has_right_tail
 from nanotape.storage.segment_names import PART_SUFFIX, SEGMENT_SUFFIX, SIDECAR_SUFFIX
 from nanotape.storage.sidecar import FIRST_MESSAGE_OFFSET, Sidecar
 from nanotape.storage.table_schemas import table_schema
+
+_WHOLE_MAX = 4096
+_WHOLE: dict[tuple[tuple[int, ...], int], None] = {}
+"""Files, as the system knows them, that were found to be whole up to an offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +92,22 @@ def segment_facts(
         except FileNotFoundError:
             continue
         complete = path == finished
-        if complete and (sums is None or sums.damaged):
+        if complete and (sums is None or sums.damaged or not _covers(path, sums)):
             return _by_rows(path, ring, size, table)
         if sums is None or size < sums.end:
             return None
         return _by_sidecar(path, ring, sums, size, table, limits)
     return None
+
+
+def _covers(path: Path, sums: Sidecar) -> bool:
+    """Whether a sidecar goes up to the footer: of one whose last entry is torn only the file knows the last rows."""
+    try:
+        with path.open("rb") as file:
+            file.seek(sums.end)
+            return file.read(len(END_OF_STREAM)) == END_OF_STREAM
+    except OSError:
+        return True  # one that we may not read: by the sidecar alone
 
 
 def _by_sidecar(
@@ -136,8 +153,9 @@ def read_segment(facts: SegmentFacts, schema: pa.Schema) -> Iterator[pa.RecordBa
         schema: The columns to read, in order; each as in the table's schema.
 
     Raises:
-        ArchiveError: It cannot be read.
+        ArchiveError: It cannot be read, or is damaged: Arrow would read it wrong and say nothing.
     """
+    check_segment(facts)
     fields = table_schema(facts.table)
     options = ipc.IpcReadOptions(included_fields=[fields.get_field_index(name) for name in schema.names])
     try:
@@ -155,6 +173,40 @@ def read_segment(facts: SegmentFacts, schema: pa.Schema) -> Iterator[pa.RecordBa
         raise ArchiveError(f"{facts.path}: cannot be read: {first_line(error)}; see `nanotape verify`") from error
 
 
+def check_segment(facts: SegmentFacts) -> None:
+    """Compares the visible messages with their checksums; what was found to be whole once is not looked at again.
+
+    Raises:
+        ArchiveError: One is not what was written, with its offset; or the file cannot be read.
+    """
+    try:
+        with _present(facts).open("rb") as file:
+            status = os.fstat(file.fileno())
+            damage = _damage(file.fileno(), facts, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+    except OSError as error:
+        raise ArchiveError(f"{facts.path}: cannot be read: {error.strerror}; see to it") from error
+    if damage:
+        raise ArchiveError(f"{facts.path}: damaged at {damage}; restore it from a copy, or move it away")
+
+
+def _damage(fd: int, facts: SegmentFacts, file: tuple[int, ...]) -> str | None:
+    if (file, facts.end) in _WHOLE:
+        return None
+    checked = check_part(facts.path, fd, facts.end if facts.cut or not facts.complete else None)
+    if checked.damage is None and facts.complete and not facts.cut and not has_right_tail(fd, checked):
+        return "the footer, which is not the one that belongs to the messages"
+    if checked.damage is None:
+        _WHOLE[file, facts.end] = None
+        while len(_WHOLE) > _WHOLE_MAX:
+            del _WHOLE[next(iter(_WHOLE))]
+    return checked.damage
+
+
+def _present(facts: SegmentFacts) -> Path:
+    """The file under the name that it has by now."""
+    return facts.path if facts.complete or facts.path.exists() else facts.path.with_suffix("")
+
+
 def arranged(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The same rows with the columns in the order of `schema`."""
     return pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
@@ -167,9 +219,4 @@ def first_line(error: BaseException) -> str:
 
 def _open(facts: SegmentFacts) -> pa.NativeFile:
     """Opens the file under the name it has by now. A live one is not mapped: a page cut off would kill the process."""
-    if facts.complete:
-        return pa.memory_map(str(facts.path), "r")
-    try:
-        return pa.OSFile(str(facts.path), "r")
-    except FileNotFoundError:
-        return pa.OSFile(str(facts.path.with_suffix("")), "r")
+    return pa.memory_map(str(facts.path), "r") if facts.complete else pa.OSFile(str(_present(facts)), "r")

@@ -34,7 +34,7 @@ def append_events(archive: Path, events: Sequence[Event], now_ns: int) -> None:
     seconds, nanoseconds = divmod(now_ns, 10**9)
     moment = datetime.fromtimestamp(seconds, UTC)
     date = f"{moment:%Y-%m-%d}"
-    name = f"{moment:%Y%m%dT%H%M%S}.{nanoseconds:09d}Z-{os.getpid()}-log.parquet"
+    name = f"{moment:%Y%m%dT%H%M%S}.{nanoseconds:09d}Z-{os.urandom(4).hex()}-log.parquet"
     try:
         with edit_manifest(archive, "events", date) as edit:
             path = day_folder(archive, "events", date) / name

@@ -23,6 +23,12 @@ def segment_name(opened_ns: int, first_seq: int) -> str:
     return f"{moment:%Y%m%dT%H%M%S}.{nanoseconds:09d}Z-{first_seq:012d}"
 
 
+def opened_ns(name: str) -> int:
+    """When a segment was opened, UTC, out of its name."""
+    moment = datetime.strptime(name[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 10**9 + int(name[16:25])
+
+
 def first_sequence(name: str) -> int:
     """The first ring sequence, out of a segment's name."""
     return int(name.rpartition("-")[2])

@@ -58,3 +58,10 @@ def test_events_that_cannot_be_written_are_one_clear_line(tmp_path: Path) -> Non
     (tmp_path / "events").write_text("")
     with pytest.raises(ArchiveError, match="cannot be written"):
         append_events(tmp_path, [DELETED], NOW_NS)
+
+
+def test_events_that_a_clock_gives_the_same_stamp_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    archive = Archive.create(tmp_path / "archive")
+    for number in range(3):
+        append_events(archive.path, [replace(DELETED, detail=f"file {number}")], NOW_NS)
+    assert archive.rows("events", ["detail"]).column("detail").to_pylist() == ["file 0", "file 1", "file 2"]

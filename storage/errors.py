@@ -34,3 +34,19 @@ class SegmentWriteError(StorageError):
 
 class CompactionError(StorageError):
     """Raised when Parquet files do not hold what they were made from, or another compaction is at work."""
+
+
+class QueryError(StorageError):
+    """Raised when a question to an archive is not one: a wrong column, moment or query."""
+
+
+class ImportRefusedError(StorageError):
+    """Raised when nothing of a file, or of an import, goes into an archive."""
+
+
+class NotACaptureError(ImportRefusedError):
+    """Raised when a file to be imported cannot be read or is no capture."""
+
+
+class AlreadyImportedError(ImportRefusedError):
+    """Raised when an archive holds the packets of a file already."""

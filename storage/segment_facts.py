@@ -180,7 +180,7 @@ def check_segment(facts: SegmentFacts) -> None:
         ArchiveError: One is not what was written, with its offset; or the file cannot be read.
     """
     try:
-        with _present(facts).open("rb") as file:
+        with present_path(facts).open("rb") as file:
             status = os.fstat(file.fileno())
             damage = _damage(file.fileno(), facts, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
     except OSError as error:
@@ -202,7 +202,7 @@ def _damage(fd: int, facts: SegmentFacts, file: tuple[int, ...]) -> str | None:
     return checked.damage
 
 
-def _present(facts: SegmentFacts) -> Path:
+def present_path(facts: SegmentFacts) -> Path:
     """The file under the name that it has by now."""
     return facts.path if facts.complete or facts.path.exists() else facts.path.with_suffix("")
 
@@ -219,4 +219,4 @@ def first_line(error: BaseException) -> str:
 
 def _open(facts: SegmentFacts) -> pa.NativeFile:
     """Opens the file under the name it has by now. A live one is not mapped: a page cut off would kill the process."""
-    return pa.memory_map(str(facts.path), "r") if facts.complete else pa.OSFile(str(_present(facts)), "r")
+    return pa.memory_map(str(facts.path), "r") if facts.complete else pa.OSFile(str(present_path(facts)), "r")

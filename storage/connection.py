@@ -1,0 +1,88 @@
+"""A connection of DuckDB over what is visible of some archives: Parquet read natively, segments through Arrow.
+
+Memory is bounded: what a query needs beyond a quarter of the machine's goes to a folder for temporary files. Only live
+part files are streamed anew for each query that reads them.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as pds
+import pyarrow.ipc as ipc
+
+from nanotape.storage.archive import Visible
+from nanotape.storage.segment_facts import SegmentFacts, check_segment, present_path
+from nanotape.storage.sidecar import FIRST_MESSAGE_OFFSET
+from nanotape.storage.table_schemas import table_schema
+from nanotape.storage.views import MACROS, create_view, read_files
+
+_SHARE_OF_MEMORY = 4
+
+
+class _LivePart:
+    """The visible rows of a part file, streamed natively from the disk each time that somebody asks."""
+
+    def __init__(self, facts: SegmentFacts) -> None:
+        self._facts = facts
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """A fresh stream; see Arrow's PyCapsule interface."""
+        file = pa.OSFile(str(present_path(self._facts)), "r")
+        covered = file.get_stream(FIRST_MESSAGE_OFFSET, self._facts.end - FIRST_MESSAGE_OFFSET)
+        return ipc.open_stream(covered).__arrow_c_stream__(requested_schema)
+
+
+def connect(tables: Mapping[str, Sequence[Visible]]) -> duckdb.DuckDBPyConnection:
+    """A connection with a view for each table.
+
+    Args:
+        tables: What is visible of each, in each archive.
+
+    Raises:
+        ArchiveError: A segment is damaged, or cannot be read.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _SHARE_OF_MEMORY
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "memory_limit": f"{memory // 2**20}MiB",
+            "temp_directory": os.path.join(tempfile.gettempdir(), f"nanotape-duckdb-{os.getuid()}"),
+            "preserve_insertion_order": "false",
+        }
+    )
+    with contextlib.suppress(duckdb.Error):  # without its time zone extension DuckDB knows no zone but UTC
+        connection.execute("SET TimeZone = 'UTC'")
+    for statement in MACROS.split(";")[1:]:
+        if statement.strip():
+            connection.execute(statement)
+    for table, found in tables.items():
+        connection.execute(create_view(table, _parts(connection, table, found)))
+    return connection
+
+
+def _parts(connection: duckdb.DuckDBPyConnection, table: str, found: Sequence[Visible]) -> list[str]:
+    files = [str(_now(str(each.path))) for visible in found for each in visible.parquet]
+    segments = [facts for visible in found for facts in visible.segments]
+    for facts in segments:
+        check_segment(facts)
+    complete = [str(facts.path) for facts in segments if facts.complete and not facts.cut]
+    parts = [read_files(files)] if files else []
+    if complete:
+        connection.register(f"{table}_segments", pds.dataset(complete, table_schema(table), format="ipc"))
+        parts.append(f"{table}_segments")
+    for number, facts in enumerate(each for each in segments if each.cut or not each.complete):
+        connection.register(f"{table}_live_{number}", _LivePart(facts))
+        parts.append(f"{table}_live_{number}")
+    if not parts:
+        connection.register(f"{table}_nothing", table_schema(table).empty_table())
+        parts.append(f"{table}_nothing")
+    return parts
+
+
+def _now(path: str) -> str:
+    """The name that a file which was just committed has by now."""
+    return path if os.path.exists(path) else path.removesuffix(".part")

@@ -1,0 +1,244 @@
+"""One or several archives as a quant reads them: segments and Parquet alike, live rows too, each row once.
+
+Each call looks at the archives anew. Stamps keep every nanosecond and their zone, or the method says what it returns
+instead. Needs no native code, and never writes.
+"""
+
+import glob
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset as pds
+import pyarrow.fs as pfs
+
+from nanotape.storage.archive import Archive, Visible, projected
+from nanotape.storage.errors import ArchiveError
+from nanotape.storage.instants import Instant
+from nanotape.storage.parquet_facts import ParquetFacts
+from nanotape.storage.parquet_writing import STAMP_OF
+from nanotape.storage.segment_facts import check_segment, read_segment
+from nanotape.storage.selection import Selection
+from nanotape.storage.table_schemas import table_schema
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def open_archive(path: Paths) -> "ArchiveReader":
+    """Opens an archive, or those of several hosts as one.
+
+    Args:
+        path: A directory, a glob such as `/mnt/*/archive`, or a list of these.
+
+    Raises:
+        ArchiveError: One is no archive, or a glob finds none.
+    """
+    given = [path] if isinstance(path, str | os.PathLike) else list(path)
+    found: list[str] = []
+    for each in [os.fspath(name) for name in given]:
+        matches = [each] if os.path.exists(each) else sorted(glob.glob(each))
+        if not matches:
+            raise ArchiveError(f"{each}: an archive directory expected, found nothing; correct the path")
+        found += matches
+    return ArchiveReader([Archive(each) for each in dict.fromkeys(found)])
+
+
+class ArchiveReader:
+    """See the module. Make it with `open_archive`."""
+
+    def __init__(self, archives: Sequence[Archive]) -> None:
+        """Looks at nothing yet."""
+        self.archives = tuple(archives)
+
+    def dataset(self, table: str = "packets", *, live: bool = True, selection: Selection | None = None) -> pds.Dataset:
+        """All of a table as a dataset of pyarrow, of what is visible now.
+
+        Stamps are timestamp[ns, UTC]; Python's own datetime, as in `to_pylist`, ends at microseconds: cast to int64.
+        A filter on the stamp leaves out Parquet files by what their manifests say.
+
+        Args:
+            table: One of packets, events, stats, counters, channels, clock.
+            live: Whether what is still being written is in it; it is held in memory then.
+            selection: Files without any of these rows are left out; the rows of the others are all there.
+        """
+        schema = table_schema(table)
+        parts: list[pds.Dataset] = []
+        for visible in self._visible(table, selection):
+            parts += [_parquet_dataset(visible.parquet, schema)] if visible.parquet else []
+            complete = [facts for facts in visible.segments if facts.complete and not facts.cut]
+            for facts in complete:
+                check_segment(facts)  # Arrow itself would read damage and say nothing
+            parts += [pds.dataset([str(each.path) for each in complete], schema, format="ipc")] if complete else []
+            rows = [batch for each in visible.segments if each not in complete for batch in read_segment(each, schema)]
+            parts += [pds.dataset(pa.Table.from_batches(rows, schema))] if rows and live else []
+        return pds.dataset(parts) if parts else pds.dataset(schema.empty_table())
+
+    def connect(
+        self, tables: Sequence[str] | None = None, selection: Selection | None = None
+    ) -> "duckdb.DuckDBPyConnection":
+        """A connection of DuckDB with a view for each table and the macros of `views.py`; its time zone is UTC.
+
+        Stamps are TIMESTAMPTZ_NS. `fetchall` makes datetimes of them, which end at microseconds, and needs pytz: take
+        `.to_arrow_table()`, or `ns(ts)`.
+
+        Args:
+            tables: Only these; None: all.
+            selection: Files without any of these rows are left out; the rows of the others are all there.
+        """
+        from nanotape.storage.connection import connect
+
+        return connect({table: self._visible(table, selection) for table in tables or _TABLES})
+
+    def sql(
+        self, query: str, *, start: Instant | None = None, end: Instant | None = None, tz: str | None = None
+    ) -> "duckdb.DuckDBPyRelation":
+        """Runs a query over the views, and gives what DuckDB calls a relation; see `connect` for its stamps.
+
+        Args:
+            query: SQL.
+            start: Files that have only earlier packets are left out before DuckDB sees them; so with `end`.
+            end: See `start`.
+            tz: Zone that `start` and `end` are meant in where they name none; None: UTC.
+
+        Raises:
+            duckdb.Error: The query is wrong.
+        """
+        selection = Selection.of(start=start, end=end, tz=tz)
+        named = [table for table in _TABLES if table in query.lower()]
+        return self.connect(named or ["packets"], selection).sql(query)
+
+    def to_polars(self, table: str = "packets", **chosen: Any) -> "polars.LazyFrame":
+        """A table as a lazy frame; stamps are Datetime("ns", "UTC"). Live rows are held in memory.
+
+        Args:
+            table: One of packets, events, stats, counters, channels, clock.
+            chosen: As in `packets`, but columns: files without any of these rows are not opened. Of filters that come
+                later Polars passes on only those that compare with Python's datetimes, texts and numbers.
+        """
+        import polars
+
+        selection = Selection.of(**chosen)
+        dataset, wanted = self.dataset(table, selection=selection), selection.expression(table)
+        return polars.scan_pyarrow_dataset(dataset if wanted is None else dataset.filter(wanted))
+
+    def packets(
+        self,
+        *,
+        feed: str | Sequence[str] | None = None,
+        channel: str | Sequence[str] | None = None,
+        line: str | Sequence[str] | None = None,
+        date: str | Sequence[str] | None = None,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        tz: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.RecordBatchReader:
+        """Packets as they are needed: memory stays at about a batch for each of a few files.
+
+        Stamps are timestamp[ns, UTC]; with pandas, `read_pandas()` gives datetime64[ns, UTC].
+
+        Args:
+            feed: Only of these feeds.
+            channel: Only of these channels.
+            line: Only of these lines.
+            date: Only recorded on these UTC days, YYYY-MM-DD.
+            start: From this moment on, included; see Instant.
+            end: Up to this moment, excluded.
+            tz: Zone that moments without one are meant in; None: UTC.
+            columns: Only these, in this order; None: all.
+
+        Raises:
+            QueryError: One of them is not what it should be.
+            ArchiveError: A file cannot be read.
+        """
+        selection = Selection.of(feed=feed, channel=channel, line=line, date=date, start=start, end=end, tz=tz)
+        return self.select("packets", selection, columns)
+
+    def select(self, table: str, selection: Selection, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        """The rows of a table that a selection has, as they are needed; see `packets`."""
+        schema = projected(table, columns)
+        return pa.RecordBatchReader.from_batches(schema, self._selected(table, selection, schema))
+
+    def events(self, *, kind: str | Sequence[str] | None = None, **chosen: Any) -> pa.Table:
+        """Events, in the order in which they began; chosen as in `packets`, and by kind."""
+        return self._table("events", {"kind": kind}, chosen)
+
+    def stats(self, **chosen: Any) -> pa.Table:
+        """Traffic by second, channel and line; chosen as in `packets`. Sum up rows of the same second."""
+        return self._table("stats", {}, chosen)
+
+    def counters(self, **chosen: Any) -> pa.Table:
+        """The books, a row a second, stage and source; chosen by date, start, end, tz."""
+        return self._table("counters", {}, chosen)
+
+    def clock(self, **chosen: Any) -> pa.Table:
+        """States of clocks, a row a second and clock; chosen by date, start, end, tz."""
+        return self._table("clock", {}, chosen)
+
+    def channels(self, **chosen: Any) -> pa.Table:
+        """Which flows were configured from when on; chosen as in `packets`."""
+        return self._table("channels", {}, chosen)
+
+    def coverage(self, **chosen: Any) -> pa.Table:
+        """For each channel and interval whether what is there is complete; see `coverage.py`."""
+        from nanotape.storage.coverage import coverage
+
+        return coverage(self, **chosen)
+
+    def _table(
+        self, table: str, names: Mapping[str, str | Sequence[str] | None], chosen: Mapping[str, Any]
+    ) -> pa.Table:
+        selection = Selection.of(names=names, **chosen)
+        rows = self.select(table, selection).read_all()
+        return rows.unify_dictionaries().combine_chunks().sort_by(selection.stamp(table))
+
+    def _visible(self, table: str, selection: Selection | None) -> list[Visible]:
+        found = [archive.visible(table) for archive in self.archives]
+        return [selection.narrowed(visible) for visible in found] if selection else found
+
+    def _selected(self, table: str, selection: Selection, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        wanted = selection.expression(table)
+        read = pa.schema([*schema, *(each for each in selection.fields(table) if each.name not in schema.names)])
+        for visible in self._visible(table, selection):
+            if visible.parquet:
+                dataset = _parquet_dataset(visible.parquet, table_schema(table))
+                yield from dataset.to_batches(schema.names, filter=wanted, batch_readahead=1, fragment_readahead=1)
+            for facts in visible.segments:
+                for batch in read_segment(facts, read):
+                    chosen = pa.Table.from_batches([batch])
+                    chosen = chosen if wanted is None else chosen.filter(wanted)
+                    yield from chosen.select(schema.names).cast(schema).to_batches()
+
+
+_TABLES = ("packets", "events", "stats", "counters", "channels", "clock")
+
+
+def _parquet_dataset(files: Sequence[ParquetFacts], schema: pa.Schema) -> pds.Dataset:
+    """Parquet files of which those without a wanted stamp are not even opened."""
+    parquet = pds.ParquetFileFormat(default_fragment_scan_options=_CHECKED)
+    system = pfs.LocalFileSystem()
+    fragments = [parquet.make_fragment(str(_now(each.path)), system, _promise(each)) for each in files]
+    return pds.FileSystemDataset(fragments, schema, parquet, filesystem=system)
+
+
+_CHECKED = pds.ParquetFragmentScanOptions(page_checksum_verification=True)
+
+
+def _now(path: Path) -> Path:
+    """The name that a file which was just committed has by now."""
+    return path if path.exists() else path.with_name(path.name.removesuffix(".part"))
+
+
+def _promise(file: ParquetFacts) -> pds.Expression:
+    """What holds for all rows of a file."""
+    lowest, highest = file.entry.ts_min_ns, file.entry.ts_max_ns
+    if lowest is None or highest is None:
+        return pds.scalar(True)
+    stamp, kind = pds.field(STAMP_OF[file.table]), pa.timestamp("ns", "UTC")
+    return (stamp >= pa.scalar(lowest, pa.int64()).cast(kind)) & (stamp <= pa.scalar(highest, pa.int64()).cast(kind))

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from nanotape.capture.errors import CaptureError, HostError, ServiceError
-from nanotape.cli import bench, capture, compact, config, demo, discover, record, rings, run, simulate, status, tail
+from nanotape.cli import (
+    bench,
+    capture,
+    compact,
+    config,
+    demo,
+    discover,
+    query,
+    record,
+    rings,
+    run,
+    simulate,
+    status,
+    tail,
+)
 from nanotape.config import ConfigError
 from nanotape.storage.errors import StorageError
 
@@ -32,6 +46,7 @@ app.command("rings")(rings.rings)
 app.command("status")(status.status)
 app.command("compact")(compact.compact_archive)
 app.command("discover")(discover.discover)
+app.command("query")(query.query)
 app.command("tail")(tail.tail)
 app.add_typer(config.app, name="config")
 

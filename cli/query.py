@@ -1,0 +1,126 @@
+"""`nanotape query`: SQL over one archive or several, and questions that are asked often, by name."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from nanotape.cli.options import talk
+from nanotape.storage.errors import QueryError
+
+_LIMIT_ON_TERMINAL = 100
+
+
+def query(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ARCHIVE... [SQL]", help='Archives or globs, then SQL; "-" or nothing: SQL from stdin.'),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="A named query instead of SQL; see --list.")
+    ] = None,
+    list_names: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the SQL of the named query, and do not run it.")] = False,
+    channel: Annotated[str | None, typer.Option(help="Named queries: only this channel.")] = None,
+    feed: Annotated[str | None, typer.Option(help="Named queries: only this feed.")] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From this moment on: 2026-11-20 09:30, or ...Z.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="Up to this moment, excluded.")] = None,
+    tz: Annotated[str | None, typer.Option(metavar="ZONE", help="Zone of TIMEs that name none. Default: UTC.")] = None,
+    interval: Annotated[
+        str, typer.Option(metavar="DURATION", help="Named queries: width of an interval, 1ms to 1d.")
+    ] = "1s",
+    top: Annotated[int, typer.Option(min=1, help="Named queries: how many rows.")] = 20,
+    form: Annotated[
+        str, typer.Option("--format", metavar="table|csv|json|arrow|parquet", help="Of what is printed.")
+    ] = "table",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, whole or not at all.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, help="Rows that a table shows. Default: all, 100 on a terminal.")
+    ] = None,
+) -> None:
+    """Query an archive with SQL: views packets, events, stats, counters, channels, clock; macros: see docs/query.md."""
+    from nanotape.storage import answer, named_queries  # heavy, and not needed for --help
+
+    if list_names:
+        sys.stdout.write("".join(f"{each.name:<16}{each.what}\n" for each in named_queries.QUERIES.values()))
+        return
+    if form not in answer.FORMATS:
+        raise typer.BadParameter(f"--format: one of {', '.join(answer.FORMATS)} expected, found {form}")
+    paths, sql = _split(words or [], name)
+    if name is not None:
+        options = named_queries.Options(channel, feed, start, end, tz, interval, top)
+        sql = named_queries.build(name, options)
+        if show:
+            sys.stdout.write(sql + "\n")
+            return
+    if limit is None and output is None and sys.stdout.isatty():
+        limit = _LIMIT_ON_TERMINAL
+    _run(paths, sql, (start, end, tz), form, output, limit)
+
+
+def _run(
+    paths: list[str],
+    sql: str,
+    span: tuple[str | None, str | None, str | None],
+    form: str,
+    output: Path | None,
+    limit: int | None,
+) -> None:
+    import duckdb
+
+    from nanotape.storage import answer, open_archive
+
+    start, end, tz = span
+    try:
+        found = open_archive(paths).sql(sql, start=start, end=end, tz=tz)
+        if found is None:
+            raise QueryError("SQL: a query that gives rows expected, found a statement without any")
+        with _target(output) as target:
+            rows = answer.write(found.to_arrow_reader(), form, target, limit)
+    except duckdb.Error as error:
+        talk(f"SQL: {' '.join(str(error).split())}")
+        raise typer.Exit(2) from None
+    if output:
+        talk(f"{output}: {rows:,} rows")
+
+
+def _split(words: list[str], name: str | None) -> tuple[list[str], str]:
+    """Archives, and SQL: the last word, if it is not an archive."""
+    is_sql = (
+        bool(words)
+        and name is None
+        and (words[-1] == "-" or (" " in words[-1].strip() and not os.path.exists(words[-1])))
+    )
+    paths, sql = (words[:-1], words[-1]) if is_sql else (words, "-")
+    if not paths:
+        raise typer.BadParameter("an archive expected, found none; name its directory")
+    if name is None and sql == "-":
+        sql = sys.stdin.read()
+        if not sql.strip():
+            raise typer.BadParameter("SQL expected on standard input, found nothing")
+    return paths, sql
+
+
+@contextlib.contextmanager
+def _target(output: Path | None) -> Iterator[BinaryIO]:
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    draft = output.with_name(f".{output.name}.{os.getpid()}.new")
+    try:
+        with draft.open("wb") as file:
+            yield file
+            os.fsync(file.fileno())
+        draft.replace(output)
+    except OSError as error:
+        raise QueryError(f"{output}: cannot be written: {error.strerror}; name another file, or make room") from error
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,156 @@
+# ruff: noqa: S608 - what comes from outside is checked and quoted
+"""What quants and ops ask first, as SQL over the views: each has a name, and can be printed and changed."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nanotape.storage.errors import QueryError
+from nanotape.storage.instants import instant_ns
+from nanotape.storage.views import quoted
+
+_DURATION = re.compile(r"(\d+)(ns|us|ms|s|min|h|d)")
+_UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be said of a named query; None: everything."""
+
+    channel: str | None = None
+    feed: str | None = None
+    start: str | None = None
+    """From then on; see `instants.py`."""
+    end: str | None = None
+    """Up to then, excluded."""
+    tz: str | None = None
+    """Zone of both where they name none; None: UTC."""
+    interval: str = "1s"
+    """Width of an interval."""
+    top: int = 20
+    """Rows of a list of the largest."""
+
+    @property
+    def interval_ns(self) -> int:
+        """Width of an interval in nanoseconds.
+
+        Raises:
+            QueryError: It is no duration.
+        """
+        match = _DURATION.fullmatch(self.interval)
+        if match is None or not int(match[1]):
+            raise QueryError(f"interval {self.interval!r}: a duration such as 1ms, 10s or 1h expected")
+        return int(match[1]) * _UNITS_NS[match[2]]
+
+    def where(self, stamp: str = "ts", *also: str, names: bool = True) -> str:
+        """The conditions of a query, all in one WHERE; nothing without any.
+
+        Raises:
+            QueryError: A moment is none.
+        """
+        parts = list(also)
+        if names:
+            parts += [
+                f"{name} = {quoted(each)}" for name, each in (("channel", self.channel), ("feed", self.feed)) if each
+            ]
+        if self.start is not None:
+            parts.append(f"{stamp} >= instant({instant_ns(self.start, self.tz)})")
+        if self.end is not None:
+            parts.append(f"{stamp} < instant({instant_ns(self.end, self.tz)})")
+        return f"WHERE {' AND '.join(parts)}" if parts else ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedQuery:
+    """One of them."""
+
+    name: str
+    what: str
+    """In a sentence."""
+    make: Callable[[Options], str]
+
+
+def build(name: str, options: Options) -> str:
+    """The SQL of a named query.
+
+    Raises:
+        QueryError: There is none of this name, or an option is wrong.
+    """
+    if name not in QUERIES:
+        raise QueryError(f"query {name!r}: one of {', '.join(QUERIES)} expected")
+    return QUERIES[name].make(options)
+
+
+def _traffic(options: Options) -> str:
+    return f"""SELECT bucket(ts, {options.interval_ns}) AS "interval", feed, channel, line,
+    count(*) AS packets, sum(wire_len) AS bytes
+FROM packets {options.where()}
+GROUP BY ALL ORDER BY ALL"""
+
+
+def _bursts(options: Options) -> str:
+    return f"""SELECT bucket(ts, 1000000) AS millisecond, channel, line, count(*) AS packets, sum(wire_len) AS bytes
+FROM packets {options.where()}
+GROUP BY ALL ORDER BY packets DESC, millisecond, channel, line LIMIT {options.top}"""
+
+
+def _percentiles(column: str) -> str:
+    shares = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p999"))
+    return ", ".join(f"quantile_disc({column}, {share}) AS {name}_ns" for share, name in shares)
+
+
+def _inter_arrival(options: Options) -> str:
+    return f"""WITH gaps AS (
+    SELECT channel, line, ns(ts) - lag(ns(ts)) OVER (PARTITION BY channel, line ORDER BY ts) AS gap_ns
+    FROM packets {options.where()})
+SELECT channel, line, count(gap_ns) AS gaps, min(gap_ns) AS min_ns, {_percentiles("gap_ns")}, max(gap_ns) AS max_ns
+FROM gaps WHERE gap_ns IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+
+
+def _send_delay(options: Options) -> str:
+    return f"""SELECT channel, line, count(*) AS packets, min(send_delay_ns(ts, ts_send)) AS min_ns,
+    {_percentiles("send_delay_ns(ts, ts_send)")}, max(send_delay_ns(ts, ts_send)) AS max_ns
+FROM packets {options.where("ts", "ts_send IS NOT NULL")}
+GROUP BY ALL ORDER BY ALL"""
+
+
+def _gaps(options: Options) -> str:
+    kinds = "kind IN ('capture_loss', 'feed_gap')"
+    return f"""SELECT kind, cause, stage, ring, channel, line, count(*) AS gaps, sum(packets_lost) AS packets_lost,
+    sum(messages_lost) AS messages_lost, min(ts_start) AS first, max(coalesce(ts_end, ts_start)) AS last
+FROM events {options.where("ts_start", kinds)}
+GROUP BY ALL ORDER BY ALL"""
+
+
+def _silent(options: Options) -> str:
+    of_all_time = Options(options.channel, options.feed)
+    return f"""WITH configured AS (SELECT DISTINCT host, ring, feed, channel, line FROM channels {of_all_time.where()}),
+seen AS (SELECT host, ring, channel, line, sum(packets) AS packets FROM stats {options.where()}
+    GROUP BY ALL),
+ever AS (SELECT host, ring, channel, line, max(ts) AS last_ever FROM stats GROUP BY ALL)
+SELECT host, ring, feed, channel, line, last_ever
+FROM configured LEFT JOIN seen USING (host, ring, channel, line) LEFT JOIN ever USING (host, ring, channel, line)
+WHERE seen.packets IS NULL ORDER BY ALL"""
+
+
+def _talkers(options: Options) -> str:
+    return f"""SELECT src_ip, dst_ip, dst_port, channel, line, count(*) AS packets, sum(wire_len) AS bytes
+FROM packets {options.where()}
+GROUP BY ALL ORDER BY packets DESC, src_ip, dst_ip, dst_port LIMIT {options.top}"""
+
+
+QUERIES = {
+    each.name: each
+    for each in (
+        NamedQuery("traffic", "packets and bytes of each channel and line by interval", _traffic),
+        NamedQuery("bursts", "the milliseconds with most packets of a channel and line", _bursts),
+        NamedQuery("inter-arrival", "percentiles of the time between packets of a channel and line", _inter_arrival),
+        NamedQuery("send-delay", "percentiles of the time from the exchange's stamp to ours", _send_delay),
+        NamedQuery("gaps", "losses and gaps by cause and stage", _gaps),
+        NamedQuery(
+            "silent", "configured channels and lines of which nothing came, and when something last did", _silent
+        ),
+        NamedQuery("talkers", "senders and groups with most packets", _talkers),
+    )
+}
+"""By name."""

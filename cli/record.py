@@ -18,7 +18,9 @@ from nanotape.storage import record as storage
 from nanotape.storage.encoder import Compression
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.rehearsal import rehearse
+from nanotape.storage.retention import RetentionPolicy
 from nanotape.storage.segment import Fsync
+from nanotape.storage.upkeep import UpkeepOptions
 
 
 def record(
@@ -52,6 +54,7 @@ def record(
         where.archive,
         recorder_options(settings),
         places=storage.RecordPlaces(where.shm, where.folder.parent, settings.recorder.name),
+        upkeep=upkeep_options(settings),
         on_begin=_Ready() if supervised is not None else None,
         log=talk,
     )
@@ -92,6 +95,13 @@ def recorder_options(settings: Settings) -> RecorderOptions:
         start=chosen.start,
         keep_other=settings.records_other,
     )
+
+
+def upkeep_options(settings: Settings) -> UpkeepOptions:
+    """What the configuration has done beside recording."""
+    archive = settings.archive
+    policy = RetentionPolicy(archive.keep_free.of, archive.max_bytes, archive.grace, settings.host)
+    return UpkeepOptions(settings.recorder.post_rotate, policy, host=settings.host)
 
 
 class _Ready:

@@ -25,6 +25,7 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.recorder import Recorder, RecorderOptions, RecorderTotals
+from nanotape.storage.upkeep import Upkeep, UpkeepOptions
 
 _REOPEN_PAUSE_S = 0.1
 _UNWRITTEN_SHARE = 8
@@ -48,6 +49,7 @@ def record(
     *,
     places: RecordPlaces | None = None,
     on_begin: Callable[[Recorder], None] | None = None,
+    upkeep: UpkeepOptions | None = None,
     clock: Clock | None = None,
     log: Log = log_to_stderr,
 ) -> RecorderTotals:
@@ -59,8 +61,9 @@ def record(
         options: None: the defaults.
         places: None: the defaults.
         on_begin: Called with each recorder before its first step, once it has the archive to itself.
+        upkeep: What goes on beside; None: nothing.
         clock: None: the host's.
-        log: Takes one line at a time.
+        log: Takes one line at a time; from several threads.
 
     Returns:
         What was recorded, over all rings of that name.
@@ -69,9 +72,11 @@ def record(
         CaptureError: The ring cannot be opened or read, or another recorder has the same name.
         StorageError: The archive cannot be written, another recorder writes it, or it is ahead of the ring.
     """
-    return _Recording(
-        ring_name, Path(archive_path), options, places or RecordPlaces(), clock or SystemClock(), log
-    ).run(on_begin)
+    clock = clock or SystemClock()
+    beside = Upkeep(Path(archive_path), upkeep or UpkeepOptions(), clock, log)
+    return _Recording(ring_name, Path(archive_path), options, places or RecordPlaces(), beside, clock, log).run(
+        on_begin
+    )
 
 
 class _Recording:
@@ -83,11 +88,12 @@ class _Recording:
         archive: Path,
         options: RecorderOptions | None,
         places: RecordPlaces,
+        upkeep: Upkeep,
         clock: Clock,
         log: Log,
     ) -> None:
         self._ring_name, self._archive_path, self._options = ring_name, archive, options
-        self._places, self._clock, self._log = places, clock, log
+        self._places, self._upkeep, self._clock, self._log = places, upkeep, clock, log
         self._recorder: Recorder | None = None
         self._stopping = False
 
@@ -96,12 +102,14 @@ class _Recording:
         totals = RecorderTotals(0, 0, 0, 0, None, None)
         try:
             ring: Ring | None = Ring.open(self._ring_name, self._places.shm_directory)
+            self._upkeep.start()
             while ring is not None:
                 with ring:
                     totals = _sum(totals, self._record(ring, on_begin))
                 ring = self._reopen()
             return totals
         finally:
+            self._upkeep.stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -110,7 +118,15 @@ class _Recording:
         with ring.reader("oldest") as reader:
             self._show(reader)
             options = _fitting(self._options or RecorderOptions(), ring)
-            recorder = self._recorder = Recorder(ring, reader, archive, options, clock=self._clock, log=self._log)
+            recorder = self._recorder = Recorder(
+                ring,
+                reader,
+                archive,
+                options,
+                clock=self._clock,
+                log=self._log,
+                on_segment=self._upkeep.finished,
+            )
             if self._stopping:
                 recorder.stop()
             recorder.run(partial(on_begin, recorder) if on_begin else None)

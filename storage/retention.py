@@ -23,11 +23,12 @@ from nanotape.storage.holdings import Holding, deletable, holdings
 from nanotape.storage.log import Log
 from nanotape.storage.manifest import RingRange, dates, day_folder, read_manifest
 from nanotape.storage.reserve import Reserve
-from nanotape.storage.retired import disk_bytes, remove_retired, unlink_file
+from nanotape.storage.retired import disk_bytes, remove_retired, segment_key, unlink_file
 from nanotape.storage.schema import packets_schema
 from nanotape.storage.segment_facts import read_segment, segment_facts
 from nanotape.storage.segment_names import SEGMENT_SUFFIX
 from nanotape.storage.table_schemas import TABLES
+from nanotape.storage.views import write_sql
 
 WORK_FOLDER = ".retention"
 _T = TypeVar("_T")
@@ -133,7 +134,10 @@ class Retention:
                 self._work.mkdir(exist_ok=True)
             self._reserve.keep()
             deleted = self._unless_full(lambda: self._delete_and_tell([])) or []
-            return deleted + self._make_room()
+            deleted += self._make_room()
+            if any(segment_key(each.path) is None for each in deleted):
+                self._unless_full(lambda: write_sql(self._archive))  # it names each file
+            return deleted
 
     def _make_room(self) -> list[Doomed]:
         short = self._shortage()

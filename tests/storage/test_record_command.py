@@ -19,6 +19,7 @@ pytest.importorskip("nanotape.native", reason="a pure build has no ring")
 from ring_writer import RingWriter
 from test_record_ring import GROUP, NOBODY, frames, rows
 
+from nanotape.storage.archive import Archive
 from nanotape.storage.lock import RecorderLock
 
 CONFIG = """
@@ -198,3 +199,44 @@ def test_a_log_that_cannot_be_written_does_not_end_recording(folder: Path, write
         output, _ = p.communicate(timeout=20)
     assert json.loads(output)["recorded"] == 1000
     assert p.returncode == 0
+
+
+def test_beside_recording_each_segment_has_its_command_and_the_archive_is_kept_small(
+    folder: Path, writer: RingWriter
+) -> None:
+    config, log = folder / "nanotape.toml", folder / "segments"
+    config.write_text(
+        f"""{config.read_text()}
+rotate_bytes = "64 KiB"
+compression = "none"
+post_rotate = ["/bin/sh", "-c", 'echo "$1" >> {log}', "hook"]
+[archive]
+keep_free = "0"
+max_bytes = "2 MiB"
+"""
+    )
+    with running(command(folder, *AS_ROOT)) as process:
+        wait_for(lambda: rows(folder) == 1000, "all rows")
+        for first in range(1001, 20_001, 1000):
+            writer.write(*frames(first, 1000))
+            wait_for(lambda last=first + 999: newest(folder) == last, "the rest")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    with running(command(folder, *AS_ROOT)) as process:  # looks at once
+        wait_for(lambda: rows(folder) < 20_000, "a deletion")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    told = log.read_text().splitlines()
+    assert len(told) > 10
+    assert told == sorted(told)
+    archive = Archive(folder / "archive")
+    sequences = archive.table(["ring_seq"]).column("ring_seq").to_pylist()
+    assert sequences == list(range(sequences[0], 20_001))
+    events = archive.rows("events", ["kind", "packets_lost"]).to_pylist()
+    assert sum(each["packets_lost"] for each in events if each["kind"] == "retention") == sequences[0] - 1
+
+
+def newest(folder: Path) -> int:
+    ends = Archive(folder / "archive").visible().ends
+    return max(ends.values(), default=0)

@@ -198,6 +198,8 @@ def test_parquet_files_go_too_and_each_of_their_rings_is_told(archive: Archive) 
     assert {event["feed"] for event in told.values()} <= {"itch", None}
     assert sum(int(str(event["packets_lost"])) for event in told.values()) == 6 * ROWS - len(sequences(archive))
     assert archive.visible().ends[RING_ID] == 6 * ROWS
+    views = (archive.path / "nanotape.sql").read_text()
+    assert [path for path in files if path in views] == sorted(kept)
 
 
 def test_what_is_compacted_goes_first_and_before_its_time_only_in_need(archive: Archive) -> None:

@@ -1,18 +1,22 @@
 """What a recorder that died had recorded and not told beside it: found in its rows, for the next one to tell."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nanotape.storage.archive import Archive
+from nanotape.storage.manifest import RingRange
 from nanotape.storage.parquet_facts import read_parquet
 from nanotape.storage.segment_facts import read_segment
 from nanotape.storage.settlement import Loss
 from nanotape.storage.table_schemas import table_schema
 from nanotape.storage.traffic_stats import SOURCE_COLUMNS
 
+_BATCH_ROWS = 65_536
+_NONE = RingRange("", 0, 0, 0)
 _COLUMNS = (*SOURCE_COLUMNS, "lost_before", "ring_id")
 
 
@@ -28,20 +32,20 @@ def told_through(archive: Archive, ring_id: str) -> int:
 def rows_after(archive: Archive, ring_id: str, after: int) -> Iterator[pa.RecordBatch]:
     """The packets of a ring after a sequence, in order, with SOURCE_COLUMNS and `lost_before`.
 
+    They are held in memory, about 50 bytes each: the last few seconds' before a recorder died.
+
     Raises:
         ArchiveError: The archive cannot be read.
     """
     visible, schema = archive.visible(), table_schema("packets")
     wanted = pa.schema([schema.field(name) for name in _COLUMNS])
-    for file in visible.parquet:
-        held = file.entry.rings.get(ring_id)
-        if held and held.last_seq > after:
-            rows = pa.Table.from_batches(read_parquet(file, wanted), wanted)
-            yield from _later(rows.sort_by("ring_seq"), ring_id, after)
-    for facts in visible.segments:
-        if facts.ring_id == ring_id and facts.last_seq > after:
-            for batch in read_segment(facts, wanted):
-                yield from _later(pa.Table.from_batches([batch]), ring_id, after)
+    files = [each for each in visible.parquet if each.entry.rings.get(ring_id, _NONE).last_seq > after]
+    segments = [each for each in visible.segments if each.ring_id == ring_id and each.last_seq > after]
+    batches = chain(*(read_parquet(each, wanted) for each in files), *(read_segment(each, wanted) for each in segments))
+    chosen = (pc.field("ring_seq") > after) & (pc.field("ring_id") == ring_id)
+    rows = pa.concat_tables([wanted.empty_table(), *(pa.table(batch).filter(chosen) for batch in batches)])
+    # Compacted files have the feeds of a ring apart.
+    yield from rows.unify_dictionaries().combine_chunks().sort_by("ring_seq").to_batches(_BATCH_ROWS)
 
 
 class UntoldLosses:
@@ -78,9 +82,3 @@ class UntoldLosses:
             if untold > 0:
                 found.append(Loss(int(befores[at]) + 1, int(sequences[at]) - 1, untold, None))
         return found
-
-
-def _later(rows: pa.Table, ring_id: str, after: int) -> Iterator[pa.RecordBatch]:
-    chosen = rows.filter((pc.field("ring_seq") > after) & (pc.field("ring_id") == ring_id))
-    if chosen.num_rows:
-        yield from chosen.unify_dictionaries().combine_chunks().to_batches()

@@ -1,0 +1,109 @@
+"""A recorder on a file system of 64 MiB that is filled and freed three times."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from recorder_bench import HandClock
+from synthetic import SyntheticReader, SyntheticRing, assert_rows_are_theirs
+
+from nanotape.storage import open_archive
+from nanotape.storage.archive import Archive
+from nanotape.storage.encoder import Compression
+from nanotape.storage.recorder import Recorder, RecorderOptions
+from nanotape.storage.segment import Fsync
+
+pytestmark = pytest.mark.root
+BATCH = 20_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A mounted tmpfs."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "nanotape-test", folder], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def free_bytes(folder: Path) -> int:
+    room = os.statvfs(folder)
+    return room.f_bavail * room.f_frsize
+
+
+def events(path: Path, kind: str) -> list[dict[str, Any]]:
+    found = (
+        open_archive(path)
+        .events(kind=kind)
+        .select(["ring_seq", "stage", "seq_first", "seq_last", "packets_lost", "detail"])
+    )
+    return found.to_pylist()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("fsync", [Fsync.INTERVAL, Fsync.BATCH])
+def test_a_disk_that_is_filled_and_freed_three_times(small_disk: Path, fsync: Fsync) -> None:
+    path = small_disk / "archive"
+    ring, clock, lines = SyntheticRing(), HandClock(), list[str]()
+    reader = SyntheticReader(ring)
+    options = RecorderOptions(batch_rows=BATCH, rotate_bytes=8 << 20, fsync=fsync, compression=Compression("none"))
+    recorder = Recorder(ring, reader, Archive.create(path), options, clock=clock, log=lines.append)
+    recorder.begin()
+
+    def go_on(batches: int) -> None:
+        for _ in range(batches):
+            ring.newest += BATCH
+            recorder.step()
+            clock.sleep(1.1)
+            recorder.step()
+
+    go_on(2)
+    for turn in range(1, 4):
+        ballast = small_disk / "ballast"
+        with ballast.open("wb") as file, contextlib.suppress(OSError):
+            while True:  # all but what a recorder needs to notice it in the middle of a batch
+                if free_bytes(small_disk) < 5 << 20:
+                    break
+                file.write(bytes(1 << 20))
+        failed = recorder.totals.write_failures
+        go_on(6)
+        assert recorder.totals.write_failures > failed, "the disk is full"
+        reading = open_archive(path)
+        rows = reader_rows(path)
+        assert_rows_are_theirs(rows)
+        assert len(set(rows.column("ring_seq").to_pylist())) == rows.num_rows == recorder.totals.recorded
+        assert len([each for each in events(path, "disk") if "writing again" not in each["detail"]]) == turn, (
+            "told while full"
+        )
+        ballast.unlink()
+        go_on(2)
+        assert len(events(path, "disk")) == 2 * turn
+        assert reading.archives[0].verify() == []
+    recorder.finish()
+    rows = reader_rows(path)
+    losses = events(path, "capture_loss")
+    assert [each["stage"] for each in losses] == ["recorder_write"] * 3
+    assert sum(each["packets_lost"] for each in losses) == recorder.totals.write_failures == ring.newest - rows.num_rows
+    assert sum(rows.column("lost_before").to_pylist()) == ring.newest - rows.num_rows
+    missing = {seq for each in losses for seq in range(each["seq_first"], each["seq_last"] + 1)}
+    assert missing.isdisjoint(rows.column("ring_seq").to_pylist())
+    assert len(missing) + rows.num_rows == ring.newest
+    stats = open_archive(path).stats()
+    assert pc.sum(stats.column("packets")).as_py() == rows.num_rows
+    assert Archive(path).verify() == []
+    assert sum("writing again" in line for line in lines) == 3
+
+
+def reader_rows(path: Path) -> Any:
+    return open_archive(path).packets(columns=["ring_seq", "lost_before", "payload", "ts"]).read_all()

@@ -16,6 +16,7 @@ from nanotape.cli import (
     config,
     demo,
     discover,
+    import_,
     query,
     record,
     rings,
@@ -44,6 +45,7 @@ app.command("bench")(bench.bench)
 app.command("simulate")(simulate.simulate)
 app.command("rings")(rings.rings)
 app.command("status")(status.status)
+app.command("import")(import_.import_pcap)
 app.command("compact")(compact.compact_archive)
 app.command("discover")(discover.discover)
 app.command("query")(query.query)

@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,7 @@ from nanotape.capture.unpack import compression_of
 from nanotape.storage.errors import NotACaptureError
 
 _PCAP_MAGICS = frozenset(
-    magic.to_bytes(4, order)
-    for magic in (0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34)
-    for order in ("big", "little")
+    magic.to_bytes(4, order) for magic in (0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34) for order in ("big", "little")
 )
 _PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 _MAGIC_BYTES = 4
@@ -37,8 +35,11 @@ class CaptureFile:
     compression: str | None
     """`gzip` or `zstd`; None: neither."""
 
-    def sha256(self) -> str:
+    def sha256(self, on_piece: Callable[[], None] = lambda: None) -> str:
         """Of its bytes as they lie on the disk, in hexadecimal; reads all of it.
+
+        Args:
+            on_piece: Called now and then; may raise.
 
         Raises:
             NotACaptureError: It cannot be read.
@@ -48,6 +49,7 @@ class CaptureFile:
             with self.path.open("rb", buffering=0) as file:
                 while piece := file.read(_HASHED_PIECE_BYTES):
                     digest.update(piece)
+                    on_piece()
         except OSError as error:
             raise NotACaptureError(f"{self.path}: cannot be read: {error.strerror}; see to its disk") from None
         return digest.hexdigest()

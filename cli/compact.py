@@ -16,7 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from nanotape.cli.options import AsJson, ConfigFile, talk
 from nanotape.config import DEFAULT_FILE, Settings, load
 from nanotape.storage.archive import Archive
+from nanotape.storage.clock import SystemClock
 from nanotape.storage.compact import CompactOptions, CompactReport, compact
+from nanotape.storage.hooks import Hook
 
 _MIB = 2**20
 
@@ -30,10 +32,14 @@ def compact_archive(
         str | None, typer.Option(metavar="YYYY-MM-DD", help="Only this day, and merge it even if it is not over.")
     ] = None,
     merge: Annotated[bool, typer.Option(help="Merge small Parquet files of days that are over.")] = True,
-    level: Annotated[int, typer.Option(min=1, max=22, help="Level of zstd; from 9 on much slower.")] = 6,
+    level: Annotated[
+        int | None,
+        typer.Option(min=1, max=22, help="Level of zstd, from 9 on much slower. Default: archive.compression_level."),
+    ] = None,
     grace: Annotated[
-        float, typer.Option(min=0.0, metavar="SECONDS", help="How long what was compacted stays on the disk.")
-    ] = 600.0,
+        float | None,
+        typer.Option(min=0.0, metavar="SECONDS", help="How long what was compacted stays. Default: archive.grace."),
+    ] = None,
     memory: Annotated[
         int, typer.Option(min=8, metavar="MIB", help="Rows sorted at once; five times as much is used.")
     ] = 128,
@@ -42,7 +48,9 @@ def compact_archive(
     """Turn complete segments into Parquet, check it, and merge small files. May be killed and repeated."""
     settings = load(config) if config or DEFAULT_FILE.exists() else Settings()
     _give_way(settings)
-    options = CompactOptions(date, merge, level, int(grace * 1e9), memory * _MIB)
+    chosen = settings.archive
+    grace_ns = chosen.grace if grace is None else int(grace * 1e9)
+    options = CompactOptions(date, merge, level or chosen.compression_level, grace_ns, memory * _MIB)
     with _bar() as bar:
         task = bar.add_task("compacting", total=None) if bar else None
 
@@ -51,6 +59,11 @@ def compact_archive(
                 bar.update(task, completed=done, total=total)
 
         report = compact(Archive(archive or settings.paths.archive), options, log=talk, progress=tell)
+    hook = Hook("post_compact", chosen.post_compact, SystemClock(), talk)
+    for path in report.paths:
+        if path.exists():  # or it is merged already
+            hook.add(path)
+    hook.close(None)
     if as_json:
         sys.stdout.write(json.dumps(asdict(report), default=str) + "\n")
     else:

@@ -56,8 +56,8 @@ class ArchiveSettings(Section):
     `0`: none."""
     max_bytes: Annotated[int | None, Quantity(SIZE, ARCHIVE_MINIMUM_BYTES, ARCHIVE_MAXIMUM_BYTES)] = None
     """Bytes that all of the archive may take; above it the packets recorded first are deleted; not set: no limit."""
-    compression_level: Annotated[int, Whole(1, 22)] = 3
-    """Level of zstd of the Parquet files that `compact` writes."""
+    compression_level: Annotated[int, Whole(1, 22)] = 6
+    """Level of zstd of the Parquet files that `compact` writes; from 9 on it takes several times as long."""
     grace: Annotated[int, Quantity(DURATION, 0, 7 * DAY_NS)] = 600 * SECOND_NS
     """Time that a file which others have replaced is kept, for who is reading it; cut short when less than half of
     `keep_free` is free; nanoseconds in the code."""

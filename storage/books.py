@@ -16,6 +16,12 @@ from nanotape.storage.traffic_stats import Belonging
 
 Occasion = Literal["start", "second", "epoch", "handover", "stop"]
 
+RING_STAGES = (
+    "offered", "passed_unmatched", "passed_no_socket", "redirected", "rx_dropped", "rx_ring_full", "socket_drops",
+    "lost_with_holder", "unselected", "oversize", "waiting", "in_ring",
+)  # fmt: skip
+"""Counters of a ring's source: fields of `nanotape.capture.conservation.SourceBooks`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -21,6 +21,7 @@ from nanotape.storage.errors import CompactionError, StorageError
 from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.parquet_writing import DEFAULT_LEVEL
 from nanotape.storage.tidy import tidy
+from nanotape.storage.views import write_sql
 
 WORK_FOLDER = ".compact"
 _LOCK_NAME = "lock"
@@ -108,6 +109,7 @@ def compact(
                 while run.all(merge_pieces(archive, today, options.date)):
                     pass  # a day of very many files takes several rounds
             report.freed_bytes += tidy(archive, clock.utc_ns(), options.grace_ns)
+            write_sql(archive)
         except OSError as error:
             raise StorageError(f"{archive.path}: cannot compact: {error.strerror or error}; see to it") from error
         return report

@@ -5,11 +5,12 @@ It goes over to the new ring when the old one is made anew.
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from nanotape.capture.conservation import source_books
 from nanotape.capture.errors import (
     PermissionDenied,
     ReaderBusy,
@@ -22,6 +23,7 @@ from nanotape.capture.reader import RingReader
 from nanotape.capture.readers import RUN_DIRECTORY
 from nanotape.capture.ring import SHM_DIRECTORY, Ring
 from nanotape.storage.archive import Archive
+from nanotape.storage.books import RING_STAGES, Reading, RingReadings
 from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.recorder import Recorder, RecorderOptions, RecorderTotals
@@ -126,6 +128,7 @@ class _Recording:
                 clock=self._clock,
                 log=self._log,
                 on_segment=self._upkeep.finished,
+                read_ring=partial(_readings, ring),
             )
             if self._stopping:
                 recorder.stop()
@@ -164,6 +167,16 @@ class _Recording:
         again, self._stopping = self._stopping, True
         if self._recorder:
             self._recorder.stop(at_once=again)
+
+
+def _readings(ring: Ring) -> RingReadings:
+    """The books of a ring's sources; each source's loop is read before what lies upstream of it."""
+    readings = []
+    for source in ring.sources():
+        books = asdict(source_books(source))
+        readings += [Reading(source.name, source.interface or None, stage, books[stage]) for stage in RING_STAGES]
+    epoch = ring.epoch_entry(ring.epoch)
+    return RingReadings(ring.epoch, epoch.holder_id if epoch else None, tuple(readings))
 
 
 def _fitting(options: RecorderOptions, ring: Ring) -> RecorderOptions:

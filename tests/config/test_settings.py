@@ -67,7 +67,7 @@ def test_what_is_rotated_and_kept_is_as_it_was_said() -> None:
     assert (recorder.rotate_at, recorder.rotate_zone) == (("09:30", "16:00:05"), "America/New_York")
     assert recorder.post_rotate == ("/bin/echo", "")
     assert (archive.keep_free.of(1000), archive.max_bytes, archive.grace) == (75, 2 * 10**12, 0)
-    assert (archive.compression_level, archive.post_compact) == (3, ())
+    assert (archive.compression_level, archive.post_compact) == (6, ())
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from nanotape.cli import (
     config,
     demo,
     discover,
+    export,
     import_,
     query,
     record,
@@ -48,6 +49,7 @@ app.command("status")(status.status)
 app.command("import")(import_.import_pcap)
 app.command("compact")(compact.compact_archive)
 app.command("discover")(discover.discover)
+app.command("export")(export.export_archive)
 app.command("query")(query.query)
 app.command("tail")(tail.tail)
 app.add_typer(config.app, name="config")

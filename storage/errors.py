@@ -50,3 +50,11 @@ class NotACaptureError(ImportRefusedError):
 
 class AlreadyImportedError(ImportRefusedError):
     """Raised when an archive holds the packets of a file already."""
+
+
+class FilterError(StorageError):
+    """Raised when a packet filter is refused by libpcap, or there is no libpcap to ask."""
+
+
+class ExportError(StorageError):
+    """Raised when an export cannot be written, or is asked for what it cannot be."""

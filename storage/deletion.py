@@ -173,20 +173,30 @@ def _is_visible(manifest: Manifest, parquet: set[str], path: str) -> bool:
 
 
 def _together(manifest: Manifest) -> tuple[Gone, ...]:
-    """Segments that are deleted for good as one of each ring: a day may have had very many."""
+    """Segments that are deleted for good as one of each ring, up to the next file: a day may have had very many."""
     retired = {each.path for each in manifest.retired}
     kept: list[Gone] = []
     places: dict[str, int] = {}
     for each in manifest.gone:
-        ring_ids = list(each.rings)
-        if not each.path.startswith("segments/") or each.path in retired or len(ring_ids) != 1:
+        ring_id = next(iter(each.rings), None)
+        if ring_id is None or not each.path.startswith("segments/") or each.path in retired:
             kept.append(each)
-        elif ring_ids[0] not in places:
-            places[ring_ids[0]] = len(kept)
-            kept.append(replace(each, path=f"{os.path.dirname(each.path)}/"))
+            continue
+        place = places.get(ring_id)
+        if place is not None and not _is_between(manifest, ring_id, kept[place], each):
+            kept[place] = _joined(kept[place], each, ring_id)
         else:
-            kept[places[ring_ids[0]]] = _joined(kept[places[ring_ids[0]]], each, ring_ids[0])
+            places[ring_id] = len(kept)
+            kept.append(replace(each, path=f"{os.path.dirname(each.path)}/"))
     return tuple(kept)
+
+
+def _is_between(manifest: Manifest, ring_id: str, one: Gone, other: Gone) -> bool:
+    """Whether a Parquet file, there or gone, begins between two of a ring."""
+    low, high = sorted((one.rings[ring_id].first_seq, other.rings[ring_id].first_seq))
+    gone = [each.rings for each in manifest.gone if not each.path.startswith("segments/")]
+    parquet = [*gone, *(each.rings for each in manifest.files)]
+    return any(low <= rings[ring_id].first_seq < high for rings in parquet if ring_id in rings)
 
 
 def _joined(one: Gone, other: Gone, ring_id: str) -> Gone:

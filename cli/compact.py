@@ -18,7 +18,7 @@ from nanotape.config import DEFAULT_FILE, Settings, load
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import SystemClock
 from nanotape.storage.compact import CompactOptions, CompactReport, compact
-from nanotape.storage.hooks import Hook
+from nanotape.storage.hooks import Hook, HookLimits
 
 _MIB = 2**20
 
@@ -59,7 +59,7 @@ def compact_archive(
                 bar.update(task, completed=done, total=total)
 
         report = compact(Archive(archive or settings.paths.archive), options, log=talk, progress=tell)
-    hook = Hook("post_compact", chosen.post_compact, SystemClock(), talk)
+    hook = Hook("post_compact", chosen.post_compact, SystemClock(), talk, limits=HookLimits(waiting=1 << 20))
     for path in report.paths:
         if path.exists():  # or it is merged already
             hook.add(path)

@@ -7,7 +7,6 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +21,7 @@ from nanotape.storage.parquet_facts import open_parquet, read_parquet
 from nanotape.storage.parquet_writing import STAMP_OF, TableFile, WrittenFile
 from nanotape.storage.rows_hash import RowsHash, total
 from nanotape.storage.segment_facts import arranged, first_line, read_segment
+from nanotape.storage.segment_names import opened_ns
 from nanotape.storage.sorted_runs import SortKey, groups_of, merge, sorted_batches
 from nanotape.storage.table_schemas import table_schema
 
@@ -228,9 +228,3 @@ class PieceWriter:
             os.rename(path.with_name(path.name + PART_SUFFIX), path)
             paths.append(path)
         return Outcome(tuple(paths), sum(each.rows for each in entries), sum(each.bytes for each in entries))
-
-
-def opened_ns(name: str) -> int:
-    """When a segment was opened, UTC, out of its name."""
-    moment = datetime.strptime(name[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 10**9 + int(name[16:25])

@@ -16,7 +16,8 @@ from nanotape.storage.table_schemas import table_schema
 SOURCE_COLUMNS = ("ring_seq", "ts", "wire_len", "rx_delay_ns", "feed", "channel", "line")
 """Of `packets`: all that is needed."""
 _CELLS_MAX = 4 << 20  # counted by place up to this many, by sorting beyond
-_PENDING_MAX = 8 << 20  # rows: stamps of a wrong clock must not fill the memory
+_PENDING_MAX = 8 << 20  # rows of one second
+_PENDING_BACK_MAX = 1 << 20  # where time goes back: stamps of a wrong clock, or an older file, must not fill the memory
 _SORTED_MAX = 262_144
 _UNKNOWN_DELAY = np.iinfo(np.int64).min
 _DELAY_SHIFT, _DELAY_BIAS = 32, 1 << 31  # delays saturate at 31 bits
@@ -79,7 +80,8 @@ class TrafficStats:
         packets = self._packets(batch, sequences[-1].as_py())
         seconds = packets.ts // 10**9
         newest = int(seconds.max())
-        if self._newest_s is not None and newest <= self._newest_s and self.pending_rows < _PENDING_MAX:
+        pending_max = _PENDING_MAX if newest == self._newest_s else _PENDING_BACK_MAX
+        if self._newest_s is not None and newest <= self._newest_s and self.pending_rows < pending_max:
             self._pending.append(packets)
             return None
         had, self._newest_s = self._newest_s is not None, newest
@@ -105,9 +107,9 @@ class TrafficStats:
         delays = batch.column("rx_delay_ns").fill_null(_UNKNOWN_DELAY).to_numpy()
         return _Packets(
             self._keys([batch.column(name) for name in ("feed", "channel", "line")]),
-            batch.column("ts").cast(pa.int64()).to_numpy(),
+            batch.column("ts").cast(pa.int64()).to_numpy().copy(),  # what is kept must not keep the reader's memory
             batch.column("wire_len").to_numpy().astype(np.int64),
-            delays,
+            delays.copy(),
             last_seq,
         )
 

@@ -128,8 +128,18 @@ def test_a_stamp_of_a_wrong_clock_keeps_nothing_back_for_ever() -> None:
     stats = TrafficStats(Belonging("box", "demo", "00" * 16))
     stats.add(batch([(0, 0, 100, 1), (0, 10**18, 100, 1)], 1, [0, 1, 2, 3]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(traffic_stats, "_PENDING_MAX", 3)
+        patch.setattr(traffic_stats, "_PENDING_BACK_MAX", 3)
         assert stats.add(batch([(0, 10**9, 100, 1)] * 3, 3, [0, 1, 2, 3])) is None
         rows = stats.add(batch([(0, 2 * 10**9, 100, 1)], 6, [0, 1, 2, 3]))
     assert rows is not None
     assert sum(rows.column("packets").to_pylist()) == 4
+
+
+def test_what_is_kept_does_not_keep_the_memory_of_the_batches() -> None:
+    stats = TrafficStats(Belonging("box", "demo", "00" * 16))
+    before = pa.total_allocated_bytes()
+    given = batch([(0, 0, 100, 1)] * 10_000, 1, [0, 1, 2, 3])
+    stats.add(given)
+    del given
+    assert stats.pending_rows == 10_000
+    assert pa.total_allocated_bytes() - before < 10_000  # the names

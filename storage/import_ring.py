@@ -121,7 +121,8 @@ class FileReading:
 
     def _words(self) -> list[str]:
         self._said.seek(0)
-        return self._said.read().decode("utf-8", "replace").splitlines()
+        said: bytes = self._said.read()
+        return said.decode("utf-8", "replace").splitlines()
 
     def _close_stream(self) -> None:
         stream, self._stream = getattr(self, "_stream", -1), -1

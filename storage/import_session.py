@@ -16,16 +16,26 @@ from nanotape.storage.capture_files import CaptureFile
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import ImportRefusedError, SegmentWriteError
 from nanotape.storage.import_log import Begun, ImportLog
-from nanotape.storage.import_options import ImportOptions
+from nanotape.storage.import_options import Damage, ImportOptions
 from nanotape.storage.import_reader import FileSpan, ImportReader
-from nanotape.storage.import_ring import READER_NAME, Damage, FileReading, ImportRing
+from nanotape.storage.import_ring import READER_NAME, FileReading, ImportRing
 from nanotape.storage.log import Log
 from nanotape.storage.recorder import Recorder
 
-RING_BYTES = 128 << 20
+RING_BYTES_MAX = 128 << 20
 """Of packets on their way: most of an import's memory."""
+_RING_BYTES_MIN = 16 << 20  # takes the longest frame that any ring takes
+_COMPRESSED_RATIO = 16  # more than packets are compressed by, as a rule; where it is not, the capture waits more often
+_RECORD_RATIO = 3  # of a record in the ring to one in a file, for the smallest packets
 _BATCH_SHARE = 8  # of the ring: the capture waits once half of it is not written yet
 _PAUSE_S = 0.002
+
+
+def ring_bytes(files: Sequence[CaptureFile]) -> int:
+    """The ring that files need: each of them touches all of it, so that a large one is dear for small files."""
+    largest = max((file.size_bytes * (_COMPRESSED_RATIO if file.compression else 1) for file in files), default=0)
+    return min(RING_BYTES_MAX, max(_RING_BYTES_MIN, 1 << (2 * _RECORD_RATIO * largest).bit_length()))
+
 
 Tick = Callable[["FileReading | None"], None]
 """Called again and again while a file is read; may raise, which ends the session."""
@@ -49,12 +59,21 @@ class Taken:
 class Session:
     """Open until `close`; may be used for further files as long as it `is_sound`."""
 
-    def __init__(self, archive: Path, options: ImportOptions, clock: Clock, log: Log) -> None:
-        """Makes nothing in the archive before the first file is seen to be good."""
+    def __init__(self, archive: Path, options: ImportOptions, ring_bytes: int, clock: Clock, log: Log) -> None:
+        """Makes nothing in the archive before the first file is seen to be good.
+
+        Args:
+            archive: Its root.
+            options: How to import.
+            ring_bytes: Of the ring.
+            clock: For the recorder.
+            log: Takes one line at a time.
+        """
         self._archive, self._options, self._clock, self._log = archive, options, clock, log
+        self._ring_bytes = ring_bytes
         self._import_log = ImportLog(archive)
         self._stack = ExitStack()
-        self._ring = self._stack.enter_context(ImportRing(options.ring, options.channels, RING_BYTES))
+        self._ring = self._stack.enter_context(ImportRing(options.ring, options.channels, ring_bytes))
         self._recorder: Recorder | None = None
         self._reader: ImportReader | None = None
         self._ring_id = ""
@@ -129,7 +148,7 @@ class Session:
 
         reader = ImportReader(inner, position, wait)
         options = replace(
-            self._options.recorder, start="latest", keep_other=True, batch_bytes=RING_BYTES // _BATCH_SHARE
+            self._options.recorder, start="latest", keep_other=True, batch_bytes=self._ring_bytes // _BATCH_SHARE
         )
         self._reader = reader
         facts = _HostedRing(ring, self._options.host)

@@ -15,7 +15,7 @@ from nanotape.storage.errors import ImportRefusedError
 from nanotape.storage.import_log import Held, ImportLog
 from nanotape.storage.import_options import Imported, ImportOptions, ImportReport, Progress
 from nanotape.storage.import_ring import FileReading
-from nanotape.storage.import_session import Session, Taken
+from nanotape.storage.import_session import Session, Taken, ring_bytes
 from nanotape.storage.log import Log, log_to_stderr
 
 OnProgress = Callable[[Progress], None]
@@ -110,10 +110,14 @@ class _Import:
                 held = self._held(sha256)  # it may have been the one before
             if held and held.is_whole and held.packets:
                 return _refused(file, _twice(file, held))
-            session = self._session = self._session or Session(self._archive, self._options, self._clock, self._log)
+            session = self._session = self._session or self._new_session()
             return self._take_into(session, file, sha256)
         except (ImportRefusedError, FileUnusable) as error:
             return _refused(file, str(error))
+
+    def _new_session(self) -> Session:
+        left = [file for file in self._files[len(self._results) :] if isinstance(file, CaptureFile)]
+        return Session(self._archive, self._options, ring_bytes(left), self._clock, self._log)
 
     def _held(self, sha256: str) -> Held | None:
         return None if self._options.again else self._import_log.held(sha256)

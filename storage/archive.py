@@ -5,28 +5,22 @@ never a half-written file, never a row twice, while others go on writing. Needs 
 the folders that a recorder asks for.
 """
 
-import contextlib
 import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import pyarrow as pa
-import pyarrow.dataset as pds
 
 from nanotape.storage.errors import ArchiveError
 from nanotape.storage.manifest import Manifest, read_manifests
 from nanotape.storage.parquet_facts import ParquetFacts, parquet_facts, read_parquet
 from nanotape.storage.recovery import check_complete
-from nanotape.storage.schema import packets_schema
 from nanotape.storage.segment_facts import SegmentFacts, read_segment, segment_facts
 from nanotape.storage.segment_names import NAME_PATTERN
 from nanotape.storage.table_schemas import table_schema
-
-if TYPE_CHECKING:
-    import duckdb
 
 __all__ = ["Archive", "SegmentFacts", "Visible"]
 
@@ -150,31 +144,6 @@ class Archive:
         """All visible packets in memory."""
         return self.rows("packets", columns)
 
-    def dataset(self) -> pds.Dataset:
-        """The complete segments, without what is still being written."""
-        return _complete_dataset(self.segments())
-
-    def sql(self, query: str) -> "duckdb.DuckDBPyRelation":
-        """Runs a query with DuckDB over a view `packets` of all that is visible now; UTC is its time zone.
-
-        Rows of live part files are held in memory as long as the relation lives. DuckDB keeps a stamp's nanoseconds and
-        zone, but `fetchall` returns Python's datetime, which ends at microseconds: take `.to_arrow_table()`.
-
-        Raises:
-            duckdb.Error: The query is wrong.
-        """
-        import duckdb
-
-        segments = self.segments()
-        live = [batch for facts in segments if not facts.complete for batch in read_segment(facts, packets_schema())]
-        connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-        with contextlib.suppress(duckdb.Error):  # without its time zone extension DuckDB knows no zone but UTC
-            connection.execute("SET TimeZone = 'UTC'")
-        connection.register("packets_complete", _complete_dataset(segments))
-        connection.register("packets_live", pa.Table.from_batches(live, schema=packets_schema()))
-        connection.execute("CREATE VIEW packets AS SELECT * FROM packets_complete UNION ALL SELECT * FROM packets_live")
-        return connection.sql(query)
-
     def verify(self) -> list[str]:
         """Checks every message's checksum, every footer, and that no ring sequence is there twice.
 
@@ -246,13 +215,6 @@ def projected(table: str, columns: Sequence[str] | None) -> pa.Schema:
     if unknown:
         raise ArchiveError(f"column {unknown[0]!r}: one of {', '.join(schema.names)} expected")
     return pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
-
-
-def _complete_dataset(segments: Sequence[SegmentFacts]) -> pds.Dataset:
-    paths = [str(facts.path) for facts in segments if facts.complete]
-    if not paths:
-        return pds.dataset(packets_schema().empty_table())
-    return pds.dataset(paths, schema=packets_schema(), format="ipc")
 
 
 def _advice(error: OSError) -> str:

@@ -69,8 +69,8 @@ def _to_paste(verdict: Verdict) -> list[str]:
     return [
         f"The archive is in {verdict.archive}. To paste into {sys.executable}:",
         "",
-        "from nanotape.storage.archive import Archive",
-        f'print(Archive("{verdict.archive}").sql("""',
+        "from nanotape.storage import open_archive",
+        f'print(open_archive("{verdict.archive}").sql("""',
         select,
         f'FROM {rest}"""))',
         *("# " + "  ".join(str(value) for value in row) for row in verdict.answer),

@@ -23,6 +23,7 @@ from nanotape.cli.demo.recorded import folder_bytes, foreign_payloads, percentil
 from nanotape.cli.demo.verdict import Counted, Verdict, judge
 from nanotape.cli.scene import Scene, scene
 from nanotape.config import Settings, load
+from nanotape.storage import open_archive
 from nanotape.storage.archive import Archive
 
 ROOT_RATE, USER_RATE = 50_000, 5_000
@@ -188,7 +189,7 @@ class _Play:
         archive = Archive(self._settings.paths.archive)
         recorded = read_archive(archive)
         account = judge(sent, counted, recorded, lambda: foreign_payloads(archive, sent))
-        answer = [list(row) for row in archive.sql(QUERY).fetchall()]
+        answer = [list(row) for row in open_archive(archive.path).sql(QUERY).fetchall()]
         size = folder_bytes(archive.path)
         _leave(archive.path, self._options.archive)
         return Verdict(

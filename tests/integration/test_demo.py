@@ -17,6 +17,7 @@ from archive_truth import assert_sequences_once
 from command_line import NANOTAPE, as_nobody, processes
 from deadline import wait_for
 
+from nanotape.storage import open_archive
 from nanotape.storage.archive import Archive
 
 pytestmark = pytest.mark.root
@@ -115,7 +116,7 @@ def test_as_root_it_captures_with_af_xdp_kills_two_processes_and_balances(tmp_pa
     archive = Archive(target)
     assert verdict["archive"] == str(target)
     assert assert_sequences_once(archive) == verdict["sent"]
-    assert [list(row) for row in archive.sql(verdict["query"]).fetchall()] == verdict["answer"]
+    assert [list(row) for row in open_archive(target).sql(verdict["query"]).fetchall()] == verdict["answer"]
     assert [row[:2] for row in verdict["answer"]] == [["A", 59_991], ["B", 59_998]]
     assert traces(demo.pid) == []
 
@@ -131,7 +132,7 @@ def test_its_page_can_be_pasted_as_it_stands(tmp_path: pathlib.Path) -> None:
     assert "lost                0" in lines
     assert [line for line in errors.splitlines() if "kill -9" in line and "the recorder" in line]
     assert [line for line in errors.splitlines() if "kill -9" in line and "the capture" in line]
-    paste = page[page.index("from nanotape.storage.archive") :]
+    paste = page[page.index("from nanotape.storage import") :]
     done = subprocess.run([sys.executable, "-"], input=paste, capture_output=True, text=True, check=True, cwd=tmp_path)
     answers = [line.removeprefix("# ").split() for line in lines if line.startswith("# ")]
     assert [name for name, *_ in answers] == ["A", "B"]

@@ -27,8 +27,7 @@ def test_no_archive_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_an_empty_archive_answers_with_nothing(archive: Archive) -> None:
     assert archive.segments() == archive.verify() == list(archive.packets()) == []
-    assert archive.table().num_rows == archive.dataset().count_rows() == 0
-    assert archive.sql("select count(*) from packets").fetchall() == [(0,)]
+    assert archive.table().num_rows == 0
 
 
 def test_complete_and_live_segments_are_read_alike(archive: Archive) -> None:
@@ -42,7 +41,6 @@ def test_complete_and_live_segments_are_read_alike(archive: Archive) -> None:
     table = archive.table()
     assert table.column("ring_seq").to_pylist() == list(range(1, 1401))
     assert_rows_are_theirs(table)
-    assert archive.dataset().count_rows() == 1000, "a dataset has complete segments only"
     assert archive.segments("demo") == facts
     assert archive.segments("another") == []
 
@@ -52,26 +50,6 @@ def test_columns_are_read_by_name_and_unknown_ones_refused(archive: Archive) -> 
     assert archive.table(["channel", "ring_seq"]).column_names == ["channel", "ring_seq"]
     with pytest.raises(ArchiveError, match="column 'sequence'"):
         archive.table(["sequence"])
-
-
-def test_sql_sees_what_is_live_too(archive: Archive) -> None:
-    recorded(archive, SyntheticRing(newest=1000))
-    live = Bench(archive, SyntheticRing(newest=1500), batch_rows=200)
-    live.recorder.begin()
-    live.record_all()
-    query = "select channel, line, count(*), max(ring_seq) from packets group by all order by all"
-    assert archive.sql(query).fetchall() == [
-        ("itch-1", "A", 467, 1399), ("itch-1", "B", 467, 1400), ("other", None, 466, 1398),
-    ]  # fmt: skip
-
-
-def test_sql_keeps_every_nanosecond_and_the_zone(archive: Archive) -> None:
-    recorded(archive, SyntheticRing(newest=3))
-    answer = archive.sql("select ts from packets where ring_seq = 2").to_arrow_table()
-    assert answer.schema.field("ts").type == pa.timestamp("ns", "UTC")
-    assert answer.column("ts").cast(pa.int64()).to_pylist() == [1_792_000_000_000_000_003]
-    text = archive.sql("select ts::varchar from packets where ts = '2026-10-14 17:46:40.000000003+00'").fetchall()
-    assert text == [("2026-10-14 17:46:40.000000003+00",)]
 
 
 def test_foreign_files_are_not_looked_at(archive: Archive) -> None:

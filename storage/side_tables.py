@@ -4,17 +4,15 @@ What the disk refuses waits, in bounded memory. For events some disk is kept in 
 be told of. The caller holds the ring's lock.
 """
 
-import errno
-import os
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import SegmentWriteError
+from nanotape.storage.reserve import Reserve
 from nanotape.storage.rotation import SegmentRotation
 from nanotape.storage.table_schemas import RECORDED_TABLES
 
@@ -41,6 +39,7 @@ class SideTables:
         self._clock = clock
         self._written_ns = clock.monotonic_ns()
         self._directory, self._opens = directory, opens
+        self._reserve = Reserve(directory / RESERVE_NAME, RESERVE_BYTES)
         self._rotations: dict[str, SegmentRotation] = {}
         self._waiting: dict[str, deque[pa.RecordBatch]] = {table: deque() for table in RECORDED_TABLES}
         self.given_up_rows = 0
@@ -86,7 +85,7 @@ class SideTables:
             self.write_all()
         for rotation in self._rotations.values():
             rotation.tick()
-        self._keep_reserve()
+        self._reserve.keep()
 
     def finish(self) -> None:
         """Writes what waits and ends the segments."""
@@ -110,7 +109,7 @@ class SideTables:
         try:
             self._rotation(table).write(batch)
         except (SegmentWriteError, OSError):
-            if table != "events" or not self._release_reserve():
+            if table != "events" or not self._reserve.release():
                 raise
             self._rotation(table).write(batch)
 
@@ -120,28 +119,3 @@ class SideTables:
             folder.mkdir(exist_ok=True)
             self._rotations[table] = self._opens(folder)
         return self._rotations[table]
-
-    def _release_reserve(self) -> bool:
-        try:
-            (self._directory / RESERVE_NAME).unlink()
-        except OSError:
-            return False
-        return True
-
-    def _keep_reserve(self) -> None:
-        """Takes disk that only events get; not the last that there is."""
-        path = self._directory / RESERVE_NAME
-        if path.exists():
-            return
-        with suppress(OSError):
-            room = os.statvfs(self._directory)
-            if room.f_bavail * room.f_frsize < 8 * RESERVE_BYTES:
-                return
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(fd, 0, RESERVE_BYTES)
-            except OSError as error:
-                if error.errno != errno.EOPNOTSUPP:  # a file system that can promise nothing has no reserve
-                    path.unlink(missing_ok=True)
-            finally:
-                os.close(fd)

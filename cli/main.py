@@ -25,6 +25,7 @@ from nanotape.cli import (
     simulate,
     status,
     tail,
+    verify,
 )
 from nanotape.config import ConfigError
 from nanotape.storage.errors import StorageError
@@ -52,6 +53,7 @@ app.command("discover")(discover.discover)
 app.command("export")(export.export_archive)
 app.command("query")(query.query)
 app.command("tail")(tail.tail)
+app.command("verify")(verify.verify)
 app.add_typer(config.app, name="config")
 
 

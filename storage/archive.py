@@ -17,7 +17,6 @@ import pyarrow as pa
 from nanotape.storage.errors import ArchiveError
 from nanotape.storage.manifest import Manifest, read_manifests
 from nanotape.storage.parquet_facts import ParquetFacts, parquet_facts, read_parquet
-from nanotape.storage.recovery import check_complete
 from nanotape.storage.segment_facts import SegmentFacts, read_segment, segment_facts
 from nanotape.storage.segment_names import NAME_PATTERN
 from nanotape.storage.table_schemas import table_schema
@@ -143,26 +142,6 @@ class Archive:
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All visible packets in memory."""
         return self.rows("packets", columns)
-
-    def verify(self) -> list[str]:
-        """Checks every message's checksum, every footer, and that no ring sequence is there twice.
-
-        Returns:
-            One line for each thing that is wrong.
-        """
-        findings: list[str] = []
-        last: dict[tuple[str, str], SegmentFacts] = {}
-        for facts in self.segments():
-            if facts.complete and (damage := check_complete(facts.path)):
-                findings.append(f"{facts.path}: {damage}")
-            before = last.get((facts.ring, facts.ring_id))
-            if before and facts.first_seq <= before.last_seq:
-                findings.append(
-                    f"{facts.path}: begins at ring sequence {facts.first_seq}, "
-                    f"{before.path.name} ends at {before.last_seq}"
-                )
-            last[facts.ring, facts.ring_id] = facts
-        return findings
 
     def _rings(self) -> list[str]:
         try:

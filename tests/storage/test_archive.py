@@ -13,6 +13,7 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.errors import ArchiveError
 from nanotape.storage.recovery import recover_part
 from nanotape.storage.segment_facts import read_segment
+from nanotape.storage.verify import verify
 
 TESTS = Path(__file__).parent
 
@@ -26,7 +27,7 @@ def test_no_archive_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_an_empty_archive_answers_with_nothing(archive: Archive) -> None:
-    assert archive.segments() == archive.verify() == list(archive.packets()) == []
+    assert archive.segments() == verify(archive).findings == list(archive.packets()) == []
     assert archive.table().num_rows == 0
 
 
@@ -66,7 +67,7 @@ def test_foreign_files_are_not_looked_at(archive: Archive) -> None:
     (archive.path / "segments" / "file").write_text("")
     (archive.path / "README").write_text("")
     assert [facts.rows for facts in archive.segments()] == [10]
-    assert archive.verify() == []
+    assert verify(archive).findings == []
 
 
 def test_a_part_without_a_sidecar_is_not_visible_and_a_segment_without_one_is(archive: Archive) -> None:
@@ -84,7 +85,7 @@ def test_a_part_without_a_sidecar_is_not_visible_and_a_segment_without_one_is(ar
     sums.unlink()
     [without] = archive.segments()
     assert (without.first_seq, without.last_seq, without.rows, without.ring_id) == (1, 10, 10, RING_ID)
-    assert archive.verify() == [f"{facts.path}: its sidecar is missing or damaged"]
+    assert verify(archive).findings == [f"{facts.path}: its sidecar is missing or damaged"]
 
 
 def test_a_part_shorter_than_its_sidecar_says_is_not_visible_before_it_is_recovered(archive: Archive) -> None:
@@ -104,7 +105,7 @@ def test_verify_names_the_file_and_the_offset(archive: Archive) -> None:
     data = bytearray(second.path.read_bytes())
     data[len(data) // 2] ^= 1
     second.path.write_bytes(data)
-    [finding] = archive.verify()
+    [finding] = verify(archive).findings
     assert finding.startswith(f"{second.path}: offset ")
     assert "crc32c" in finding
 
@@ -115,8 +116,9 @@ def test_verify_finds_a_sequence_that_is_there_twice(archive: Archive) -> None:
     again = second.path.with_name("20991231T000000.000000000Z-000000000301.arrow")
     again.write_bytes(second.path.read_bytes())
     again.with_name(again.name + ".sum").write_bytes(second.path.with_name(second.path.name + ".sum").read_bytes())
-    [finding] = archive.verify()
-    assert "begins at ring sequence 301" in finding
+    findings = verify(archive).findings
+    assert f"ring demo ({RING_ID}): sequence 301 expected once, found twice" in findings
+    assert len([finding for finding in findings if "found twice" in finding]) == 300
 
 
 def test_a_segment_renamed_between_listing_and_reading_is_read_all_the_same(archive: Archive) -> None:

@@ -17,6 +17,7 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.encoder import Compression
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.segment import Fsync
+from nanotape.storage.verify import verify
 
 pytestmark = pytest.mark.root
 BATCH = 20_000
@@ -89,7 +90,7 @@ def test_a_disk_that_is_filled_and_freed_three_times(small_disk: Path, fsync: Fs
         ballast.unlink()
         go_on(2)
         assert len(events(path, "disk")) == 2 * turn
-        assert reading.archives[0].verify() == []
+        assert verify(reading.archives[0]).findings == []
     recorder.finish()
     rows = reader_rows(path)
     losses = events(path, "capture_loss")
@@ -101,7 +102,7 @@ def test_a_disk_that_is_filled_and_freed_three_times(small_disk: Path, fsync: Fs
     assert len(missing) + rows.num_rows == ring.newest
     stats = open_archive(path).stats()
     assert pc.sum(stats.column("packets")).as_py() == rows.num_rows
-    assert Archive(path).verify() == []
+    assert verify(Archive(path)).findings == []
     assert sum("writing again" in line for line in lines) == 3
 
 

@@ -21,6 +21,7 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.events import RECORDER_LAPPED
 from nanotape.storage.rotation import SegmentRotation
 from nanotape.storage.settlement import MARK_NAME, Loss, accounted_end
+from nanotape.storage.verify import verify
 
 
 def rows(archive: Archive) -> list[tuple[int, int]]:
@@ -47,7 +48,7 @@ def test_only_packets_of_channels_are_recorded_and_none_of_the_others_is_called_
     assert (totals.recorded, totals.left_out, totals.lost, totals.backlog) == (67, 33, 0, 0)
     assert bench.ring.newest + 1 - (totals.begin_seq or 0) == totals.recorded + totals.left_out
     assert_rows_are_theirs(archive.table())
-    assert archive.verify() == []
+    assert verify(archive).findings == []
 
 
 def test_without_the_option_all_are_recorded(archive: Archive) -> None:

@@ -5,6 +5,7 @@ from recorder_bench import SECOND_NS, Bench, recorded
 from synthetic import Flow, SyntheticRing, assert_rows_are_theirs
 
 from nanotape.storage.archive import Archive
+from nanotape.storage.verify import verify
 
 
 def test_every_record_becomes_its_row_in_order(archive: Archive) -> None:
@@ -22,7 +23,7 @@ def test_every_record_becomes_its_row_in_order(archive: Archive) -> None:
     )
     status = {"recorded": 5000, "write_failures": 0, "written_bytes": totals.written_bytes, "settled": True}
     assert bench.reader.status == status
-    assert archive.verify() == []
+    assert verify(archive).findings == []
     [facts] = archive.segments()
     assert facts.complete
     assert facts.bytes == facts.path.stat().st_size
@@ -66,7 +67,7 @@ def test_a_flow_that_the_ring_learns_later_is_named_too(archive: Archive) -> Non
     bench.recorder.finish()
     assert archive.table(["channel"]).column("channel").to_pylist() == ["other"] * 3 + ["new-1", "new-2", "other"]
     assert archive.table(["feed"]).column("feed").to_pylist() == [None] * 3 + ["new", "new", None]
-    assert archive.verify() == []
+    assert verify(archive).findings == []
 
 
 def test_what_no_decoder_has_filled_in_is_null(archive: Archive) -> None:

@@ -13,6 +13,7 @@ from test_segment import no_file_larger_than
 from nanotape.storage.archive import Archive
 from nanotape.storage.errors import ArchiveAheadError, ArchiveError, RecorderBusyError
 from nanotape.storage.journal import Journal
+from nanotape.storage.verify import verify
 
 
 def test_a_second_recorder_is_refused_by_the_first_ones_process_id(archive: Archive) -> None:
@@ -46,7 +47,7 @@ def test_a_disk_that_refuses_is_counted_row_by_row_and_got_over(archive: Archive
     assert len(bench.lines) == 2, "one line when it begins, one when it is over"
     assert "cannot write 100 rows: File too large; 100 rows could not be written so far" in bench.lines[0]
     assert "writing again; 300 rows could not be written in all" in bench.lines[1]
-    assert archive.verify() == []
+    assert verify(archive).findings == []
 
 
 def test_a_disk_that_refuses_from_the_start_is_got_over(archive: Archive) -> None:
@@ -106,7 +107,7 @@ def test_a_part_that_cannot_be_finished_is_not_read_again_and_tried_less_and_les
     bench.recorder.step()
     assert [one.complete for one in archive.segments()] == [True]
     assert bench.lines[-1].endswith("finished after all, 50000 rows")
-    assert archive.verify() == []
+    assert verify(archive).findings == []
     assert bench.sequences() == list(range(1, 50_001))
 
 
@@ -129,7 +130,7 @@ def test_a_stop_tries_once_more_to_finish_what_the_disk_refused(archive: Archive
         bench.recorder.rotate()
     bench.recorder.finish()
     assert [one.complete for one in archive.segments()] == [True]
-    assert archive.verify() == []
+    assert verify(archive).findings == []
 
 
 def test_a_segment_whose_footer_was_refused_is_finished_later(archive: Archive) -> None:

@@ -10,6 +10,7 @@ from synthetic import RING_ID, assert_rows_are_theirs
 from nanotape.storage.archive import Archive
 from nanotape.storage.resume import archive_end
 from nanotape.storage.settlement import accounted_end
+from nanotape.storage.verify import verify
 
 PROGRAM = Path(__file__).parent / "synthetic.py"
 NEWEST = 400_000
@@ -49,7 +50,7 @@ def test_a_recorder_killed_at_twenty_random_instants_records_each_sequence_once(
     assert sum(table.column("lost_before").to_pylist()) == 0
     assert_rows_are_theirs(table)
     assert all(facts.complete for facts in archive.segments())
-    assert archive.verify() == []
+    assert verify(archive).findings == []
 
 
 def test_a_recorder_that_leaves_packets_out_records_the_others_once_over_twenty_kills(
@@ -75,4 +76,4 @@ def test_a_recorder_that_leaves_packets_out_records_the_others_once_over_twenty_
     assert table.column("ring_seq").to_pylist() == [each for each in range(1, NEWEST + 1) if each % 3]
     assert sum(table.column("lost_before").to_pylist()) == 0
     assert_rows_are_theirs(table)
-    assert archive.verify() == []
+    assert verify(archive).findings == []

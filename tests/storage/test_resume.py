@@ -16,6 +16,7 @@ from nanotape.storage.errors import ArchiveError
 from nanotape.storage.resume import archive_end
 from nanotape.storage.segment_names import segment_name
 from nanotape.storage.sidecar import ENTRY_BYTES, HEADER_BYTES, SidecarEntry
+from nanotape.storage.verify import verify
 
 HOUR_NS = 3600 * 10**9
 BEGIN_NS = 1_790_000_000 * 10**9
@@ -145,7 +146,7 @@ def test_the_newest_segment_is_mended_like_a_part_when_it_does_not_tell_where_it
     assert bench.reader.sought == [1001]
     assert "finished, 1000 rows (ring sequences 1 to 1000), sidecar rebuilt" in bench.lines[0]
     assert bench.sequences() == list(range(1, 1201))
-    assert archive.verify() == []
+    assert verify(archive).findings == []
 
 
 def test_of_the_newest_segment_what_can_be_trusted_is_kept_and_the_rest_recorded_again(archive: Archive) -> None:
@@ -156,7 +157,7 @@ def test_of_the_newest_segment_what_can_be_trusted_is_kept_and_the_rest_recorded
     assert bench.reader.sought[0] in (301, 601, 901)
     assert bench.sequences() == list(range(1, 1201)), "none twice, none missing"
     assert sum(archive.table(["lost_before"]).column("lost_before").to_pylist()) == 0
-    assert archive.verify() == []
+    assert verify(archive).findings == []
 
 
 def test_a_newest_segment_without_a_row_to_trust_is_set_aside_and_recorded_again(archive: Archive) -> None:

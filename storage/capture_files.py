@@ -21,7 +21,7 @@ _PCAP_MAGICS = frozenset(
 )
 _PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 _MAGIC_BYTES = 4
-_HEAD_BYTES = 1 << 16  # of a compressed file: a gzip header may hold a long name before the first byte of data
+_HEAD_BYTES = 1 << 18  # of a compressed file: zstd gives nothing before it has a block, of 128 KiB at most
 _HASHED_PIECE_BYTES = 1 << 20
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def test_pcapng_gzip_and_zstd_are_known(tmp_path: Path) -> None:
         path.write_bytes(content)
         found = capture_file(path)
         assert (found.compression, found.size_bytes) == (compression, len(content)), name
+
+
+def test_zstd_of_what_cannot_be_compressed_is_known_by_its_first_block(tmp_path: Path) -> None:
+    noise = CapturedFrame(random.Random(1).randbytes(60_000), 60_000, 0)
+    path = tmp_path / "noise"
+    path.write_bytes(zstandard.compress(pcap_bytes([noise] + [FRAME] * 10 + [noise] * 5)))
+    assert capture_file(path).compression == "zstd"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import signal
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from nanotape.storage.segment import Fsync
 CONTEXT = multiprocessing.get_context("fork")  # a new interpreter for each kill would take most of the time
 
 
-def record(path: Path, newest: int, oldest: int, seed: int) -> None:
+def record(path: Path, newest: int, oldest: int, seed: int, begun: EventType) -> None:
     """Records what the ring holds, in small batches and small segments, and waits to be killed."""
     quiet()
     ring = SyntheticRing(newest=newest, oldest=oldest)
@@ -42,6 +43,7 @@ def record(path: Path, newest: int, oldest: int, seed: int) -> None:
     )
     recorder = Recorder(ring, SyntheticReader(ring, 700, seed), Archive.create(path), options, log=lambda _: None)
     recorder.begin()
+    begun.set()
     while recorder.step():
         pass
     if seed % 5 == 0:
@@ -52,9 +54,10 @@ def record(path: Path, newest: int, oldest: int, seed: int) -> None:
         time.sleep(0.002)
 
 
-def compact_again_and_again(path: Path, seed: int) -> None:
+def compact_again_and_again(path: Path, seed: int, begun: EventType) -> None:
     """Compacts and merges until it is killed."""
     quiet()
+    begun.set()
     archive = Archive(path)
     while True:
         today = datetime.now(UTC).strftime("%Y-%m-%d")
@@ -112,20 +115,22 @@ def kill_again_and_again(path: Path, kills: int, seed: int) -> None:
         oldest = end + 1 + (chance.randint(1, 400) if chance.random() < 0.25 else 0)
         oldest = min(oldest, newest)
         which = chance.choice(("recorder", "compactor", "both"))
-        processes = []
+        processes, begun = [], CONTEXT.Event()
         if which != "compactor":
-            processes.append(CONTEXT.Process(target=record, args=(path, newest, oldest, seed + number)))
+            processes.append(CONTEXT.Process(target=record, args=(path, newest, oldest, seed + number, begun)))
         if which != "recorder":
-            processes.append(CONTEXT.Process(target=compact_again_and_again, args=(path, seed + number)))
+            processes.append(CONTEXT.Process(target=compact_again_and_again, args=(path, seed + number, begun)))
         for process in processes:
             process.start()
-        time.sleep(chance.uniform(0.005, 0.35))  # the instant of the kill, not a wait for something
+        if chance.random() < 0.7:  # the others are killed while they begin
+            assert begun.wait(30)
+        time.sleep(chance.uniform(0.005, 0.3))  # the instant of the kill, not a wait for something
         for process in chance.sample(processes, len(processes)):
             kill(process)
         killed[which] += 1
         before, (end, lost) = end, check(path)
         moved += end > before
-    process = CONTEXT.Process(target=record, args=(path, newest + 500, end + 1, 0))
+    process = CONTEXT.Process(target=record, args=(path, newest + 500, end + 1, 0, CONTEXT.Event()))
     process.start()
     process.join(60)
     assert process.exitcode == 0

@@ -207,7 +207,12 @@ def _space(health: RingHealth) -> Rule:
         return
     where = f"{space.path}: {space.free_share:.1%} of its file system is free, {space.free_bytes / 2**30:,.1f} GiB"
     do = "delete or move what is old, or put paths.archive on a larger disk"
-    if space.free_share < FREE_WARNING:
+    if space.kept_bytes:
+        if space.free_bytes < space.kept_bytes // 2:  # it makes room every few seconds
+            where += f"; retention is to keep {space.kept_bytes / 2**30:,.1f} GiB"
+            do = "the recorder's log says why it cannot: something else fills the disk, or only what must stay is left"
+            yield Severity.ERROR if space.free_share < FREE_ERROR else Severity.WARNING, where, do
+    elif space.free_share < FREE_WARNING:
         yield Severity.ERROR if space.free_share < FREE_ERROR else Severity.WARNING, where, do
     elif health.full_in_s is not None and health.full_in_s < FULL_SOON_S:
         yield Severity.WARNING, f"{where}; full in {health.full_in_s / 60:.0f} min at this rate", do

@@ -27,6 +27,8 @@ class Space:
     total_bytes: int
     free_bytes: int
     """What users without privilege may still write."""
+    kept_bytes: int = 0
+    """What the recorder keeps free by deleting what was recorded first; 0: nothing."""
 
     @property
     def free_share(self) -> float:
@@ -128,7 +130,7 @@ class RingHealth:
     space: Space | None
     full_in_s: float | None
     """Seconds until the archive's file system is full at the present rate, of all rings looked at that are recorded
-    there; None: unknown, or nothing is written."""
+    there; None: unknown, nothing is written, or room is made."""
     service: ServiceState | None
     """What the service tells that runs, or ran, the ring; None: nothing."""
     system_calls: SystemCalls
@@ -192,9 +194,9 @@ def ring_health(first: Look, second: Look) -> RingHealth:
 
 
 def seconds_until_full(space: Space | None, written_s: Iterable[float | None]) -> float | None:
-    """At so many bytes a second; None: unknown, or never."""
+    """At so many bytes a second; None: unknown, or never, since room is made."""
     together = sum(each or 0.0 for each in written_s)
-    return space.free_bytes / together if space and together > 0 else None
+    return space.free_bytes / together if space and together > 0 and not space.kept_bytes else None
 
 
 def _reader(reader: ReaderFacts, first: Look, second: Look, published_s: float, packets_s: float) -> ReaderHealth:

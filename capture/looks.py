@@ -5,12 +5,13 @@ Needs no privilege; what this user may not read becomes an `UnreadableRing`.
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nanotape.capture.conservation import ring_books
 from nanotape.capture.errors import RingError
-from nanotape.capture.health import Look, RingHealth, ring_health, seconds_until_full
+from nanotape.capture.health import Look, RingHealth, Space, ring_health, seconds_until_full
 from nanotape.capture.listing import UnreadableRing, describe
 from nanotape.capture.ring import RING_SUFFIX, Ring, ring_path
 from nanotape.capture.service_state import STATE_NAME, read_state
@@ -49,7 +50,7 @@ def look(path: Path, settings: Settings, clocks: Clocks) -> Look | UnreadableRin
     except RingError as error:
         return UnreadableRing(path.name.removesuffix(RING_SUFFIX), str(path), str(error))
     service = read_state(run_directory / facts.name / STATE_NAME)
-    return Look(utc_ns, monotonic_ns, facts, books, space_of(_archive(facts.name, settings)), service)
+    return Look(utc_ns, monotonic_ns, facts, books, _space(facts.name, settings), service)
 
 
 def healths(
@@ -110,9 +111,8 @@ def _is_sound(found: RingHealth | UnreadableRing) -> bool:
     return ended or (found.capturing and all(recorder.alive for recorder in found.recorders))
 
 
-def _archive(ring: str, settings: Settings) -> Path:
-    """Where this ring is recorded to: by the configuration of its service, which may be another than ours."""
-    try:
-        return Path(load(Path(settings.paths.run_dir) / ring / "nanotape.toml").paths.archive)
-    except (ConfigError, OSError):
-        return Path(settings.paths.archive)
+def _space(ring: str, settings: Settings) -> Space | None:
+    """Of where this ring is recorded to: by the configuration of its service, which may be another than ours."""
+    with suppress(ConfigError, OSError):
+        settings = load(Path(settings.paths.run_dir) / ring / "nanotape.toml")
+    return space_of(Path(settings.paths.archive), settings.archive.keep_free.of)

@@ -207,6 +207,17 @@ def test_a_disk_that_fills_is_a_warning_and_then_an_error(share: float, severity
     assert all("/archive" in each.what and "is free" in each.what and each.do for each in found)
 
 
+@pytest.mark.parametrize(
+    ("share", "severity"), [(0.1, None), (0.051, None), (0.049, Severity.WARNING), (0.019, Severity.ERROR)]
+)
+def test_a_disk_on_which_room_is_made_is_a_warning_when_that_fails(share: float, severity: Severity | None) -> None:
+    space = Space("/archive", 1000 * GIB, int(1000 * GIB * share), kept_bytes=100 * GIB)
+    found = findings(space=space)
+    assert [each.severity for each in found] == ([severity] if severity else [])
+    assert all("retention is to keep 100.0 GiB" in each.what and each.do for each in found)
+    assert health(space=replace(space, free_bytes=1)).full_in_s is None
+
+
 def test_a_disk_that_will_be_full_within_the_hour_is_a_warning() -> None:
     [found] = findings(space=Space("/archive", 200 * MIB, 100 * MIB))
     assert (found.severity, "full in 35 min at this rate" in found.what) == (Severity.WARNING, True)

@@ -15,11 +15,12 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.capture_files import CaptureFile
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import ImportRefusedError, SegmentWriteError
-from nanotape.storage.import_log import Begun, ImportLog
+from nanotape.storage.import_log import LOG_NAME, Begun, ImportLog
 from nanotape.storage.import_options import Damage, ImportOptions
 from nanotape.storage.import_reader import FileSpan, ImportReader
 from nanotape.storage.import_ring import READER_NAME, FileReading, ImportRing
 from nanotape.storage.log import Log
+from nanotape.storage.ownership import give_to_owner
 from nanotape.storage.recorder import Recorder
 
 RING_BYTES_MAX = 128 << 20
@@ -203,6 +204,7 @@ class Session:
             StorageError: The archive cannot be written.
         """
         with self._stack:
+            self._stack.callback(give_to_owner, self._archive, [f"segments/{self._options.ring}", LOG_NAME])
             recorder, self._recorder = self._recorder, None
             if recorder is None:
                 return

@@ -56,6 +56,14 @@ class SimulationUsageError(SimulationError):
     """Raised when the simulated exchange is asked for what cannot be, such as a rate of 0."""
 
 
+class ReplayError(CaptureError):
+    """Raised when frames cannot be sent: no right to, or an interface that refuses them."""
+
+
+class ReplayUsageError(ReplayError):
+    """Raised when a replay is asked for what cannot be, such as an interface that is not there."""
+
+
 class HostError(CaptureError):
     """Root of what this host lacks for a configuration."""
 

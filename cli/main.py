@@ -20,6 +20,7 @@ from nanotape.cli import (
     import_,
     query,
     record,
+    replay,
     rings,
     run,
     simulate,
@@ -52,6 +53,7 @@ app.command("compact")(compact.compact_archive)
 app.command("discover")(discover.discover)
 app.command("export")(export.export_archive)
 app.command("query")(query.query)
+app.command("replay")(replay.replay)
 app.command("tail")(tail.tail)
 app.command("verify")(verify.verify)
 app.add_typer(config.app, name="config")

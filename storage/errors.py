@@ -58,3 +58,7 @@ class FilterError(StorageError):
 
 class ExportError(StorageError):
     """Raised when an export cannot be written, or is asked for what it cannot be."""
+
+
+class CaptureFileError(StorageError):
+    """Raised when a capture file cannot be read, or is damaged."""

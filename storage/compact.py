@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from nanotape.storage.compact_plan import Piece, merge_pieces, segment_pieces
 from nanotape.storage.errors import CompactionError, StorageError
 from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.parquet_writing import DEFAULT_LEVEL
+from nanotape.storage.segment_facts import check_segment
 from nanotape.storage.tidy import tidy
 from nanotape.storage.views import write_sql
 
@@ -147,11 +149,7 @@ class _Run:
         except (StorageError, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            if len(piece.segments) > 1:  # all but one of them are fine, as a rule
-                return sum(self._one(replace(piece, segments=(each,))) for each in piece.segments)
-            self._report.errors.append(str(error))
-            self._log(f"{error}; left as it is")
-            return 0
+            return self._without_damaged(piece, error)
         if outcome is None:
             return 0
         self._report.paths += outcome.paths
@@ -163,6 +161,28 @@ class _Run:
         day.bytes_out += outcome.bytes
         day.seconds += (self._clock.monotonic_ns() - begin) / 1e9
         return 1
+
+    def _without_damaged(self, piece: Piece, error: Exception) -> int:
+        """All but one of several segments are fine, as a rule, and still go together."""
+        whole = []
+        for each in piece.segments if len(piece.segments) > 1 else ():
+            try:
+                check_segment(each)
+                whole.append(each)
+            except StorageError as damage:
+                self._complain(damage)
+        if 0 < len(whole) < len(piece.segments):
+            return self._one(replace(piece, segments=tuple(whole)))
+        if len(whole) > 1:  # no checksum tells which of them it is
+            return sum(self._one(replace(piece, segments=(each,))) for each in whole)
+        if len(piece.segments) < 2:
+            self._complain(error)
+        return 0
+
+    def _complain(self, error: Exception) -> None:
+        if str(error) not in self._report.errors:
+            self._report.errors.append(str(error))
+            self._log(f"{error}; left as it is")
 
     def _day(self, piece: Piece) -> DayReport:
         for day in self._report.days:
@@ -197,8 +217,9 @@ class _Lock:
             raise CompactionError(
                 f"{self._work.parent}: already compacted by process {holder}; wait for it, or stop it"
             ) from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: the lock holds all the same, only its holder goes unnamed
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         for entry in self._work.iterdir():
             if entry.name != _LOCK_NAME:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

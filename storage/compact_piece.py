@@ -22,7 +22,7 @@ from nanotape.storage.parquet_writing import STAMP_OF, TableFile, WrittenFile
 from nanotape.storage.rows_hash import RowsHash, total
 from nanotape.storage.segment_facts import arranged, first_line, read_segment
 from nanotape.storage.segment_names import opened_ns
-from nanotape.storage.sorted_runs import SortKey, groups_of, merge, sorted_batches
+from nanotape.storage.sorted_runs import SortKey, block_rows, groups_of, merge, sorted_batches
 from nanotape.storage.table_schemas import table_schema
 
 SORTED_BY = {
@@ -36,7 +36,12 @@ SORTED_BY = {
 """Before the stamp. Packets of all lines of a channel stay together: what comes on A and B costs the disk once."""
 NO_FEED = "other"
 """Folder of packets of no feed."""
-_MERGE_ROWS = 8192
+WITHIN = {"packets": ("line",)}
+SLICE_NS = 10_000_000
+"""Packets of a channel are sorted by slices of so much time, by line within each, and by stamp within that: what comes
+on A and B is then the same for long stretches near each other, which costs the disk once (docs/compaction.md)."""
+_BUFFER_BYTES = 64 << 10
+_HASHED_BYTES = 4 << 20
 
 Done = Callable[[int], None]
 """Takes the number of rows that were read."""
@@ -96,7 +101,8 @@ class PieceWriter:
                     file.abandon()
 
     def _write(self) -> list[WrittenFile]:
-        key = SortKey(SORTED_BY[self._piece.table], STAMP_OF[self._piece.table])
+        table = self._piece.table
+        key = SortKey(SORTED_BY[table], STAMP_OF[table], WITHIN.get(table, ()), SLICE_NS)
         written: list[WrittenFile] = []
         file: TableFile | None = None
         folder = None
@@ -115,22 +121,44 @@ class PieceWriter:
         if self._piece.segments:
             return sorted_batches(self._rows(), key, self._work, self._budget_bytes)
         groups = set()
-        names = pa.schema([self._schema.field(name) for name in key.names])
-        for each in self._piece.parquet if key.names else ():
+        names = pa.schema([self._schema.field(name) for name in key.texts])
+        for each in self._piece.parquet if key.texts else ():
             for batch in read_parquet(each, names):
                 groups |= set(groups_of(pa.Table.from_batches([batch]), key))
-        runs = [self._noted(read_parquet(each, self._schema, _MERGE_ROWS)) for each in self._piece.parquet]
+        runs = [
+            self._noted(read_parquet(each, self._schema, self._block_rows(each.path), _BUFFER_BYTES))
+            for each in self._piece.parquet
+        ]
         return merge(runs, key, groups or {()})
 
     def _rows(self) -> Iterator[pa.RecordBatch]:
         for facts in self._piece.segments:
             yield from self._noted(read_segment(facts, self._schema))
 
+    def _block_rows(self, path: Path) -> int:
+        with open_parquet(path) as file:
+            groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
+            row_bytes = sum(group.total_byte_size for group in groups) / max(file.metadata.num_rows, 1)
+        return block_rows(row_bytes, self._budget_bytes)
+
     def _noted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Takes note of rows as they pass; of small batches not one by one, which takes very long."""
+        held: list[pa.RecordBatch] = []
+        held_bytes = 0
         for batch in batches:
-            self._read.add(batch)
-            self._done(batch.num_rows)
+            held.append(batch)
+            held_bytes += batch.nbytes
+            if held_bytes >= _HASHED_BYTES:
+                self._note(held)
+                held, held_bytes = [], 0
             yield batch
+        if held:
+            self._note(held)
+
+    def _note(self, batches: Sequence[pa.RecordBatch]) -> None:
+        rows = pa.Table.from_batches(batches).unify_dictionaries()
+        self._read.add(rows)
+        self._done(rows.num_rows)
 
     def _by_folder(self, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """Sorted rows by the folder of their feed."""
@@ -150,7 +178,7 @@ class PieceWriter:
         first = self._piece.segments[0].key if self._piece.segments else Path(self._piece.parquet[0].entry.path).stem
         stem = f"{first.replace('/', '-')}-{os.urandom(4).hex()}"
         path = day_folder(self._archive.path, self._piece.table, self._piece.date) / folder / f"{stem}.parquet"
-        file = TableFile(path.with_name(path.name + PART_SUFFIX), self._piece.table, self._level)
+        file = TableFile(path.with_name(path.name + PART_SUFFIX), self._piece.table, self._level, self._budget_bytes)
         self._files.append(file)
         return file
 
@@ -161,8 +189,9 @@ class PieceWriter:
         for file in written:
             found = RowsHash(self._schema)
             try:
-                with open_parquet(file.path) as reader:
-                    for batch in reader.iter_batches(1 << 16):
+                rows = self._block_rows(file.path)
+                with open_parquet(file.path, buffer_bytes=_BUFFER_BYTES) as reader:
+                    for batch in reader.iter_batches(rows):
                         found.add(arranged(batch, self._schema))
             except (pa.ArrowException, OSError) as error:
                 raise CompactionError(

@@ -35,9 +35,20 @@ def parquet_facts(archive: Path, manifest: Manifest, entry: FileEntry) -> Parque
     return ParquetFacts(path, manifest.table, manifest.date, entry)
 
 
-def open_parquet(path: Path, *, memory_map: bool = False) -> pq.ParquetFile:
-    """Opens a file under the name it has by now; its checksums are looked at while it is read."""
-    options = {"page_checksum_verification": True, "memory_map": memory_map, "pre_buffer": False}
+def open_parquet(path: Path, *, memory_map: bool = False, buffer_bytes: int = 0) -> pq.ParquetFile:
+    """Opens a file under the name it has by now; its checksums are looked at while it is read.
+
+    Args:
+        path: Of the file.
+        memory_map: Whether to map it.
+        buffer_bytes: Read columns piece by piece, with so much of each in memory; 0: a row group's column at once.
+    """
+    options = {
+        "page_checksum_verification": True,
+        "memory_map": memory_map,
+        "pre_buffer": False,
+        "buffer_size": buffer_bytes,
+    }
     try:
         return pq.ParquetFile(path, **options)
     except FileNotFoundError:
@@ -46,19 +57,22 @@ def open_parquet(path: Path, *, memory_map: bool = False) -> pq.ParquetFile:
         return pq.ParquetFile(path.with_suffix(""), **options)
 
 
-def read_parquet(facts: ParquetFacts, schema: pa.Schema, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+def read_parquet(
+    facts: ParquetFacts, schema: pa.Schema, batch_rows: int = BATCH_ROWS, buffer_bytes: int = 0
+) -> Iterator[pa.RecordBatch]:
     """The rows of a file, batch by batch, in its order.
 
     Args:
         facts: The file.
         schema: The columns to read, in order; each as in the table's schema.
         batch_rows: Rows of a batch at the most.
+        buffer_bytes: See `open_parquet`.
 
     Raises:
         ArchiveError: It cannot be read, or is damaged.
     """
     try:
-        with open_parquet(facts.path) as file:
+        with open_parquet(facts.path, buffer_bytes=buffer_bytes) as file:
             for batch in file.iter_batches(batch_rows, columns=schema.names):
                 yield arranged(batch, schema)
     except (pa.ArrowException, OSError, KeyError) as error:

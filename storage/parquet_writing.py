@@ -4,6 +4,7 @@ Encodings are those that were measured to be the smallest (docs/compaction.md): 
 dictionaries for what repeats. Pages have checksums and an index. The file is on the disk when `close` returns.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from nanotape.storage.sidecar import checksum
 from nanotape.storage.table_schemas import table_schema
 
 ROW_GROUP_ROWS = 262_144
+ROW_GROUP_BYTES = 128 << 20
+"""In memory: what packets of usual length take is less."""
 DEFAULT_LEVEL = 6
 STAMP_OF = {
     "packets": "ts",
@@ -31,7 +34,7 @@ STAMP_OF = {
 _READ_BYTES = 1 << 20
 _PAGE_BYTES = 2 << 20
 _LONG = ("payload", "detail")
-_LENGTHS = ("wire_len", "payload_len")
+_LENGTHS = ("wire_len", "payload_len", "rx_delay_ns")
 _LEVEL_OF_SHORT = 3
 _LEVEL_OF_HEADER, _LEVEL_OF_HEADER_FOR_GOOD, _LEVEL_FOR_GOOD = 1, 16, 9
 _FEW_VALUES = (
@@ -57,13 +60,14 @@ class WrittenFile:
 class TableFile:
     """One file that is being written."""
 
-    def __init__(self, path: Path, table: str, level: int = DEFAULT_LEVEL) -> None:
+    def __init__(self, path: Path, table: str, level: int = DEFAULT_LEVEL, group_bytes: int = ROW_GROUP_BYTES) -> None:
         """Creates it.
 
         Args:
             path: Must not exist.
             table: Whose rows come.
             level: Of zstd, 1 to 22.
+            group_bytes: A row group is ended at this size of its rows in memory, though it has few.
 
         Raises:
             OSError: It cannot be created.
@@ -71,7 +75,8 @@ class TableFile:
         self.written = WrittenFile(path)
         self._table, self._schema = table, table_schema(table)
         self._held: list[pa.Table] = []
-        self._held_rows = 0
+        self._held_rows = self._held_bytes = 0
+        self._group_bytes = group_bytes
         path.parent.mkdir(parents=True, exist_ok=True)
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pq.ParquetWriter(
@@ -97,11 +102,9 @@ class TableFile:
         self._take_note(rows)
         self._held.append(rows.select(self._schema.names))
         self._held_rows += rows.num_rows
-        if self._held_rows >= ROW_GROUP_ROWS:
-            whole = self._held_rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS
-            held = pa.concat_tables(self._held).unify_dictionaries()
-            self._writer.write_table(held.slice(0, whole).combine_chunks(), row_group_size=ROW_GROUP_ROWS)
-            self._held, self._held_rows = [held.slice(whole)], self._held_rows - whole
+        self._held_bytes += rows.nbytes
+        while self._held_rows >= ROW_GROUP_ROWS or self._held_bytes >= self._group_bytes:
+            self._write_group()
 
     def close(self) -> WrittenFile:
         """Ends the file and has the disk keep it.
@@ -109,9 +112,8 @@ class TableFile:
         Raises:
             OSError: The system refused.
         """
-        if self._held_rows:
-            held = pa.concat_tables(self._held).unify_dictionaries().combine_chunks()
-            self._writer.write_table(held, row_group_size=ROW_GROUP_ROWS)
+        while self._held_rows:
+            self._write_group()
         self._writer.close()
         self._sink.close()
         sync_file(self.written.path)
@@ -121,8 +123,20 @@ class TableFile:
 
     def abandon(self) -> None:
         """Removes what there is of it."""
+        with suppress(pa.ArrowException, OSError):  # else it would try to end the file when it is forgotten
+            self._writer.close()
         self._sink.close()
         self.written.path.unlink(missing_ok=True)
+
+    def _write_group(self) -> None:
+        """Writes one group of what is held."""
+        held = pa.concat_tables(self._held).unify_dictionaries()
+        fitting = int(self._group_bytes / max(self._held_bytes / self._held_rows, 1))
+        count = min(self._held_rows, ROW_GROUP_ROWS, max(fitting, 1))
+        rest = held.slice(count)
+        self._held, self._held_rows = [rest] if rest.num_rows else [], rest.num_rows
+        self._held_bytes = rest.nbytes if rest.num_rows else 0
+        self._writer.write_table(held.slice(0, count).combine_chunks(), row_group_size=ROW_GROUP_ROWS)
 
     def _take_note(self, rows: pa.Table) -> None:
         note = self.written
@@ -166,6 +180,7 @@ def encodings(schema: pa.Schema, level: int) -> dict[str, object]:
         else:
             others[each.name] = "PLAIN"
     others |= {name: "BYTE_STREAM_SPLIT" for name in _LENGTHS if name in others}
+    others |= {name: "DELTA_LENGTH_BYTE_ARRAY" for name in ("header",) if name in others}
     levels = {each.name: min(level, _LEVEL_OF_SHORT) for each in schema}
     levels |= {name: level for name in _LONG if name in levels}
     if "header" in levels:

@@ -1,12 +1,14 @@
 """Sorts more rows than memory holds: by named columns of text, then by a stamp; equal rows keep their order.
 
 What fits is sorted at once; else sorted runs go to a work folder and are merged block by block. Memory is about three
-times `budget_bytes`, however many rows there are.
+times `budget_bytes`, however many rows there are and however long they are.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
-_RUN_BATCH_ROWS = 8192
+BLOCK_ROWS = 8192
+_BLOCKS_OF_BUDGET = _RUNS_MAX = 32
 _NULL_STAMP = np.iinfo(np.int64).min
 
 Longs = npt.NDArray[np.int64]
 Group = tuple[str, ...]
+Keys = tuple[Longs, ...]
+"""From the first sort key to the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +34,51 @@ class SortKey:
     """Dictionary columns of text; null comes first."""
     stamp: str
     """A timestamp column, after the names; null comes first."""
+    within: tuple[str, ...] = ()
+    """Dictionary columns of text: rows of one slice of time are sorted by these before the stamp."""
+    slice_ns: int = 1
+    """Length of a slice; slices begin at multiples of it."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All columns of text."""
+        return self.names + self.within
 
 
 class _Ranks:
-    """The rank of each group of names, among all groups that there are."""
+    """The rank of each group of texts, among all groups that there are."""
 
     def __init__(self, key: SortKey, groups: Iterable[Group]) -> None:
-        self._key = key
-        self._ranks = {group: rank for rank, group in enumerate(sorted(set(groups)))}
+        self._key, count = key, len(key.names)
+        groups = set(groups)
+        self._of_names = {each: rank for rank, each in enumerate(sorted({group[:count] for group in groups}))}
+        self._within = {each: rank for rank, each in enumerate(sorted({group[count:] for group in groups}))}
 
-    def keys(self, rows: pa.Table) -> tuple[Longs, Longs]:
-        """Rank and stamp of each row."""
-        flat, named = _groups(rows, self._key.names)
-        table = np.array([self._ranks[group] for group in named], np.int64)
-        return table[flat], _stamps(rows, self._key.stamp)
+    def keys(self, rows: pa.Table) -> Keys:
+        """Rank, slice of time, rank within it, and stamp of each row."""
+        flat, named = _groups(rows, self._key.texts)
+        count = len(self._key.names)
+        first = np.array([self._of_names[group[:count]] for group in named], np.int64)[flat]
+        stamps = _stamps(rows, self._key.stamp)
+        if not self._key.within:
+            return first, stamps
+        second = np.array([self._within[group[count:]] for group in named], np.int64)[flat]
+        return first, stamps // self._key.slice_ns, second, stamps
 
 
 def sort(rows: pa.Table, key: SortKey) -> pa.Table:
     """All rows in memory, sorted."""
-    ranks, stamps = _Ranks(key, groups_of(rows, key)).keys(rows)
-    return _taken(rows, _order(ranks, stamps))
+    return _taken(rows, _order(_Ranks(key, groups_of(rows, key)).keys(rows)))
 
 
 def groups_of(rows: pa.Table, key: SortKey) -> list[Group]:
-    """The groups of names that occur."""
-    return _groups(rows, key.names)[1]
+    """The groups of texts that occur."""
+    return _groups(rows, key.texts)[1]
+
+
+def block_rows(row_bytes: float, budget_bytes: int) -> int:
+    """How many rows of each run are read at once, so that many runs of long rows take no more than short ones."""
+    return int(min(BLOCK_ROWS, max(64, budget_bytes / _BLOCKS_OF_BUDGET / max(row_bytes, 1))))
 
 
 def sorted_batches(
@@ -70,18 +95,21 @@ def sorted_batches(
     runs: list[Path] = []
     groups: set[Group] = set()
     held: list[pa.RecordBatch] = []
+    held_bytes = 0
     try:
         for batch in batches:
             held.append(batch)
-            if sum(each.nbytes for each in held) >= budget_bytes:
-                groups |= _spill(held, key, work / f"run-{len(runs)}.arrow", runs)
-                held = []
+            held_bytes += batch.nbytes
+            if held_bytes >= budget_bytes:
+                groups |= _spill(held, key, work, runs, budget_bytes)
+                held_bytes = 0
+            if len(runs) >= _RUNS_MAX:
+                _fold(runs, key, groups, work, budget_bytes)
         if not runs:
             yield from [sort(_together(held), key)] if held else []
             return
         if held:
-            groups |= _spill(held, key, work / f"run-{len(runs)}.arrow", runs)
-            held = []
+            groups |= _spill(held, key, work, runs, budget_bytes)
         yield from merge([_read_run(path) for path in runs], key, groups)
     finally:
         for path in runs:
@@ -102,8 +130,8 @@ def merge(runs: Sequence[Iterator[pa.RecordBatch]], key: SortKey, groups: Iterab
         bound = min(block.last for block in blocks)
         taken = [block.take(bound) for block in blocks]
         blocks = [block for block in blocks if block.left or block.load()]
-        parts = [rows for rows, _, _ in taken if rows.num_rows]
-        order = _order(*(np.concatenate([each[at] for each in taken]) for at in (1, 2)))
+        parts = [rows for rows, _ in taken if rows.num_rows]
+        order = _order(tuple(map(np.concatenate, zip(*(keys for _, keys in taken), strict=True))))
         yield _taken(pa.concat_tables(parts).unify_dictionaries().combine_chunks(), order)
 
 
@@ -113,48 +141,63 @@ class _Block:
     def __init__(self, run: Iterator[pa.RecordBatch], ranks: _Ranks) -> None:
         self._run, self._key = run, ranks
         self._rows = pa.table({})
-        self._ranks: Longs = np.empty(0, np.int64)
-        self._stamps: Longs = np.empty(0, np.int64)
+        self._keys: Keys = ()
         self._at = 0
 
     @property
     def left(self) -> int:
-        return len(self._ranks) - self._at
+        return int(self._rows.num_rows) - self._at
 
     @property
-    def last(self) -> tuple[int, int]:
+    def last(self) -> tuple[int, ...]:
         """Key of the last row that is read."""
-        return int(self._ranks[-1]), int(self._stamps[-1])
+        return tuple(int(each[-1]) for each in self._keys)
 
     def load(self) -> bool:
         """Reads on; False at the end."""
         for batch in self._run:
             if batch.num_rows:
                 self._rows = pa.Table.from_batches([batch])
-                self._ranks, self._stamps = self._key.keys(self._rows)
+                self._keys = self._key.keys(self._rows)
                 self._at = 0
                 return True
         return False
 
-    def take(self, bound: tuple[int, int]) -> tuple[pa.Table, Longs, Longs]:
+    def take(self, bound: tuple[int, ...]) -> tuple[pa.Table, Keys]:
         """The rows up to a key, that one included."""
-        ranks, stamps = self._ranks[self._at :], self._stamps[self._at :]
-        first, last = np.searchsorted(ranks, bound[0], "left"), np.searchsorted(ranks, bound[0], "right")
-        count = int(first + np.searchsorted(stamps[first:last], bound[1], "right"))
-        rows = self._rows.slice(self._at, count)
-        self._at += count
-        return rows, ranks[:count], stamps[:count]
+        first, last = self._at, self._rows.num_rows
+        for keys, most in zip(self._keys, bound, strict=True):
+            among = keys[first:last]
+            first, last = (first + int(np.searchsorted(among, most, side)) for side in ("left", "right"))
+        begin, self._at = self._at, last
+        return self._rows.slice(begin, self._at - begin), tuple(each[begin : self._at] for each in self._keys)
 
 
-def _spill(held: list[pa.RecordBatch], key: SortKey, path: Path, runs: list[Path]) -> set[Group]:
+def _spill(held: list[pa.RecordBatch], key: SortKey, work: Path, runs: list[Path], budget_bytes: int) -> set[Group]:
     rows = _together(held)
     held.clear()
-    runs.append(path)
     groups = set(groups_of(rows, key))
-    options = ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-    with pa.OSFile(str(path), "wb") as file, ipc.new_stream(file, rows.schema, options=options) as writer:
-        writer.write_table(sort(rows, key), max_chunksize=_RUN_BATCH_ROWS)
+    _write_run(iter([sort(rows, key)]), work, runs, budget_bytes)
     return groups
+
+
+def _fold(runs: list[Path], key: SortKey, groups: set[Group], work: Path, budget_bytes: int) -> None:
+    """Makes one run of all: each that is read costs memory."""
+    several = list(runs)
+    _write_run(merge([_read_run(path) for path in several], key, groups), work, runs, budget_bytes)
+    runs[:] = runs[-1:]
+    for path in several:
+        path.unlink()
+
+
+def _write_run(tables: Iterator[pa.Table], work: Path, runs: list[Path], budget_bytes: int) -> None:
+    first = next(tables)
+    path = work / f"run-{uuid4().hex}.arrow"
+    runs.append(path)
+    options = ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    with pa.OSFile(str(path), "wb") as file, ipc.new_stream(file, first.schema, options=options) as writer:
+        for rows in itertools.chain([first], tables):
+            writer.write_table(rows, max_chunksize=block_rows(rows.nbytes / max(rows.num_rows, 1), budget_bytes))
 
 
 def _read_run(path: Path) -> Iterator[pa.RecordBatch]:
@@ -166,11 +209,14 @@ def _together(batches: Sequence[pa.RecordBatch]) -> pa.Table:
     return pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
 
 
-def _order(ranks: Longs, stamps: Longs) -> Longs:
+def _order(keys: Keys) -> Longs:
     """Stable; few groups are sorted by their digits, and stamps that rise already cost next to nothing."""
-    order = np.argsort(stamps, kind="stable")
-    groups = ranks.astype(np.uint16) if len(ranks) and ranks.max() < 1 << 16 else ranks
-    return order[np.argsort(groups[order], kind="stable")]
+    order = np.argsort(keys[-1], kind="stable")
+    for each in reversed(keys[:-1]):
+        among = each[order]
+        narrow = among.astype(np.uint16) if len(each) and 0 <= each.min() and each.max() < 1 << 16 else among
+        order = order[np.argsort(narrow, kind="stable")]
+    return order
 
 
 def _taken(rows: pa.Table, order: Longs) -> pa.Table:

@@ -16,6 +16,7 @@ from synthetic import SyntheticRing, assert_rows_are_theirs
 from nanotape.storage import compact_piece
 from nanotape.storage.archive import Archive
 from nanotape.storage.compact import CompactOptions, CompactReport, compact
+from nanotape.storage.compact_piece import SLICE_NS
 from nanotape.storage.errors import ArchiveError, CompactionError
 from nanotape.storage.manifest import MANIFEST_NAME, read_manifest
 from nanotape.storage.parquet_writing import file_checksum
@@ -42,6 +43,13 @@ def contents(archive: Archive, table: str = "packets") -> list[str]:
     for name in at:
         rows = rows.set_column(rows.column_names.index(name), name, rows.column(name).cast(pa.int64()))
     return sorted(map(str, rows.to_pylist()))
+
+
+def keys_of(rows: pa.Table) -> list[tuple[str, int, str, int]]:
+    """What packets are sorted by: channel, slice of time, line, stamp."""
+    stamps = rows.column("ts").cast(pa.int64()).to_pylist()
+    names = (rows.column(name).cast(pa.string()).to_pylist() for name in ("channel", "line"))
+    return [(channel, ts // SLICE_NS, line, ts) for channel, line, ts in zip(*names, stamps, strict=True)]
 
 
 def simulated(archive: Archive, packets: int, first: int = 1, parts: int = 1) -> None:
@@ -88,12 +96,12 @@ def test_files_are_sorted_say_what_is_in_them_and_keep_the_schemas_words(archive
     [file] = archive.visible().parquet
     assert file.path.parent == archive.path / "packets" / f"date={DAY}" / "itch"
     rows = pq.read_table(file.path)
-    keys = list(zip(rows.column("channel").to_pylist(), rows.column("ts").cast(pa.int64()).to_pylist(), strict=True))
+    keys = keys_of(rows)
     assert keys == sorted(keys)
     entry = file.entry
     assert (entry.rows, entry.bytes) == (rows.num_rows, file.path.stat().st_size)
     assert entry.crc32c == file_checksum(file.path)
-    assert (entry.ts_min_ns, entry.ts_max_ns) == (min(ts for _, ts in keys), max(ts for _, ts in keys))
+    assert (entry.ts_min_ns, entry.ts_max_ns) == (min(key[3] for key in keys), max(key[3] for key in keys))
     assert entry.rings[SIMULATED_ID].last_seq == rows.num_rows
     assert pq.read_schema(file.path).field("ts").metadata[b"unit"] == packets_schema().field("ts").metadata[b"unit"]
     assert pq.read_schema(file.path).metadata[b"nanotape_schema"] == b"1"
@@ -116,8 +124,8 @@ def test_what_does_not_fit_into_memory_is_sorted_all_the_same(archive: Archive) 
     before = contents(archive)
     run(archive, budget_bytes=1 << 20)
     assert contents(archive) == before
-    rows = archive.table(["channel", "ts"])
-    keys = list(zip(rows.column("channel").to_pylist(), rows.column("ts").cast(pa.int64()).to_pylist(), strict=True))
+    rows = archive.table(["channel", "line", "ts"])
+    keys = keys_of(rows)
     assert keys == sorted(keys)
     assert [path.name for path in (archive.path / ".compact").iterdir()] == ["lock"]
 

@@ -79,8 +79,7 @@ class ImportLog:
         Raises:
             ArchiveError: It cannot be written.
         """
-        key = {"sha256": begun.sha256, "ring_id": begun.ring_id, "first_seq": begun.first_seq}
-        self._append({"state": _DONE, **key, "last_seq": last_seq})
+        self._append({"state": _DONE, **asdict(begun), "last_seq": last_seq})
 
     def held(self, sha256: str) -> Held | None:
         """What the archive holds of a file, by the newest import of it; None: it never was imported.

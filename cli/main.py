@@ -10,6 +10,7 @@ import typer
 
 from nanotape.capture.errors import CaptureError, HostError, ServiceError
 from nanotape.cli import (
+    audit,
     bench,
     capture,
     compact,
@@ -55,6 +56,7 @@ app.command("export")(export.export_archive)
 app.command("query")(query.query)
 app.command("replay")(replay.replay)
 app.command("tail")(tail.tail)
+app.command("audit")(audit.audit)
 app.command("verify")(verify.verify)
 app.add_typer(config.app, name="config")
 

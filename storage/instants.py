@@ -56,6 +56,20 @@ def instant_ns(value: Instant, tz: str | None = None) -> int:
     return _since_epoch(value)
 
 
+def day_ns(text: str, tz: str | None = None) -> tuple[int, int]:
+    """Begin and end, excluded, of a day YYYY-MM-DD in a zone; it may have 23 or 25 hours.
+
+    Raises:
+        QueryError: It is no day.
+    """
+    begin = instant_ns(text, tz)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise QueryError(f"day {text!r}: a day such as 2026-11-20 expected") from None
+    return begin, instant_ns(day + timedelta(days=1), tz)
+
+
 def _of_text(text: str, tz: str | None) -> int:
     match = _TEXT.fullmatch(text.strip())
     if match is None:

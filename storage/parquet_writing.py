@@ -32,7 +32,7 @@ STAMP_OF = {
 """The column that a table is sorted by last, and whose range its manifests tell."""
 
 _READ_BYTES = 1 << 20
-_PAGE_BYTES = 2 << 20
+_PAGE_BYTES, _PAGE_ROWS = 16 << 20, 65_536  # the larger, the smaller the file; four pages a row group to choose from
 _LONG = ("payload", "detail")
 _LENGTHS = ("wire_len", "payload_len", "rx_delay_ns")
 _LEVEL_OF_SHORT = 3
@@ -190,6 +190,7 @@ def encodings(schema: pa.Schema, level: int) -> dict[str, object]:
         "column_encoding": others,
         "compression_level": levels,
         "data_page_size": _PAGE_BYTES,
+        "max_rows_per_page": _PAGE_ROWS,
     }
 
 

@@ -148,7 +148,7 @@ _NAMED_MAX = 20
 
 def _continuity(archive: Archive, visible: dict[str, Visible], report: VerifyReport) -> Iterator[str]:
     connection = connect({table: [visible[table]] for table in ("packets", "events", "counters")})
-    deleted = _deleted(archive)
+    deleted = deleted_rows(archive)
     first_losses: dict[str, int] = {}
     for ring_id, ring, first, last, rows, lost_first in connection.execute(_RINGS).fetchall():
         left_out = _left_out(connection.execute(_LEFT_OUT, [ring_id]).fetchone(), archive, ring)
@@ -200,8 +200,12 @@ def _ring_findings(ring: RingReport, holes: list[str], lost_first: int, told: in
         yield f"{name}: {lost} lost packets expected in events, as lost_before says, found {told}"
 
 
-def _deleted(archive: Archive) -> dict[str, int]:
-    """Rows that retention deleted, by ring_id."""
+def deleted_rows(archive: Archive) -> dict[str, int]:
+    """Rows that retention deleted, by ring_id.
+
+    Raises:
+        ArchiveError: A manifest cannot be read.
+    """
     counts: dict[str, int] = {}
     for manifest in read_manifests(archive.path, "packets"):
         for gone in manifest.gone:

@@ -1,0 +1,213 @@
+"""The conservation sheet of an archive: every packet accounted for by stage, from the table `counters`, and by rows.
+
+Counters are read as they stand at the last reading of the range, less those at its first: recorders that begin anew in
+between add up. What does not fit is unexplained, never rounded away; what nobody can know is None.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nanotape.storage.audit_sheets import AuditReport, ChannelSheet, RecorderSheet, RingLoss, SourceSheet
+from nanotape.storage.reader import ArchiveReader
+from nanotape.storage.selection import Selection
+from nanotape.storage.verify import deleted_rows
+
+_COUNTED_IN_RECORDER = ("recorded", "left_out", "overrun", "write_failures")
+
+
+def audit(reader: ArchiveReader, selection: Selection | None = None) -> AuditReport:
+    """The sheet of a range of time.
+
+    Args:
+        reader: The archives.
+        selection: The range; packets are taken by their stamps, counters by when they were read. None: all.
+
+    Raises:
+        ArchiveError: A file cannot be read.
+    """
+    selection = selection or Selection()
+    connection = reader.connect(("packets", "events", "counters"))
+    connection.register("read", reader.select("counters", selection).read_all())
+    connection.execute(_READINGS)
+    where, of_events = _where(selection, "ts"), _where(selection, "ts_start")
+
+    def rows(sql: str) -> list[dict[str, Any]]:
+        filled = sql.format(where=where, of_events=of_events, recorder=_OF_RECORDER)
+        found: list[dict[str, Any]] = connection.sql(filled).to_arrow_table().to_pylist()
+        return found
+
+    is_all = selection == Selection()
+    held = {row["ring_id"]: (row["rows"], row["lost"]) for row in rows(_ROWS)} if is_all else None
+    return AuditReport(
+        sources=_sources(rows(_SOURCES), is_all),
+        recorders=_recorders(rows(_RUNS), held, _deleted(reader) if is_all else {}),
+        losses=[RingLoss(**row) for row in rows(_LOSSES)],
+        channels=[ChannelSheet(**row) for row in rows(_CHANNELS)],
+    )
+
+
+def _deleted(reader: ArchiveReader) -> dict[str, int]:
+    """Rows that retention deleted, by ring_id."""
+    counts: Counter[str] = Counter()
+    for archive in reader.archives:
+        counts.update(deleted_rows(archive))
+    return counts
+
+
+def _where(selection: Selection, stamp: str) -> str:
+    parts = []
+    if selection.start_ns is not None:
+        parts.append(f"{stamp} >= instant({selection.start_ns})")
+    if selection.end_ns is not None:
+        parts.append(f"{stamp} < instant({selection.end_ns})")
+    return " AND ".join(parts) or "true"
+
+
+# Readings in order: those of one moment have one place. Of one stamp the start comes first, and the stop last.
+_READINGS = """
+CREATE TEMP TABLE readings AS SELECT *, dense_rank() OVER (PARTITION BY ring_id ORDER BY ts,
+    CASE occasion WHEN 'start' THEN 0 WHEN 'stop' THEN 2 ELSE 1 END) AS place FROM read
+"""
+# Of each counter its last reading, the one before, and, where an earlier recorder of the ring wrote it, the first.
+_OF_RECORDER = "stage IN ('begin_seq', 'newest_seq', 'recorded', 'left_out', 'overrun', 'write_failures', 'backlog')"
+_SOURCES = """
+WITH numbered AS (
+    SELECT host, ring, ring_id, source, interface, stage, value,
+        row_number() OVER (PARTITION BY ring_id, source, interface, stage ORDER BY place DESC) AS back,
+        row_number() OVER (PARTITION BY ring_id, source, interface, stage ORDER BY place) AS forth
+    FROM readings WHERE NOT {recorder})
+SELECT host, ring, ring_id, source, interface, stage,
+    max(value) FILTER (back = 1) AS last, max(value) FILTER (back = 2) AS before, max(value) FILTER (forth = 1) AS first
+FROM numbered WHERE back <= 2 OR forth = 1 GROUP BY ALL ORDER BY ALL
+"""
+
+
+def _sources(rows: list[dict[str, Any]], is_all: bool) -> list[SourceSheet]:
+    """`is_all`: from the making of the ring on, when all its counters were nought."""
+    found: dict[tuple[Any, ...], dict[str, tuple[int | None, int | None, int | None]]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in ("host", "ring", "ring_id", "source", "interface"))
+        found.setdefault(key, {})[row["stage"]] = (row["first"], row["before"], row["last"])
+    sheets = []
+    for key, stages in found.items():
+        counts = {stage: _grown(stage, None if is_all else first, last) for stage, (first, _, last) in stages.items()}
+        moving = [stage for stage in ("offered", "redirected", "in_ring") if stage in stages]
+        is_exact = all(stages[stage][1] in (None, stages[stage][2]) for stage in moving)
+        host, ring, ring_id, source, interface = key
+        sheets.append(SourceSheet(host, ring, ring_id, source, interface, counts, is_exact))
+    return sheets
+
+
+def _grown(stage: str, first: int | None, last: int | None) -> int | None:
+    """What was counted in the range; what waits is not counted but there."""
+    if last is None:
+        return None
+    return last if stage == "waiting" or first is None else last - first
+
+
+# A recorder's counts begin with it: each run by its first and its last reading in the range.
+_RUNS = """
+WITH marked AS (
+    SELECT *, sum((occasion = 'start' AND stage = 'begin_seq')::INT) OVER (
+        PARTITION BY ring_id, source ORDER BY place RANGE UNBOUNDED PRECEDING) AS run
+    FROM readings WHERE {recorder})
+SELECT host, ring, ring_id, run::BIGINT AS run, stage, arg_max(value, place) AS last, arg_min(value, place) AS first,
+    arg_min(occasion, place) AS occasion
+FROM marked GROUP BY ALL ORDER BY ring_id, run
+"""
+_ROWS = """
+SELECT ring_id, rows, coalesce(lost, 0)::BIGINT AS lost
+FROM (SELECT ring_id, count(*) AS rows FROM packets GROUP BY 1) LEFT JOIN
+    (SELECT ring_id, sum(packets_lost) AS lost FROM events WHERE kind = 'capture_loss' GROUP BY 1) USING (ring_id)
+"""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One recorder, as far as it is in the range."""
+
+    first: dict[str, int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+    is_whole: bool = True
+    """It began in the range."""
+
+    def grown(self, stage: str) -> int:
+        """What was counted in the range."""
+        return self.last.get(stage, 0) - (0 if self.is_whole else self.first.get(stage, 0))
+
+    @property
+    def done(self) -> int:
+        return sum(self.grown(stage) for stage in _COUNTED_IN_RECORDER)
+
+    @property
+    def begin_seq(self) -> int | None:
+        """First sequence to be dealt with in the range."""
+        if self.is_whole:
+            return self.last.get("begin_seq")
+        newest, backlog = self.first.get("newest_seq"), self.first.get("backlog")
+        return None if newest is None or backlog is None else newest + 1 - backlog
+
+
+def _recorders(
+    rows: list[dict[str, Any]], held: Mapping[str, tuple[int, int]] | None, deleted: Mapping[str, int]
+) -> list[RecorderSheet]:
+    """`held`: by ring_id, rows in the archive and losses that are told."""
+    runs: dict[tuple[str, str, str], dict[int, _Run]] = {}
+    for row in rows:
+        run = runs.setdefault((row["host"], row["ring"], row["ring_id"]), {}).setdefault(row["run"], _Run())
+        run.is_whole = row["occasion"] == "start"
+        for each, values in ((run.first, row["first"]), (run.last, row["last"])):
+            if values is not None:
+                each[row["stage"]] = values
+    sheets = []
+    for key, by_run in runs.items():
+        in_order = [by_run[number] for number in sorted(by_run) if by_run[number].begin_seq is not None]
+        counted = {stage: sum(run.grown(stage) for run in in_order) for stage in _COUNTED_IN_RECORDER}
+        begins = [run.begin_seq or 0 for run in in_order]
+        in_ring = in_order[-1].last.get("newest_seq", 0) - begins[0] + 1 if in_order else None
+        uncounted = sum(begins[at + 1] - begins[at] - run.done for at, run in enumerate(in_order[:-1]))
+        there, told = held.get(key[2], (0, 0)) if held is not None else (None, 0)
+        sheets.append(
+            RecorderSheet(
+                *key,
+                len(in_order),
+                in_ring,
+                counted["recorded"],
+                counted["left_out"],
+                counted["overrun"],
+                counted["write_failures"],
+                in_order[-1].last.get("backlog") if in_order else None,
+                uncounted,
+                there,
+                told,
+                deleted.get(key[2], 0),
+            )
+        )
+    return sheets
+
+
+_LOSSES = """
+SELECT coalesce(ring, '') AS ring, coalesce(ring_id, '') AS ring_id, stage, count(*) AS events,
+    coalesce(sum(packets_lost), 0)::BIGINT AS packets
+FROM events WHERE kind = 'capture_loss' AND {of_events} GROUP BY ALL ORDER BY ALL
+"""
+_CHANNELS = """
+WITH counted AS (
+    SELECT host, feed, channel, line, min(ns(ts)) AS first_ns, max(ns(ts)) AS last_ns, count(*) AS packets,
+        sum(wire_len)::BIGINT AS bytes, count(DISTINCT ns(ts) // 1000000000) AS seconds
+    FROM packets WHERE {where} GROUP BY ALL),
+told AS (
+    SELECT host, channel, line, count(*) FILTER (kind = 'feed_gap' AND cause = 'ours') AS gaps_ours,
+        count(*) FILTER (kind = 'feed_gap' AND cause = 'upstream') AS gaps_upstream,
+        CASE WHEN count(*) FILTER (kind = 'feed_gap' AND messages_lost IS NULL) = 0
+            THEN coalesce(sum(messages_lost) FILTER (kind = 'feed_gap'), 0)::BIGINT END AS messages_lost,
+        count(*) FILTER (kind = 'duplicate') AS duplicates
+    FROM events WHERE channel IS NOT NULL AND {of_events} GROUP BY ALL)
+SELECT counted.*, coalesce(gaps_ours, 0) AS gaps_ours, coalesce(gaps_upstream, 0) AS gaps_upstream,
+    CASE WHEN told.host IS NULL THEN 0 ELSE messages_lost END AS messages_lost, coalesce(duplicates, 0) AS duplicates
+FROM counted LEFT JOIN told ON counted.host = told.host AND counted.channel = told.channel
+    AND counted.line IS NOT DISTINCT FROM told.line
+ORDER BY host, feed, channel, line
+"""

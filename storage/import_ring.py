@@ -79,8 +79,7 @@ class FileReading:
         except ServiceError as error:
             if not error.told:
                 raise
-            lines = [match[1] for line in self._words() if (match := _SAID.match(line))]
-            raise ImportRefusedError(f"{self.file.path}: {'; '.join(lines) or error}") from None
+            raise ImportRefusedError(f"{self.file.path}: {'; '.join(self._reasons()) or error}") from None
 
     def wait(self, timeout_s: float) -> bool:
         """Waits for the end of the file; whether all of it is in the ring now."""
@@ -102,14 +101,14 @@ class FileReading:
         status, failure = self._child.status, self._feed.failure()
         words = self._words()
         if status not in (_FINITE, _DAMAGED):
-            said = "; ".join(words) or ending(status or 0)
+            said = "; ".join(self._reasons()) or ending(status or 0)
             raise ImportRefusedError(f"{self.file.path}: its reading broke off: {said}; import it again")
         if status == _FINITE and failure is None:
             return None
         for pattern in (_SAID_COMPRESSED, _SAID_PACKET):
             for match in filter(None, map(pattern.search, words)):
                 return Damage(int(match[1]), match[2], pattern is _SAID_COMPRESSED)
-        return Damage(None, "; ".join(words) or failure or ending(status))
+        return Damage(None, "; ".join(self._reasons()) or failure or ending(status))
 
     def close(self) -> None:
         """Ends what still runs. May be called twice."""
@@ -118,6 +117,9 @@ class FileReading:
             child.stop()
         self._close_stream()
         self._feed.close()
+
+    def _reasons(self) -> list[str]:
+        return [match[1] for line in self._words() if (match := _SAID.match(line))]
 
     def _words(self) -> list[str]:
         self._said.seek(0)

@@ -51,6 +51,8 @@ class Taken:
     damage: Damage | None = None
     error: str | None = None
     """Why it was not read to its end."""
+    is_refused: bool = False
+    """Since the archive takes no more, so that other files need not be tried."""
     is_done: bool = False
     """All of it is in the archive, up to its damage."""
     packets: int = 0
@@ -115,18 +117,19 @@ class Session:
             try:
                 while not reading.wait(0 if self._step(recorder) else _PAUSE_S):
                     tick(reading)
-                self._read_out(taken, reader, recorder, tick)
+                self._read_out(taken, reader, recorder, lambda: tick(reading))
                 taken.damage = reading.damage()
             except (ImportRefusedError, SegmentWriteError) as error:
                 taken.error, taken.span.last_seq = str(error), None
+                taken.is_refused = isinstance(error, SegmentWriteError)
                 return
             self.is_sound = True
 
-    def _read_out(self, taken: Taken, reader: ImportReader, recorder: Recorder, tick: Tick) -> None:
+    def _read_out(self, taken: Taken, reader: ImportReader, recorder: Recorder, tick: Callable[[], None]) -> None:
         taken.span.last_seq = reader.newest_seq()
         while (reader.next_seq or 1) <= taken.span.last_seq:
             self._step(recorder)
-            tick(None)
+            tick()
 
     def _open(self, reading: FileReading, file: CaptureFile, sha256: str) -> tuple[ImportReader, Recorder]:
         ring = self._stack.enter_context(Ring.open(self._options.ring, self._ring.shm_directory))

@@ -92,8 +92,8 @@ class _Import:
                 result = self._results[-1]
                 if result.error:
                     self._log(result.error)
-                if isinstance(result, Taken) and result.error:
-                    break  # the archive takes no more
+                if isinstance(result, Taken) and result.is_refused:
+                    break
         except _StoppedError:
             stopped = True
         finally:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import psutil
 import pyarrow.compute as pc
 import pytest
 from file_rig import COMPRESSIONS, expected, made, recorded
@@ -238,6 +239,33 @@ def rows_of(archive: pathlib.Path) -> int:
     return sum(facts.rows for facts in Archive(archive).segments()) if archive.is_dir() else 0
 
 
+def test_a_file_whose_reading_breaks_off_is_told_and_finished_the_next_time(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_session, "RING_BYTES_MAX", 1 << 20)  # so that the capture waits for us
+    frames = made(51_000)
+    paths = [put(tmp_path / "one", pcap_bytes(frames[:50_000])), put(tmp_path / "two", pcap_bytes(frames[50_000:]))]
+    killed: list[int] = []
+
+    def kill_the_capture() -> bool:
+        captures = [each for each in psutil.Process().children() if each.name() == "nanotape-capture"]
+        if captures and not killed and rows_of(tmp_path / "a") > 1000:
+            killed.append(captures[0].pid)
+            captures[0].kill()
+        return False
+
+    report = imported(paths, tmp_path / "a", SMALL_BATCHES, kill_the_capture)
+    assert killed
+    one, two = report.files
+    assert one.packets < 50_000
+    assert "its reading broke off: killed by SIGKILL; import it again" in str(one.error)
+    assert (two.packets, two.is_good) == (1000, True)
+    rest = imported(paths[:1], tmp_path / "a")
+    assert rest.is_good
+    assert rest.files[0].packets_before == one.packets
+    assert sorted(recorded(Archive(tmp_path / "a")), key=lambda row: row[2]) == expected(frames)
+
+
 KILLED = """
 import os, pathlib, signal, sys
 from nanotape.storage.archive import Archive
@@ -258,12 +286,18 @@ import_captures([*map(pathlib.Path, paths)], pathlib.Path(archive), options, is_
 """
 
 
-def test_an_import_that_is_killed_again_and_again_has_each_packet_once(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    "kills",
+    [(15_000, 40_001), pytest.param((1, 7_000, 35_000, 40_000, 40_999, 41_000, 59_000), marks=pytest.mark.slow)],
+)
+def test_an_import_that_is_killed_again_and_again_has_each_packet_once(
+    kills: tuple[int, ...], tmp_path: pathlib.Path
+) -> None:
     frames = made(60_000)
     parts = [frames[:40_000], frames[40_000:41_000], frames[41_000:]]
     paths = [put(tmp_path / f"f{number}", pcap_bytes(part)) for number, part in enumerate(parts)]
     archive = tmp_path / "a"
-    for most in (1, 15_000, 35_000, 40_000, 40_001, 50_000):
+    for most in kills:
         command = [sys.executable, "-c", KILLED, os.fspath(archive), str(most), *map(os.fspath, paths)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr

@@ -65,7 +65,7 @@ class RecordingFiles:
         self._folder: RingFolder | None = None
         self._rotation: SegmentRotation | None = None
         self._adrift: list[Range] = []
-        self.tables = SideTables(archive.path / "segments" / ring.name, self._opened, clock)
+        self.tables = SideTables(archive.path / "segments" / ring.name, self._opened, clock, log)
         """What is written beside the packets."""
         self.is_away = False
         """The archive is gone, for the moment."""

@@ -172,7 +172,11 @@ class SegmentRotation:
         self._writer = None
         for writer in writers:
             writer.abandon()
-        return [(each.first_seq, each.last_seq, each.rows) for each in writers if each.first_seq and each.last_seq]
+        return [
+            (each.first_seq, each.last_seq, each.rows)
+            for each in writers
+            if each.first_seq is not None and each.last_seq is not None
+        ]
 
     def let_go(self) -> None:
         """Waits for what the disk was told; what is not ended by then is left to recovery. Ends all use of this."""

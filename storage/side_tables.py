@@ -1,17 +1,20 @@
 """Writes the tables beside the packets of one ring: ARCHIVE/segments/RING/{events,stats,counters,channels}.
 
-What the disk refuses waits, in bounded memory. For events some disk is kept in reserve, so that a full disk can still
-be told of. The caller holds the ring's lock.
+What the disk refuses waits, in bounded memory; what somebody takes away is made anew. For events some disk is kept in
+reserve, so that a full disk can still be told of. The caller holds the ring's lock.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
 import pyarrow as pa
 
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import SegmentWriteError
+from nanotape.storage.log import Log
 from nanotape.storage.reserve import Reserve
 from nanotape.storage.rotation import SegmentRotation
 from nanotape.storage.table_schemas import RECORDED_TABLES
@@ -20,6 +23,7 @@ RESERVE_NAME = "events.reserve"
 RESERVE_BYTES = 1 << 20
 _TOGETHER_NS = 5 * 10**9  # a message a second would be several times as large as what it says
 _WAITING_MAX = 4096  # batches a table: after that the oldest go, and are counted
+_MERGED_MAX = 64  # batches: what a disk refuses for an hour must not be put together anew at each try
 
 Opens = Callable[[Path], SegmentRotation]
 """Makes the rotation of a table's folder."""
@@ -28,19 +32,21 @@ Opens = Callable[[Path], SegmentRotation]
 class SideTables:
     """Appends to each table; `write` what was added before the packets that it belongs to."""
 
-    def __init__(self, directory: Path, opens: Opens, clock: Clock) -> None:
+    def __init__(self, directory: Path, opens: Opens, clock: Clock, log: Log) -> None:
         """Opens nothing yet.
 
         Args:
             directory: ARCHIVE/segments/RING.
             opens: How a table's segments are written.
             clock: For how long rows wait for others.
+            log: Takes a line for a segment that somebody took away.
         """
-        self._clock = clock
+        self._clock, self._log = clock, log
         self._written_ns = clock.monotonic_ns()
         self._directory, self._opens = directory, opens
         self._reserve = Reserve(directory / RESERVE_NAME, RESERVE_BYTES)
         self._rotations: dict[str, SegmentRotation] = {}
+        self._last_seqs: dict[str, int] = {}  # of what was written last
         self._waiting: dict[str, deque[pa.RecordBatch]] = {table: deque() for table in RECORDED_TABLES}
         self.given_up_rows = 0
         """Rows that waited too long for the disk, and are lost."""
@@ -59,16 +65,14 @@ class SideTables:
             Whether all of it is written; what is not waits for the next call.
         """
         waiting = self._waiting[table]
-        if len(waiting) > 1 and table != "events":  # each of those is cut back by itself
-            together = pa.Table.from_batches(waiting).unify_dictionaries().combine_chunks().to_batches()
-            waiting.clear()
-            waiting.extend(together)
         while waiting:
+            count = 1 if table == "events" else _rising(waiting)  # each event is cut back by itself
             try:
-                self._write(table, waiting[0])
+                self._write(table, _merged(list(islice(waiting, count))))
             except (SegmentWriteError, OSError):
                 return False
-            waiting.popleft()
+            for _ in range(count):
+                waiting.popleft()
         return True
 
     def write_all(self) -> bool:
@@ -83,8 +87,9 @@ class SideTables:
         if now - self._written_ns >= _TOGETHER_NS:
             self._written_ns = now
             self.write_all()
-        for rotation in self._rotations.values():
-            rotation.tick()
+        for table in list(self._rotations):
+            with suppress(OSError):
+                self._rotation(table).tick()
         self._reserve.keep()
 
     def finish(self) -> None:
@@ -107,15 +112,46 @@ class SideTables:
 
     def _write(self, table: str, batch: pa.RecordBatch) -> None:
         try:
-            self._rotation(table).write(batch)
+            self._append(table, batch)
         except (SegmentWriteError, OSError):
             if table != "events" or not self._reserve.release():
                 raise
-            self._rotation(table).write(batch)
+            self._append(table, batch)
+
+    def _append(self, table: str, batch: pa.RecordBatch) -> None:
+        rotation = self._rotation(table)
+        first, last = _sequences(batch)
+        if first < self._last_seqs.get(table, first):
+            rotation.rotate()  # packets are gone, and their sequences with them: a segment's never go back
+        rotation.write(batch)
+        self._last_seqs[table] = last
 
     def _rotation(self, table: str) -> SegmentRotation:
+        folder = self._directory / table
+        if table in self._rotations and self._rotations[table].is_missing():
+            gone = self._rotations.pop(table)
+            rows = sum(rows for _, _, rows in gone.give_up())
+            gone.let_go()
+            self._log(f"{folder}: the open segment was taken away, {rows} rows with it; going on in a new one")
+        folder.mkdir(exist_ok=True)
         if table not in self._rotations:
-            folder = self._directory / table
-            folder.mkdir(exist_ok=True)
             self._rotations[table] = self._opens(folder)
         return self._rotations[table]
+
+
+def _sequences(batch: pa.RecordBatch) -> tuple[int, int]:
+    sequences = batch.column("ring_seq")
+    return sequences[0].as_py(), sequences[-1].as_py()
+
+
+def _rising(waiting: Sequence[pa.RecordBatch]) -> int:
+    """How many batches may go into one: their sequences do not go back."""
+    ends = [_sequences(batch) for batch in islice(waiting, _MERGED_MAX)]
+    return 1 + sum(1 for _ in takewhile(lambda step: step[0][1] <= step[1][0], pairwise(ends)))
+
+
+def _merged(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    [merged] = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches()
+    return merged

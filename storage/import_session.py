@@ -142,7 +142,7 @@ class Session:
             held = None if self._options.again else self._import_log.held(sha256)
             skipped = held.packets if held else 0
             if skipped:
-                self._log(f"{file.path}: {skipped} packets of it are here already; going on behind them")
+                self._log(f"{file.path}: {skipped:,} packets of it are in the archive already; going on behind them")
             self._begin(file, sha256, skipped + 1, skipped)
             return skipped
 
@@ -157,8 +157,7 @@ class Session:
         self._reader = reader
         facts = _HostedRing(ring, self._options.host)
         recorder = Recorder(facts, reader, Archive.create(self._archive), options, clock=self._clock, log=self._log)
-        for report in recorder.begin():
-            self._log(str(report))
+        recorder.begin()
         self._recorder = recorder
         return reader, recorder
 

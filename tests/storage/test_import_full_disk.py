@@ -11,8 +11,6 @@ import pytest
 from file_rig import START_NS, expected, recorded
 from pcap_file import CapturedFrame, write_pcap
 
-pytest.importorskip("nanotape.native._binding", reason="this build of nanotape has no native part")
-
 from nanotape.storage.archive import Archive
 from nanotape.storage.import_options import ImportOptions
 from nanotape.storage.pcap_import import import_captures

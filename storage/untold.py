@@ -1,6 +1,6 @@
 """What a recorder that died had recorded and not told beside it: found in its rows, for the next one to tell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.manifest import RingRange
-from nanotape.storage.parquet_facts import read_parquet
-from nanotape.storage.segment_facts import read_segment
+from nanotape.storage.parquet_facts import ParquetFacts, read_parquet
+from nanotape.storage.segment_facts import SegmentFacts, read_segment
 from nanotape.storage.settlement import Loss
 from nanotape.storage.table_schemas import table_schema
 from nanotape.storage.traffic_stats import SOURCE_COLUMNS
@@ -32,7 +32,9 @@ def told_through(archive: Archive, ring_id: str) -> int:
 def rows_after(archive: Archive, ring_id: str, after: int) -> Iterator[pa.RecordBatch]:
     """The packets of a ring after a sequence, in order, with SOURCE_COLUMNS and `lost_before`.
 
-    They are held in memory, about 50 bytes each: the last few seconds' before a recorder died.
+    Of segments, where as a rule all of them are, no more than a batch is held in memory: a recorder that begins cannot
+    wait, while its ring goes on, for seconds of its predecessor's packets to be sorted. What is compacted by then is
+    held and sorted, about 50 bytes a row.
 
     Raises:
         ArchiveError: The archive cannot be read.
@@ -41,10 +43,25 @@ def rows_after(archive: Archive, ring_id: str, after: int) -> Iterator[pa.Record
     wanted = pa.schema([schema.field(name) for name in _COLUMNS])
     files = [each for each in visible.parquet if each.entry.rings.get(ring_id, _NONE).last_seq > after]
     segments = [each for each in visible.segments if each.ring_id == ring_id and each.last_seq > after]
+    files_end = max((each.entry.rings[ring_id].last_seq for each in files), default=0)
+    among = [each for each in segments if each.first_seq <= files_end]
+    if files:
+        yield from _sorted_rows(files, among, wanted, (pc.field("ring_seq") > after) & (pc.field("ring_id") == ring_id))
+    for each in segments[len(among) :]:
+        for batch in read_segment(each, wanted):
+            sequences = batch.column("ring_seq")
+            if sequences[0].as_py() > after:
+                yield batch
+            elif sequences[-1].as_py() > after:
+                yield batch.filter(pc.greater(sequences, after))
+
+
+def _sorted_rows(
+    files: Sequence[ParquetFacts], segments: Sequence[SegmentFacts], wanted: pa.Schema, chosen: pc.Expression
+) -> Iterator[pa.RecordBatch]:
+    """Compacted files have the feeds of a ring apart."""
     batches = chain(*(read_parquet(each, wanted) for each in files), *(read_segment(each, wanted) for each in segments))
-    chosen = (pc.field("ring_seq") > after) & (pc.field("ring_id") == ring_id)
     rows = pa.concat_tables([wanted.empty_table(), *(pa.table(batch).filter(chosen) for batch in batches)])
-    # Compacted files have the feeds of a ring apart.
     yield from rows.unify_dictionaries().combine_chunks().sort_by("ring_seq").to_batches(_BATCH_ROWS)
 
 

@@ -1,33 +1,35 @@
-# ruff: noqa: S608 - what comes from outside is checked and quoted; a caller's own condition is meant to be SQL
 """The frames that somebody chose of an archive, in the order in which they came, whatever files they lie in.
 
-Rows of one ring in the order of its sequences, several rings merged by time. Memory is `memory_bytes` and some batches:
-DuckDB sorts on disk beyond it.
+Rows of one ring in the order of its sequences, several rings merged by time. Memory is about `memory_bytes` for sorting
+and as much again for reading, whatever is chosen: what does not fit is sorted in files in the folder for such (TMPDIR).
 """
 
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
+from nanotape.storage.chosen_rows import ChosenRows
 from nanotape.storage.errors import QueryError
 from nanotape.storage.pcapng import LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2, LINKTYPE_RAW
 from nanotape.storage.reader import ArchiveReader
 from nanotape.storage.ring_merge import merge_rings
 from nanotape.storage.selection import Selection
+from nanotape.storage.sorted_runs import SortKey, sorted_batches
 from nanotape.storage.views import quoted
-
-if TYPE_CHECKING:
-    import duckdb
 
 LINK_TYPES = {1 << 8: LINKTYPE_LINUX_SLL, 1 << 9: LINKTYPE_LINUX_SLL2, 1 << 10: LINKTYPE_RAW}
 """By the bit of `flags` that says so; no bit: Ethernet."""
 _LINK_BITS = sum(LINK_TYPES)
 _LINK_SHIFT, _LINK_CODES = 8, 8
 _BATCH_ROWS = 16384
+_COLUMNS = (
+    "ring_id", "interface", "flags", "ring_seq", "ts", "wire_len", "lost_before", "header", "payload", "trailer",
+)  # fmt: skip
+_BUDGET_SHARE = 4  # a sort takes about three times as much
 DEFAULT_MEMORY_BYTES = 512 << 20
 
 
@@ -87,26 +89,20 @@ def frame_stream(reader: ArchiveReader, choice: FrameChoice, memory_bytes: int =
         QueryError: The condition is not one of SQL, or there is no such event.
         ArchiveError: A file cannot be read.
     """
-    import duckdb
-
     selection = resolved_around(reader, choice)
-    connection = reader.connect(["packets"], selection)
-    connection.execute(f"SET memory_limit = '{memory_bytes >> 20}MiB'")
-    try:
-        if choice.last_ns is not None:
-            selection = _last(connection, choice, selection)
-        condition = _condition(choice, selection)
-        found = connection.sql(
-            f"SELECT host, ring, ring_id, interface, flags & {_LINK_BITS} AS link, count(*) AS packets "
-            f"FROM packets {condition} GROUP BY ALL"
-        ).to_arrow_table()
-    except duckdb.Error as error:
-        raise _refusal(choice, error) from None
+    if choice.last_ns is not None:
+        newest = ChosenRows(reader, selection, choice.where, ["ts"]).query("SELECT max(ns(ts)) AS newest").read_all()
+        selection = _until(selection, newest.column("newest")[0].as_py(), choice.last_ns)
+    light = ChosenRows(reader, selection, choice.where, ["host", "ring", "ring_id", "interface", "flags"])
+    found = light.query(
+        f"SELECT host, ring, ring_id, interface, flags & {_LINK_BITS} AS link, count(*) AS packets", "GROUP BY ALL"
+    ).read_all()
     rows = sorted(found.to_pylist(), key=lambda row: (row["ring"], row["host"], row["ring_id"], row["interface"] or ""))
     rings = list(dict.fromkeys(row["ring_id"] for row in rows))
     interfaces = sorted({row["interface"] for row in rows if row["interface"] is not None})
     origins = {_number(row, rings, interfaces): _origin(row) for row in rows}
-    tables = _sorted(connection, choice, condition, rings, interfaces)
+    chosen = ChosenRows(reader, selection, choice.where, _COLUMNS)
+    tables = _sorted(chosen, rings, interfaces, memory_bytes // _BUDGET_SHARE)
     return FrameStream(origins, tables, sum(row["packets"] for row in rows), selection)
 
 
@@ -136,57 +132,47 @@ def _between(selection: Selection, start_ns: int, end_ns: int) -> Selection:
     return replace(selection, start_ns=max(starts), end_ns=min(ends))
 
 
-def _last(connection: "duckdb.DuckDBPyConnection", choice: FrameChoice, selection: Selection) -> Selection:
-    newest = connection.sql(f"SELECT max(ns(ts)) FROM packets {_condition(choice, selection)}").fetchall()[0][0]
-    if newest is None or choice.last_ns is None:
-        return selection
-    return _between(selection, newest - choice.last_ns, newest + 1)
+def _until(selection: Selection, newest_ns: int | None, last_ns: int) -> Selection:
+    """Only so long before the newest; None: there is none."""
+    return selection if newest_ns is None else _between(selection, newest_ns - last_ns, newest_ns + 1)
 
 
-def _condition(choice: FrameChoice, selection: Selection) -> str:
-    """The conditions as a clause of SQL; nothing without any."""
-    parts = [
-        f'"{field}" IN ({", ".join(quoted(word) for word in words)})' if words else "false"
-        for field, words in selection.names
-    ]
-    if selection.start_ns is not None:
-        parts.append(f"ts >= instant({selection.start_ns})")
-    if selection.end_ns is not None:
-        parts.append(f"ts < instant({selection.end_ns})")
-    if choice.where is not None:
-        parts.append(f"({choice.where}\n)")
-    return f"WHERE {' AND '.join(parts)}" if parts else ""
-
-
-def _sorted(
-    connection: "duckdb.DuckDBPyConnection", choice: FrameChoice, condition: str, rings: list[str], names: list[str]
-) -> Iterator[pa.Table]:
-    """Rows by ring and sequence as DuckDB sorts them; of several rings merged by time."""
-    import duckdb
-
+def _sorted(chosen: ChosenRows, rings: list[str], names: list[str], budget_bytes: int) -> Iterator[pa.Table]:
+    """Rows sorted by ring and sequence; of several rings merged by time."""
     if not rings:
         return
     ring = _code("ring_id", rings)
     interface = f"coalesce({_code('interface', names)} + 1, 0)" if names else "0"
     query = (
-        f"SELECT {ring} AS ring_place, (({ring} * {len(names) + 1} + {interface}) * {_LINK_CODES} "
+        f"SELECT ring_id::{_enum(rings)} AS ring, {ring} AS ring_place, "
+        f"(({ring} * {len(names) + 1} + {interface}) * {_LINK_CODES} "
         f"+ ((flags & {_LINK_BITS}) >> {_LINK_SHIFT})) AS origin, ring_seq, ns(ts) AS ts, wire_len, lost_before, "
-        f"header || payload || trailer AS frame FROM packets {condition} ORDER BY ring_place, ring_seq"
+        f"header || payload || trailer AS frame"
     )
     with tempfile.TemporaryDirectory(prefix="nanotape-frames-") as work:
-        connection.execute(f"SET temp_directory = {quoted(work)}")
-        try:
-            rows = connection.sql(query).to_arrow_reader(_BATCH_ROWS)
-            if len(rings) == 1:
-                yield from (pa.Table.from_batches([batch]) for batch in rows)
-            else:
-                yield from merge_rings(rows, "ring_place", "ts", len(rings), Path(work))
-        except duckdb.Error as error:
-            raise _refusal(choice, error) from None
+        # DuckDB's own sort takes memory that grows with the rows, whatever limit it is given (tried).
+        batches = map(_with_int32_places, chosen.query(query))
+        tables = sorted_batches(batches, SortKey(("ring",), "ring_seq"), Path(work), budget_bytes)
+        if len(rings) == 1:
+            yield from tables
+        else:
+            rows = (batch for table in tables for batch in table.to_batches())
+            yield from merge_rings(rows, "ring_place", "ts", len(rings), Path(work))
+
+
+def _with_int32_places(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """DuckDB makes the places in a dictionary as small as can be; all else of ours has them as int32."""
+    column = batch.column("ring")
+    wider = pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary)
+    return pa.RecordBatch.from_arrays([wider, *batch.columns[1:]], names=batch.schema.names)
+
+
+def _enum(words: list[str]) -> str:
+    return f"ENUM({', '.join(quoted(word) for word in words)})"
 
 
 def _code(column: str, words: list[str]) -> str:
-    return f"enum_code({column}::ENUM({', '.join(quoted(word) for word in words)}))::INTEGER"
+    return f"enum_code({column}::{_enum(words)})::INTEGER"
 
 
 def _number(row: dict[str, Any], rings: list[str], names: list[str]) -> int:
@@ -199,8 +185,3 @@ def _number(row: dict[str, Any], rings: list[str], names: list[str]) -> int:
 def _origin(row: dict[str, Any]) -> Origin:
     link_type = LINK_TYPES.get(row["link"], LINKTYPE_ETHERNET)
     return Origin(row["host"], row["ring"], row["ring_id"], row["interface"], link_type)
-
-
-def _refusal(choice: FrameChoice, error: Exception) -> QueryError:
-    words = " ".join(str(error).split())
-    return QueryError(f"--where {choice.where!r}: {words}" if choice.where is not None else words)

@@ -132,7 +132,7 @@ def test_around_an_event_is_what_lies_within_the_pad_of_it(lapped: Archive) -> N
 
 
 def test_a_condition_that_is_no_sql_is_one_line(mixed: Archive) -> None:
-    with pytest.raises(QueryError, match=r"--where 'nonsense = 1': .*nonsense") as refusal:
+    with pytest.raises(QueryError, match=r"condition .nonsense = 1.: .*nonsense") as refusal:
         exported(mixed, FrameChoice(where="nonsense = 1"))
     assert "\n" not in str(refusal.value)
 

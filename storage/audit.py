@@ -114,7 +114,7 @@ WITH marked AS (
         PARTITION BY ring_id, source ORDER BY place RANGE UNBOUNDED PRECEDING) AS run
     FROM readings WHERE {recorder})
 SELECT host, ring, ring_id, run::BIGINT AS run, stage, arg_max(value, place) AS last, arg_min(value, place) AS first,
-    arg_min(occasion, place) AS occasion
+    arg_min(occasion, place) AS occasion, arg_max(occasion, place) AS ending
 FROM marked GROUP BY ALL ORDER BY ring_id, run
 """
 _ROWS = """
@@ -132,6 +132,8 @@ class _Run:
     last: dict[str, int] = field(default_factory=dict)
     is_whole: bool = True
     """It began in the range."""
+    has_ended: bool = False
+    """It ended in order in the range."""
 
     def grown(self, stage: str) -> int:
         """What was counted in the range."""
@@ -157,7 +159,7 @@ def _recorders(
     runs: dict[tuple[str, str, str], dict[int, _Run]] = {}
     for row in rows:
         run = runs.setdefault((row["host"], row["ring"], row["ring_id"]), {}).setdefault(row["run"], _Run())
-        run.is_whole = row["occasion"] == "start"
+        run.is_whole, run.has_ended = row["occasion"] == "start", row["ending"] == "stop"
         for each, values in ((run.first, row["first"]), (run.last, row["last"])):
             if values is not None:
                 each[row["stage"]] = values
@@ -183,6 +185,7 @@ def _recorders(
                 there,
                 told,
                 deleted.get(key[2], 0),
+                has_ended=bool(in_order) and in_order[-1].has_ended,
             )
         )
     return sheets

@@ -63,6 +63,8 @@ class RecorderSheet:
     """By the events of the archive."""
     deleted: int
     """By retention."""
+    has_ended: bool
+    """The last one ended in order: its last reading is its last word."""
 
     @property
     def unexplained(self) -> int | None:
@@ -74,6 +76,8 @@ class RecorderSheet:
         if self.rows is None or (self.left_out and self.uncounted):
             return by_counters  # how much a killed recorder had left out nobody knows
         by_rows = self.in_ring - self.rows - self.deleted - self.told_lost - self.left_out - self.backlog
+        if not self.has_ended:
+            by_rows = max(0, by_rows)  # it went on after its last reading, and is killed or still at work
         return max(by_counters, abs(by_rows))
 
 

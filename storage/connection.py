@@ -1,7 +1,7 @@
-"""A connection of DuckDB over what is visible of some archives: Parquet read natively, segments through Arrow.
+"""A connection of DuckDB over what is visible of some archives: Parquet read natively, segments as Arrow streams.
 
-Memory is bounded: what a query needs beyond a quarter of the machine's goes to a folder for temporary files. Only live
-part files are streamed anew for each query that reads them.
+Memory is bounded: what a query needs beyond a quarter of the machine's goes to a folder for temporary files. Segments
+are streamed from the disk anew for each query that reads them.
 """
 
 import contextlib
@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as pds
 import pyarrow.ipc as ipc
 
 from nanotape.storage.archive import Visible
@@ -23,8 +22,12 @@ from nanotape.storage.views import MACROS, create_view, read_files
 _SHARE_OF_MEMORY = 4
 
 
-class _LivePart:
-    """The visible rows of a part file, streamed natively from the disk each time that somebody asks."""
+class _SegmentStream:
+    """The visible rows of a segment, streamed natively from the disk each time that somebody asks.
+
+    A dataset of pyarrow would read only the columns that are needed, but crashes when a query scans it twice at once
+    (DuckDB 2.0.0 with pyarrow 26.0.1, tried: a segmentation fault within a minute).
+    """
 
     def __init__(self, facts: SegmentFacts) -> None:
         self._facts = facts
@@ -69,14 +72,10 @@ def _parts(connection: duckdb.DuckDBPyConnection, table: str, found: Sequence[Vi
     segments = [facts for visible in found for facts in visible.segments]
     for facts in segments:
         check_segment(facts)
-    complete = [str(facts.path) for facts in segments if facts.complete and not facts.cut]
     parts = [read_files(files)] if files else []
-    if complete:
-        connection.register(f"{table}_segments", pds.dataset(complete, table_schema(table), format="ipc"))
-        parts.append(f"{table}_segments")
-    for number, facts in enumerate(each for each in segments if each.cut or not each.complete):
-        connection.register(f"{table}_live_{number}", _LivePart(facts))
-        parts.append(f"{table}_live_{number}")
+    for number, facts in enumerate(segments):
+        connection.register(f"{table}_segment_{number}", _SegmentStream(facts))
+        parts.append(f"{table}_segment_{number}")
     if not parts:
         connection.register(f"{table}_nothing", table_schema(table).empty_table())
         parts.append(f"{table}_nothing")

@@ -77,6 +77,17 @@ def test_a_killed_recorder_leaves_a_number_of_packets_that_its_successor_account
     assert sheet.unexplained == 0
 
 
+def test_a_killed_recorder_without_a_successor_leaves_no_riddle(archive: Archive) -> None:
+    dead = Bench(archive, SyntheticRing(newest=1000), batch_rows=300)
+    dead.recorder.begin()
+    dead.record_all()
+    dead.ring.newest = 2000
+    dead.record_all()
+    dead.die()
+    [sheet] = of(archive).recorders
+    assert (sheet.has_ended, sheet.rows, sheet.unexplained) == (False, 1800, 0)
+
+
 def test_rows_that_vanished_are_unexplained_whatever_the_counters_say(archive: Archive) -> None:
     recorded(archive, SyntheticRing(newest=1000))
     recorded(archive, SyntheticRing(newest=1500), clock=later())

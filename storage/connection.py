@@ -55,9 +55,9 @@ def connect(tables: Mapping[str, Sequence[Visible]]) -> duckdb.DuckDBPyConnectio
             "memory_limit": f"{memory // 2**20}MiB",
             "temp_directory": os.path.join(tempfile.gettempdir(), f"nanotape-duckdb-{os.getuid()}"),
             "preserve_insertion_order": "false",
-            "enable_progress_bar": "false",  # it goes to standard output, which belongs to data
         }
     )
+    connection.execute("SET enable_progress_bar = false")  # it goes to standard output, which belongs to data
     with contextlib.suppress(duckdb.Error):  # without its time zone extension DuckDB knows no zone but UTC
         connection.execute("SET TimeZone = 'UTC'")
     for statement in MACROS.split(";")[1:]:

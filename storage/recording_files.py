@@ -4,7 +4,9 @@ Recovers what a dead recorder left, and gets over it when somebody takes folder 
 and says what is lost with the old.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -88,7 +90,7 @@ class RecordingFiles:
         """Recovers what is beside the packets, and makes what writes. Once all that is in the folder is settled."""
         for table in RECORDED_TABLES:
             try:
-                recover_beside(self.directory, table, self._options.fsync)
+                self._in_some_room(partial(recover_beside, self.directory, table, self._options.fsync))
             except StorageError as error:
                 self._log(f"{error}; recording all the same")
         self._rotation = self._opened(self.directory)
@@ -132,8 +134,9 @@ class RecordingFiles:
     def _look_after_segment(self, rotation: SegmentRotation) -> TakenAway | None:
         if not rotation.is_missing():
             return None
-        lost = tuple(rotation.give_up())
+        held = rotation.give_up()  # those that could not be ended too, which may still be there
         end = archive_end(self.directory, self._ring.ring_id).last_seq or 0
+        lost = tuple(each for each in held if each[1] > end)
         return TakenAway(f"{self.directory}: the open segment was taken away", lost, end, is_folder=False)
 
     def tick(self) -> None:
@@ -166,12 +169,21 @@ class RecordingFiles:
             self._folder = None
 
     def _recover(self) -> list[Recovery]:
-        reports = recover_directory(self.directory, self._options.fsync)
+        reports = self._in_some_room(partial(recover_directory, self.directory, self._options.fsync))
         for report in reports:
             self._log(str(report))
             if self._on_segment and report.outcome == Outcome.FINISHED:
                 self._on_segment(report.path)
         return reports
+
+    def _in_some_room(self, recover: Callable[[], list[Recovery]]) -> list[Recovery]:
+        """Recovers on a full disk too: a few bytes must not keep a recorder from reading its ring."""
+        try:
+            return recover()
+        except StorageError:
+            if not self.tables.give_room():
+                raise
+            return recover()
 
     def _opened(self, directory: Path) -> SegmentRotation:
         options = self._options

@@ -212,11 +212,12 @@ class Settlement:
             OSError: They cannot be written; a successor may then take what was left out for lost.
         """
         marks = [mark for mark in (self._mark, self._next) if mark]
-        if all(mark in self._saved for mark in marks):
+        path = self._directory / MARK_NAME
+        if all(mark in self._saved for mark in marks) and (not marks or path.exists()):  # the folder may be a new one
             return
-        draft = self._directory / (MARK_NAME + ".new")
+        draft = path.with_name(MARK_NAME + ".new")
         draft.write_text(json.dumps([asdict(mark) for mark in marks]) + "\n", encoding="utf-8")
-        os.replace(draft, self._directory / MARK_NAME)
+        os.replace(draft, path)
         self._saved = marks
 
 

@@ -76,9 +76,18 @@ class SideTables:
         return True
 
     def write_all(self) -> bool:
-        """Writes what was added to all tables, events first. Returns whether all of it is written."""
-        written = [self.write(table) for table in RECORDED_TABLES]
-        return all(written)
+        """Writes what was added to all tables, events first. Returns whether all of it is written.
+
+        Nothing is summed up in `stats` before all events are written: what is, a successor takes for told.
+        """
+        told = self.write("events")
+        tables = [table for table in RECORDED_TABLES if table != "events" and (told or table != "stats")]
+        written = [self.write(table) for table in tables]
+        return told and all(written)
+
+    def give_room(self) -> bool:
+        """Gives back the disk that is kept for events, until there is plenty again. Returns whether there was any."""
+        return self._reserve.release()
 
     def tick(self) -> None:
         """Writes what waits: events at once, the others a few seconds' rows together; ends old segments, and syncs."""

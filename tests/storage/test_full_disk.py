@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from recorder_bench import HandClock
+from recorder_bench import Bench, HandClock, later
 from synthetic import SyntheticReader, SyntheticRing, assert_rows_are_theirs
 
 from nanotape.storage import open_archive
@@ -108,3 +108,42 @@ def test_a_disk_that_is_filled_and_freed_three_times(small_disk: Path, fsync: Fs
 
 def reader_rows(path: Path) -> Any:
     return open_archive(path).packets(columns=["ring_seq", "lost_before", "payload", "ts"]).read_all()
+
+
+def fill(folder: Path, leave_bytes: int) -> Path:
+    """Takes all room but so much."""
+    ballast = folder / "ballast"
+    with ballast.open("ab") as file, contextlib.suppress(OSError):
+        while (free := free_bytes(folder)) > leave_bytes:
+            file.write(bytes(min(1 << 20, max(4096, free - leave_bytes))))
+            file.flush()
+    return ballast
+
+
+def test_a_recorder_that_was_killed_on_a_full_disk_begins_again_on_it(small_disk: Path) -> None:
+    """Its predecessor's segment has no footer yet, and that needs room too."""
+    archive, ring = Archive.create(small_disk / "archive"), SyntheticRing(newest=20_000)
+    dead = Bench(archive, ring, batch_rows=1000, compression=Compression("none"))
+    dead.recorder.begin()
+    for _ in range(3):
+        dead.record_all()
+        dead.clock.sleep(2)
+    dead.die()
+    ballast = fill(small_disk, 0)
+    assert free_bytes(small_disk) == 0
+    bench = Bench(archive, ring, later(20), batch_rows=1000, compression=Compression("none"))
+    bench.recorder.begin()
+    fill(small_disk, 0)  # the reserve, which nobody needs any more
+    ring.newest = 40_000
+    for _ in range(3):
+        bench.record_all()
+        bench.clock.sleep(2)
+    assert bench.recorder.totals.write_failures > 0
+    ballast.unlink()
+    ring.newest = 41_000
+    for _ in range(3):
+        bench.record_all()
+        bench.clock.sleep(2)
+    bench.recorder.finish()
+    assert bench.recorder.totals.write_failures + len(bench.sequences()) == 41_000
+    assert verify(archive).findings == []

@@ -7,11 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from recorder_bench import Bench
-from synthetic import SyntheticRing
+from recorder_bench import Bench, later, recorded
+from synthetic import RING_ID, SyntheticRing
 from test_segment import no_file_larger_than
 
 from nanotape.storage.archive import Archive
+from nanotape.storage.compact import CompactOptions, compact
+from nanotape.storage.settlement import accounted_end
 from nanotape.storage.side_tables import SideTables
 from nanotape.storage.verify import verify
 
@@ -116,3 +118,53 @@ def test_what_waits_for_a_disk_is_bounded_and_told_in_order_afterwards(
     stamps = archive.rows("counters", ["ts"]).column(0).cast(pa.int64()).to_pylist()
     assert stamps == sorted(stamps)
     assert verify(archive).findings == []
+
+
+def test_a_loss_that_no_event_could_tell_is_told_by_the_next_recorder(archive: Archive) -> None:
+    """Nor is its traffic summed up as if it were told."""
+    bench = begun(archive)
+    folder = archive.path / "segments" / "demo" / "events"
+    shutil.rmtree(folder)
+    folder.touch()
+    bench.ring.oldest, bench.ring.newest = 151, 200
+    pass_time(bench, 8)
+    bench.die()
+    assert bench.sequences()[-1] == 200
+    folder.unlink()
+    recorded(archive, bench.ring, clock=later(30))
+    assert events(archive, "capture_loss") == [("capture_loss", None, 101, 150)]
+    packets = archive.rows("stats", ["packets"]).column(0).to_pylist()
+    assert sum(packets) == 150
+    assert verify(archive).findings == []
+
+
+def test_a_segment_that_could_not_be_ended_is_not_called_lost_with_the_open_one(archive: Archive) -> None:
+    bench = Bench(archive, SyntheticRing(newest=100), batch_rows=50)
+    bench.recorder.begin()
+    bench.record_all()
+    [facts] = archive.segments()
+    with no_file_larger_than(facts.bytes):
+        bench.recorder.rotate()
+    bench.ring.newest = 150
+    bench.clock.now_ns += 10**7
+    bench.record_all()
+    archive.segments()[1].path.unlink()
+    bench.ring.newest = 200
+    bench.record_all()
+    bench.recorder.finish()
+    assert events(archive, "capture_loss") == [("capture_loss", "archive", 101, 150)]
+    assert verify(archive).findings == []
+
+
+def test_what_was_left_out_is_noted_again_in_a_folder_that_is_made_anew(archive: Archive) -> None:
+    """All rows are in a compacted file, so that nothing is lost with the folder but this note."""
+    bench = Bench(archive, SyntheticRing(newest=100), batch_rows=30, keep_other=False)  # 99 is of no channel
+    bench.ring.newest = 99
+    bench.recorder.begin()
+    pass_time(bench, 2)
+    bench.recorder.rotate()
+    compact(archive, CompactOptions(grace_ns=0), log=lambda _: None)
+    shutil.rmtree(archive.path / "segments")
+    pass_time(bench, 4)
+    bench.die()
+    assert accounted_end(archive.path / "segments" / "demo", RING_ID) == 99

@@ -225,6 +225,8 @@ def main(arguments: list[str]) -> None:
     sys.stdout.write("importing done\n")
     sys.stdout.flush()
     recorder.begin()
+    sys.stdout.write("begun\n")
+    sys.stdout.flush()
     while recorder.step():
         pass
     recorder.finish()

@@ -17,6 +17,7 @@ from nanotape.cli.options import AsJson, talk
 from nanotape.config.quantity import parse_duration
 from nanotape.storage import open_archive
 from nanotape.storage.answer import stamp_text
+from nanotape.storage.errors import FilterError, QueryError
 from nanotape.storage.export import ExportOptions, ExportReport, export
 from nanotape.storage.frame_stream import FrameChoice
 from nanotape.storage.selection import Selection
@@ -58,23 +59,22 @@ def export_archive(
     to_stdout = output == Path("-")
     if to_stdout and as_json:
         raise typer.BadParameter("--json: reports on standard output, where the packets go; name a file")
-    choice = FrameChoice(
-        Selection.of(feed=feed or None, channel=channel or None, line=line or None, start=start, end=end, tz=tz),
-        where,
-        _duration("--last", last) if last is not None else None,
-        around,
-        _duration("--pad", pad),
-    )
-    options = ExportOptions(
-        choice,
-        filter_text,
-        zstd or output.suffix == _ZST_SUFFIX,
-        f"nanotape {importlib.metadata.version('nanotape')}",
-        memory << 20,
-    )
-    with _bar() as bar:
-        path = None if to_stdout else output
-        report = export(open_archive(archive), path, sys.stdout.buffer, options, _teller(bar))
+    try:
+        choice = FrameChoice(
+            Selection.of(feed=feed or None, channel=channel or None, line=line or None, start=start, end=end, tz=tz),
+            where,
+            _duration("--last", last) if last is not None else None,
+            around,
+            _duration("--pad", pad),
+        )
+        application = f"nanotape {importlib.metadata.version('nanotape')}"
+        options = ExportOptions(choice, filter_text, zstd or output.suffix == _ZST_SUFFIX, application, memory << 20)
+        with _bar() as bar:
+            path = None if to_stdout else output
+            report = export(open_archive(archive), path, sys.stdout.buffer, options, _teller(bar))
+    except (FilterError, QueryError) as error:
+        talk(str(error))
+        raise typer.Exit(2) from None
     if as_json:
         sys.stdout.write(json.dumps(asdict(report)) + "\n")
     else:

@@ -14,6 +14,7 @@ from nanotape.capture.replay import CHUNK_FRAMES, LATE_NS, Pace, Replay, ReplayR
 from nanotape.capture.stop_signals import StopSignals
 from nanotape.cli.options import AsJson, talk
 from nanotape.config.quantity import parse_factor, parse_rate
+from nanotape.storage.errors import FilterError, QueryError
 from nanotape.storage.frame_stream import FrameChoice
 from nanotape.storage.replay_source import ReplaySource
 from nanotape.storage.selection import Selection
@@ -50,20 +51,22 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Send recorded frames out of an interface again: in their own time, faster, slower, or at a fixed rate."""
-    selection = Selection.of(feed=feed or None, channel=channel or None, line=line or None, start=start, end=end, tz=tz)
-    source = ReplaySource(recorded, FrameChoice(selection, where), filter_text)
-    if not source.is_archive and (where or feed or channel or line):
-        raise typer.BadParameter("--where, --feed, --channel, --line: an archive expected, found a capture file")
-    pace = Pace(_quantity("--speed", speed), None if rate is None else _quantity("--rate", rate), loop)
     try:
+        selection = Selection.of(
+            feed=feed or None, channel=channel or None, line=line or None, start=start, end=end, tz=tz
+        )
+        source = ReplaySource(recorded, FrameChoice(selection, where), filter_text)
+        if not source.is_archive and (where or feed or channel or line):
+            raise typer.BadParameter("--where, --feed, --channel, --line: an archive expected, found a capture file")
+        pace = Pace(_quantity("--speed", speed), None if rate is None else _quantity("--rate", rate), loop)
         rewriting = FrameRewriting([AddressMap.parse(text) for text in maps or []], source_ip)
         wire = Wire(interface)
-    except ReplayUsageError as error:
+        with StopSignals() as stop:
+            outgoing = OutgoingFrames(lambda: source.chunks(CHUNK_FRAMES), rewriting, wire.mac)
+            report = Replay(wire, pace, is_stopped=lambda: stop.caught).run(outgoing.chunks)
+    except (ReplayUsageError, FilterError, QueryError) as error:
         talk(str(error))
         raise typer.Exit(2) from None
-    with StopSignals() as stop:
-        outgoing = OutgoingFrames(lambda: source.chunks(CHUNK_FRAMES), rewriting, wire.mac)
-        report = Replay(wire, pace, is_stopped=lambda: stop.caught).run(outgoing.chunks)
     left_out = {"truncated": source.truncated, "without_ethernet": outgoing.without_ethernet}
     if as_json:
         sys.stdout.write(json.dumps(asdict(report) | left_out) + "\n")

@@ -66,16 +66,19 @@ class ExportTarget:
             zstd: Whether to compress.
         """
         self._path, self._zstd = path, zstd
-        self._draft = None if path is None else path.with_name(f".{path.name}.{os.getpid()}.new")
+        is_named = path is not None and (
+            path.is_file() or not path.exists()
+        )  # else a pipe or device: nothing to rename
+        self._draft = path.with_name(f".{path.name}.{os.getpid()}.new") if path is not None and is_named else None
         self._file = standard_output
         self._frames: SeekableZstd | None = None
         self._buffered = bytearray()
 
     def __enter__(self) -> Self:
         """Opens the draft."""
-        if self._draft is not None:
+        if self._path is not None:
             with self._telling():
-                self._file = self._draft.open("wb")
+                self._file = (self._draft or self._path).open("wb")
         self._frames = SeekableZstd(self._file) if self._zstd else None
         return self
 
@@ -97,9 +100,10 @@ class ExportTarget:
             if kind is None:
                 self._finish()
         finally:
-            if self._draft is not None:
+            if self._path is not None:
                 with contextlib.suppress(OSError):  # told already: what is left in its buffer does not fit either
                     self._file.close()
+            if self._draft is not None:
                 self._draft.unlink(missing_ok=True)
 
     def _finish(self) -> None:

@@ -89,7 +89,7 @@ def frame_stream(reader: ArchiveReader, choice: FrameChoice, memory_bytes: int =
         QueryError: The condition is not one of SQL, or there is no such event.
         ArchiveError: A file cannot be read.
     """
-    selection = resolved_around(reader, choice)
+    selection = _around(reader, choice)
     if choice.last_ns is not None:
         newest = ChosenRows(reader, selection, choice.where, ["ts"]).query("SELECT max(ns(ts)) AS newest").read_all()
         selection = _until(selection, newest.column("newest")[0].as_py(), choice.last_ns)
@@ -106,7 +106,7 @@ def frame_stream(reader: ArchiveReader, choice: FrameChoice, memory_bytes: int =
     return FrameStream(origins, tables, sum(row["packets"] for row in rows), selection)
 
 
-def resolved_around(reader: ArchiveReader, choice: FrameChoice) -> Selection:
+def _around(reader: ArchiveReader, choice: FrameChoice) -> Selection:
     """The selection, narrowed to the surroundings of the event if one is named.
 
     Raises:

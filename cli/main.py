@@ -17,11 +17,13 @@ from nanotape.cli import (
     config,
     demo,
     discover,
+    events,
     export,
     import_,
     query,
     record,
     replay,
+    report,
     rings,
     run,
     simulate,
@@ -52,7 +54,9 @@ app.command("status")(status.status)
 app.command("import")(import_.import_pcap)
 app.command("compact")(compact.compact_archive)
 app.command("discover")(discover.discover)
+app.command("events")(events.events)
 app.command("export")(export.export_archive)
+app.command("report")(report.report)
 app.command("query")(query.query)
 app.command("replay")(replay.replay)
 app.command("tail")(tail.tail)

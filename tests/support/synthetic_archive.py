@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "storage"))
 
-from recorder_bench import recorded
+from recorder_bench import later, recorded
 from synthetic import SyntheticRing
 
 from nanotape.storage.archive import Archive
@@ -16,3 +16,8 @@ def make_archive(path: Path, newest: int = 1000) -> Archive:
     archive = Archive.create(path)
     recorded(archive, SyntheticRing(newest=newest))
     return archive
+
+
+def record_more(archive: Archive, oldest: int, newest: int, seconds: int = 10) -> None:
+    """Goes on, `seconds` later, with what the ring holds by then."""
+    recorded(archive, SyntheticRing(oldest=oldest, newest=newest), clock=later(seconds))

@@ -116,6 +116,5 @@ def _tell(report: ExportReport, output: Path) -> None:
     said = [f"{report.packets:,} packets of {report.rings:,} rings, {report.bytes:,} bytes of frames"]
     said += [f"{report.drops:,} drops told"] if report.drops else []
     said += [f"{report.comments:,} events as comments"] if report.comments else []
-    said += [f"{report.events_after:,} events after the last packet"] if report.events_after else []
     said += [f"{report.truncated:,} cut short"] if report.truncated else []
     talk(f"{output}: {', '.join(said)}, {stamp_text(report.first_ns)} to {stamp_text(report.last_ns)}")

@@ -10,6 +10,7 @@ DEMO ?=
 BENCH ?=
 PAGE ?= $(if $(BENCH),build/performance.md,docs/performance.md)
 PYTEST ?=
+PACKETS ?= 10000000
 BIN := $(VENV)/bin
 WIRED := tests/integration tests/contract
 QUIET := tests/capture tests/cli tests/config tests/storage
@@ -24,12 +25,13 @@ SOURCES := $(shell find $(PARTS) -type f -not -path '*/__pycache__/*' -not -name
 C_FILES := $(shell find native tests -name '*.[ch]' -type f | LC_ALL=C sort)
 WHEEL_INPUT := $(SOURCES) pyproject.toml meson.build meson.options scripts/excluded.py build/sources.txt README.md
 
-.PHONY: help setup develop demo bench test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
+.PHONY: help setup develop demo bench bench-archive test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
 	check-imports check-warnings model format wheel lock clean FORCE
 
 help:
 	@echo 'demo        the main job, end to end, with its verdict (options in DEMO="--seconds 10")'
 	@echo 'bench       how fast it is here, and docs/performance.md (with options in BENCH="--quick", build/performance.md)'
+	@echo 'bench-archive  how fast an archive answers, beside tcpdump and tshark (PACKETS=10000000)'
 	@echo 'test        C tests, plain and under sanitizers, and Python tests (options in PYTEST="-k ring")'
 	@echo 'test-slow   the long Python tests, and every damage to every capture file'
 	@echo 'check       formatting, lint, types, import contracts, C warnings, the model of the ring'
@@ -66,6 +68,10 @@ bench: develop
 	@$(BIN)/nanotape bench --from build/bench.json
 
 # What needs no wire runs beside the sanitizers; what needs one has the machine to itself.
+# Ten million packets; some 12 GB of disk and a quarter of an hour.
+bench-archive: develop
+	@$(BIN)/python tests/bench/archive_bench.py build/archive-bench $(PACKETS)
+
 test: test-native
 	@$(MAKE) --no-print-directory develop
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-sanitized test-python-quiet

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 from pcap_file import LINUX_SLL, read_pcap
+from simulated_packets import Feed, batches, write_pcap
 
 from nanotape.storage import open_archive
+from nanotape.storage.archive import Archive
+from nanotape.storage.compact import CompactOptions, compact
 from nanotape.storage.export import ExportOptions, export
 from nanotape.storage.frame_stream import FrameChoice
 
@@ -110,3 +113,21 @@ def test_each_capture_comes_back_in_its_own_order(originals: list[Path], tmp_pat
         folder.mkdir()
         found = exported(imported([original], folder), folder / "file.pcapng")
         assert tshark(found) == tshark(original), original
+
+
+@pytest.mark.slow
+def test_a_simulated_hour_comes_back_also_from_parquet(tmp_path: Path) -> None:
+    packets, lines = 200_000, 8
+    original = tmp_path / "hour.pcap"
+    count = write_pcap(original, batches(Feed(packets=packets, rate=packets / lines / 3600)))
+    archive = imported([original], tmp_path)
+    expected = tshark(original)
+    assert len(expected) == count
+    first, last = (float(line.partition("\t")[0]) for line in (expected[0], expected[-1]))
+    assert 3500 < last - first < 3700
+    assert tshark(exported(archive, tmp_path / "segments.pcapng")) == expected
+    assert compact(Archive(archive), CompactOptions(grace_ns=0), log=lambda _: None).errors == []
+    assert Archive(archive).segments() == []
+    found = exported(archive, tmp_path / "parquet.pcapng")
+    assert tshark(found) == expected
+    assert tcpdump(found) == tcpdump(original)

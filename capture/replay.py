@@ -176,7 +176,7 @@ class Replay:
         """Sends them once. A further loop goes on after the mean distance between the frames of the one before."""
         frames = first_ts_ns = 0
         first_due_ns = due_ns = self._next_due_ns
-        for chunk in _ahead(chunks):
+        for chunk in _ahead(chunks, self._is_stopped):
             if not frames and chunk:
                 first_ts_ns = chunk[0][0]
                 # To read takes its time: that of a further loop does not make its frames late.
@@ -234,8 +234,8 @@ class Replay:
         self._bytes += len(frame)
 
 
-def _ahead(chunks: Callable[[], Iterable[Chunk]]) -> Iterator[Chunk]:
-    """The chunks, read ahead by a thread; the first comes when the thread is as far ahead as it may be."""
+def _ahead(chunks: Callable[[], Iterable[Chunk]], is_stopped: Callable[[], bool]) -> Iterator[Chunk]:
+    """The chunks, read ahead by a thread, up to a stop; the first comes when it is as far ahead as it may be."""
     ready: queue.Queue[Chunk | BaseException | None] = queue.Queue(_AHEAD_CHUNKS)
     is_wanted = threading.Event()
     is_wanted.set()
@@ -264,8 +264,16 @@ def _ahead(chunks: Callable[[], Iterable[Chunk]]) -> Iterator[Chunk]:
     thread = threading.Thread(target=read, name="nanotape-replay", daemon=True)
     thread.start()
     try:
-        is_ahead.wait()
-        while (item := ready.get()) is not None:
+        while not is_ahead.wait(_LOOK_S):
+            if is_stopped():
+                return
+        while not is_stopped():
+            try:
+                item = ready.get(timeout=_LOOK_S)
+            except queue.Empty:
+                continue
+            if item is None:
+                return
             if isinstance(item, BaseException):
                 raise item
             yield item

@@ -1,6 +1,8 @@
 """When frames go out, by a clock in the test's hand."""
 
 import errno
+import itertools
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -145,3 +147,23 @@ def test_what_the_frames_source_raises_is_raised() -> None:
 def test_nothing_to_send_is_a_report_of_nothing() -> None:
     wire, report = run([])
     assert (wire.sent, report.sent, report.timing.p50_ns, report.seconds) == ([], 0, None, 0)
+
+
+def test_a_stop_is_not_held_up_by_frames_that_do_not_come() -> None:
+    clock, released = Hand(), threading.Event()
+    in_time: list[bool] = []
+    wire = FakeWire(clock)
+
+    def slow() -> Iterator[Chunk]:
+        yield [(0, b"a")]
+        in_time.append(released.wait(10))
+
+    stopped = itertools.chain([False], itertools.repeat(True))
+
+    def is_stopped() -> bool:
+        if answer := next(stopped):
+            released.set()
+        return answer
+
+    report = Replay(wire, Pace(), is_stopped=is_stopped, now_ns=clock.now_ns, sleep=clock.sleep).run(slow)  # type: ignore[arg-type]
+    assert (report.sent, report.is_stopped, in_time) == (0, True, [True])

@@ -43,9 +43,10 @@ def stamps(file: PcapngFile) -> list[int]:
     return [packet.fields["ts"] for packet in file.packets]
 
 
-@pytest.fixture
-def mixed(archive: Archive) -> Archive:
-    """1 to 1000 in Parquet files, 1001 to 1300 in a segment, 1301 to 1500 live."""
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    """1 to 1000 in Parquet files, 1001 to 1300 in a segment, 1301 to 1500 live; only to be read."""
+    archive = Archive.create(tmp_path_factory.mktemp("mixed") / "archive")
     recorded(archive, SyntheticRing(newest=1000))
     compact(archive, CompactOptions(grace_ns=0), clock=HandClock(), log=lambda _: None)
     recorded(archive, SyntheticRing(newest=1300), clock=later())

@@ -2,7 +2,7 @@
 """The packets of a selection and a condition in SQL, as they lie in the files, through DuckDB.
 
 Parquet files it reads itself; segments are handed to it batch by batch, so that memory stays at some batches however
-long they are. What is visible is fixed when it is made.
+long they are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from nanotape.storage.archive import Visible, projected
 from nanotape.storage.errors import QueryError, StorageError
-from nanotape.storage.reader import ArchiveReader
 from nanotape.storage.segment_facts import read_segment
 from nanotape.storage.selection import Selection
 from nanotape.storage.table_schemas import table_schema
@@ -24,11 +23,13 @@ _MEMORY_LIMIT_BYTES = 256 << 20
 class ChosenRows:
     """Rows to query, once or more often."""
 
-    def __init__(self, reader: ArchiveReader, selection: Selection, where: str | None, columns: Sequence[str]) -> None:
-        """Looks at what is visible.
+    def __init__(
+        self, visible: Sequence[Visible], selection: Selection, where: str | None, columns: Sequence[str]
+    ) -> None:
+        """Reads nothing yet.
 
         Args:
-            reader: The archives.
+            visible: The packets that are visible, of each archive: the same for all queries that have to agree.
             selection: What is wanted.
             where: A condition in SQL over the columns of the view `packets`; None: none.
             columns: What queries will read; the condition may name others.
@@ -36,7 +37,7 @@ class ChosenRows:
         self._selection, self._where = selection, where
         names = [*columns, *(each.name for each in selection.fields("packets"))]
         self._columns = table_schema("packets").names if where is not None else list(dict.fromkeys(names))
-        self._visible = [selection.narrowed(archive.visible("packets")) for archive in reader.archives]
+        self._visible = [selection.narrowed(each) for each in visible]
 
     def query(self, select: str, rest: str = "") -> pa.RecordBatchReader:
         """Runs a query.

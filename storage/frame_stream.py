@@ -90,10 +90,11 @@ def frame_stream(reader: ArchiveReader, choice: FrameChoice, memory_bytes: int =
         ArchiveError: A file cannot be read.
     """
     selection = _around(reader, choice)
+    visible = [archive.visible("packets") for archive in reader.archives]  # once: an archive grows between two queries
     if choice.last_ns is not None:
-        newest = ChosenRows(reader, selection, choice.where, ["ts"]).query("SELECT max(ns(ts)) AS newest").read_all()
+        newest = ChosenRows(visible, selection, choice.where, ["ts"]).query("SELECT max(ns(ts)) AS newest").read_all()
         selection = _until(selection, newest.column("newest")[0].as_py(), choice.last_ns)
-    light = ChosenRows(reader, selection, choice.where, ["host", "ring", "ring_id", "interface", "flags"])
+    light = ChosenRows(visible, selection, choice.where, ["host", "ring", "ring_id", "interface", "flags"])
     found = light.query(
         f"SELECT host, ring, ring_id, interface, flags & {_LINK_BITS} AS link, count(*) AS packets", "GROUP BY ALL"
     ).read_all()
@@ -101,7 +102,7 @@ def frame_stream(reader: ArchiveReader, choice: FrameChoice, memory_bytes: int =
     rings = list(dict.fromkeys(row["ring_id"] for row in rows))
     interfaces = sorted({row["interface"] for row in rows if row["interface"] is not None})
     origins = {_number(row, rings, interfaces): _origin(row) for row in rows}
-    chosen = ChosenRows(reader, selection, choice.where, _COLUMNS)
+    chosen = ChosenRows(visible, selection, choice.where, _COLUMNS)
     tables = _sorted(chosen, rings, interfaces, memory_bytes // _BUDGET_SHARE)
     return FrameStream(origins, tables, sum(row["packets"] for row in rows), selection)
 

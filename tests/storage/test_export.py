@@ -15,7 +15,7 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.compact import CompactOptions, compact
 from nanotape.storage.errors import ExportError, FilterError, QueryError
 from nanotape.storage.export import ExportOptions, ExportReport, export
-from nanotape.storage.frame_stream import FrameChoice
+from nanotape.storage.frame_stream import FrameChoice, frame_stream
 from nanotape.storage.selection import Selection
 
 COMMENT, DROP_COUNT, IF_NAME = 1, 4, 2
@@ -200,3 +200,16 @@ def test_after_a_failure_an_older_file_is_as_it_was_and_nothing_else_is_there(
         export(open_archive(mixed.path), target, io.BytesIO())
     assert [path.name for path in target.parent.iterdir()] == ["file.pcapng"]
     assert target.read_bytes() == b"older"
+
+
+def test_what_comes_while_it_is_read_is_not_in_it(archive: Archive) -> None:
+    bench = Bench(archive, SyntheticRing(newest=100), batch_rows=100)
+    bench.recorder.begin()
+    bench.record_all()
+    stream = frame_stream(open_archive(archive.path), FrameChoice())
+    recorded(archive, SyntheticRing(name="late", ring_id="e" * 32, newest=10))
+    bench.ring.newest = 200
+    bench.record_all()
+    found = [seq for table in stream.moderate_tables() for seq in table.column("ring_seq").to_pylist()]
+    assert found == list(range(1, 101))
+    assert stream.packets == 100

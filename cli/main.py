@@ -8,61 +8,18 @@ from typing import Annotated
 
 import typer
 
-from nanotape.capture.errors import CaptureError, HostError, ServiceError
-from nanotape.cli import (
-    audit,
-    bench,
-    capture,
-    compact,
-    config,
-    demo,
-    discover,
-    events,
-    export,
-    import_,
-    query,
-    record,
-    replay,
-    report,
-    rings,
-    run,
-    simulate,
-    status,
-    tail,
-    verify,
-)
-from nanotape.config import ConfigError
-from nanotape.storage.errors import StorageError
+from nanotape.cli.verbs import Verbs
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
+    cls=Verbs,
     name="nanotape",
     help="Records multicast market data: every packet, nanosecond-stamped, from the NIC to Arrow files.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run.run)
-app.command("capture")(capture.capture)
-app.command("record")(record.record)
-app.command("demo")(demo.demo)
-app.command("bench")(bench.bench)
-app.command("simulate")(simulate.simulate)
-app.command("rings")(rings.rings)
-app.command("status")(status.status)
-app.command("import")(import_.import_pcap)
-app.command("compact")(compact.compact_archive)
-app.command("discover")(discover.discover)
-app.command("events")(events.events)
-app.command("export")(export.export_archive)
-app.command("report")(report.report)
-app.command("query")(query.query)
-app.command("replay")(replay.replay)
-app.command("tail")(tail.tail)
-app.command("audit")(audit.audit)
-app.command("verify")(verify.verify)
-app.add_typer(config.app, name="config")
 
 
 def _version(wanted: bool) -> None:
@@ -88,10 +45,6 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()  # here its failure can still be told
-    except (ConfigError, CaptureError, StorageError) as error:
-        if not (isinstance(error, ServiceError) and error.told):
-            sys.stderr.write("".join(f"nanotape: {line}\n" for line in str(error).splitlines()))
-        sys.exit(_status(error))
     except BrokenPipeError:  # the reader of our output has gone: nobody to tell
         _forget_output()
         sys.exit(1)
@@ -103,6 +56,8 @@ def main() -> None:
             f"nanotape: standard output: cannot be written: {error.strerror}; make room or write elsewhere\n"
         )
         sys.exit(1)
+    except Exception as error:
+        sys.exit(_told(error))
 
 
 def _fill_streams() -> None:
@@ -123,7 +78,17 @@ def _forget_output() -> None:
     os.close(nowhere)
 
 
-def _status(error: Exception) -> int:
+def _told(error: Exception) -> int:
+    """Says what was wrong, as far as that is ours to say, and gives the exit status."""
+    # Only now: what the verb did not need is not loaded for it.
+    from nanotape.capture.errors import CaptureError, HostError, ServiceError
+    from nanotape.config import ConfigError
+    from nanotape.storage.errors import StorageError
+
+    if not isinstance(error, ConfigError | CaptureError | StorageError):
+        raise error
+    if not (isinstance(error, ServiceError) and error.told):
+        sys.stderr.write("".join(f"nanotape: {line}\n" for line in str(error).splitlines()))
     if isinstance(error, ServiceError):
         return error.status
     return 2 if isinstance(error, ConfigError | HostError) else 1

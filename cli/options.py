@@ -1,12 +1,14 @@
 """Options that several verbs share, with one wording."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nanotape.config import Settings
 from nanotape.storage.log import log_to_stderr
+
+if TYPE_CHECKING:
+    from nanotape.config import Settings
 
 ConfigFile = Annotated[
     Path | None,
@@ -25,7 +27,7 @@ RingNames = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
-def chosen_rings(settings: Settings, names: list[str] | None) -> list[Settings]:
+def chosen_rings(settings: "Settings", names: list[str] | None) -> "list[Settings]":
     """The settings of each ring that `--ring` names; of all when it names none.
 
     Raises:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -28,9 +29,9 @@ def query(
     channel: Annotated[str | None, typer.Option(help="Named queries: only this channel.")] = None,
     feed: Annotated[str | None, typer.Option(help="Named queries: only this feed.")] = None,
     start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="From this moment on: 2026-11-20 09:30, or ...Z.")
+        str | None, typer.Option(metavar="TIME", help="Only from this moment on: 2026-11-20 09:30, or ...Z.")
     ] = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="Up to this moment, excluded.")] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="Only up to this moment, excluded.")] = None,
     tz: Annotated[str | None, typer.Option(metavar="ZONE", help="Zone of TIMEs that name none. Default: UTC.")] = None,
     interval: Annotated[
         str, typer.Option(metavar="DURATION", help="Named queries: width of an interval, 1ms to 1d.")
@@ -45,6 +46,14 @@ def query(
     limit: Annotated[
         int | None, typer.Option(min=0, help="Rows that a table shows. Default: all, 100 on a terminal.")
     ] = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            min=64,
+            metavar="MIB",
+            help="What the query may hold before it writes temporary files. Default: a quarter of the machine's.",
+        ),
+    ] = None,
 ) -> None:
     """Query an archive with SQL: views packets, events, stats, counters, channels, clock; macros: see docs/query.md."""
     from nanotape.storage import answer, named_queries  # heavy, and not needed for --help
@@ -58,36 +67,43 @@ def query(
     if name is not None:
         options = named_queries.Options(channel, feed, start, end, tz, interval, top)
         sql = named_queries.build(name, options)
+        if named_queries.QUERIES[name].looks_back:
+            start = None  # in its SQL it is
         if show:
             sys.stdout.write(sql + "\n")
             return
     if limit is None and output is None and sys.stdout.isatty():
         limit = _LIMIT_ON_TERMINAL
-    _run(paths, sql, (start, end, tz), form, output, limit)
+    found = _Question(paths, sql, start, end, tz, None if memory is None else memory * 2**20)
+    _run(found, form, output, limit)
 
 
-def _run(
-    paths: list[str],
-    sql: str,
-    span: tuple[str | None, str | None, str | None],
-    form: str,
-    output: Path | None,
-    limit: int | None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Question:
+    paths: list[str]
+    sql: str
+    start: str | None
+    end: str | None
+    tz: str | None
+    memory_bytes: int | None
+
+
+def _run(asked: _Question, form: str, output: Path | None, limit: int | None) -> None:
     import duckdb
 
     from nanotape.storage import answer, open_archive
 
-    start, end, tz = span
     try:
-        found = open_archive(paths).sql(sql, start=start, end=end, tz=tz)
-        if found is None:
-            raise QueryError("SQL: a query that gives rows expected, found a statement without any")
+        found = open_archive(asked.paths).sql(
+            asked.sql, start=asked.start, end=asked.end, tz=asked.tz, sealed=True, memory_bytes=asked.memory_bytes
+        )
         with _target(output) as target:
             rows = answer.write(found.to_arrow_reader(), form, target, limit)
     except duckdb.Error as error:
-        talk(f"SQL: {' '.join(str(error).split())}")
-        raise typer.Exit(2) from None
+        wrong = (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, duckdb.PermissionException)
+        is_wrong_sql = isinstance(error, wrong) and "Failed to read file" not in str(error)
+        talk(f"{'SQL' if is_wrong_sql else 'query'}: {' '.join(str(error).split())}")
+        raise typer.Exit(2 if is_wrong_sql else 1) from None
     if output:
         talk(f"{output}: {rows:,} rows")
 

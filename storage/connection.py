@@ -6,6 +6,8 @@ are streamed from the disk anew for each query that reads them.
 
 import contextlib
 import os
+import re
+import resource
 import tempfile
 from collections.abc import Mapping, Sequence
 
@@ -14,12 +16,17 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from nanotape.storage.archive import Visible
+from nanotape.storage.errors import QueryError
 from nanotape.storage.segment_facts import SegmentFacts, check_segment, present_path
+from nanotape.storage.selection import Selection
 from nanotape.storage.sidecar import FIRST_MESSAGE_OFFSET
 from nanotape.storage.table_schemas import table_schema
-from nanotape.storage.views import MACROS, create_view, read_files
+from nanotape.storage.views import MACROS, create_view, quoted, read_files
 
 _SHARE_OF_MEMORY = 4
+_EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
+_READING = ("SELECT", "MULTI")
+"""Statements, as DuckDB calls them, that change nothing; PIVOT is of several parts."""
 
 
 class _SegmentStream:
@@ -39,16 +46,20 @@ class _SegmentStream:
         return ipc.open_stream(covered).__arrow_c_stream__(requested_schema)
 
 
-def connect(tables: Mapping[str, Sequence[Visible]]) -> duckdb.DuckDBPyConnection:
+def connect(
+    tables: Mapping[str, Sequence[Visible]], selection: Selection | None = None, memory_bytes: int | None = None
+) -> duckdb.DuckDBPyConnection:
     """A connection with a view for each table.
 
     Args:
         tables: What is visible of each, in each archive.
+        selection: The views show the rows in its time only; None: all.
+        memory_bytes: What DuckDB may hold; None: a quarter of the machine's, or of what ulimit allows this process.
 
     Raises:
         ArchiveError: A segment is damaged, or cannot be read.
     """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _SHARE_OF_MEMORY
+    memory = memory_bytes or _memory_bytes() // _SHARE_OF_MEMORY
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": "false",
@@ -64,8 +75,45 @@ def connect(tables: Mapping[str, Sequence[Visible]]) -> duckdb.DuckDBPyConnectio
         if statement.strip():
             connection.execute(statement)
     for table, found in tables.items():
-        connection.execute(create_view(table, _parts(connection, table, found)))
+        condition = selection.condition(table) if selection else ""
+        connection.execute(create_view(table, _parts(connection, table, found), condition))
     return connection
+
+
+def seal(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Sequence[Visible]]) -> None:
+    """From now on it reads files of the archives only, writes none but its own for what memory does not hold.
+
+    Of COPY to an archive's own file only `check_reads` knows: run nothing else.
+    """
+    files = [_now(str(each.path)) for found in tables.values() for visible in found for each in visible.parquet]
+    [temporary] = connection.execute("SELECT current_setting('temp_directory')").fetchone() or [""]
+    for statement in (
+        f"SET allowed_paths = [{', '.join(map(quoted, files))}]",
+        f"SET allowed_directories = [{quoted(temporary)}]",
+        "SET enable_external_access = false",
+        "SET python_enable_replacements = false",
+        "SET lock_configuration = true",
+    ):
+        connection.execute(statement)
+
+
+def check_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """That a query is one statement, and asks only.
+
+    Raises:
+        QueryError: It is not.
+        duckdb.Error: It is no SQL.
+    """
+    found = [each.type.name for each in connection.extract_statements(_EXPLAIN.sub("", query, count=1))]
+    if len(found) != 1 or found[0] not in _READING:
+        raise QueryError(f"SQL: one SELECT expected, found {', '.join(found) or 'nothing'}; an archive is only read")
+
+
+def _memory_bytes() -> int:
+    """Of the machine, or what this process may have of it."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return machine if allowed == resource.RLIM_INFINITY else min(machine, allowed)
 
 
 def _parts(connection: duckdb.DuckDBPyConnection, table: str, found: Sequence[Visible]) -> list[str]:

@@ -42,17 +42,22 @@ class Options:
             raise QueryError(f"interval {self.interval!r}: a duration such as 1ms, 10s or 1h expected")
         return int(match[1]) * _UNITS_NS[match[2]]
 
-    def where(self, stamp: str = "ts", *also: str, names: bool = True) -> str:
+    def where(self, stamp: str = "ts", *also: str, unnamed: bool = False) -> str:
         """The conditions of a query, all in one WHERE; nothing without any.
+
+        Args:
+            stamp: The column that `start` and `end` are about.
+            also: Other conditions.
+            unnamed: Rows that are of no one channel or feed may be of the chosen one too.
 
         Raises:
             QueryError: A moment is none.
         """
         parts = list(also)
-        if names:
-            parts += [
-                f"{name} = {quoted(each)}" for name, each in (("channel", self.channel), ("feed", self.feed)) if each
-            ]
+        for name, each in (("channel", self.channel), ("feed", self.feed)):
+            if each:
+                is_it = f"{name} = {quoted(each)}"
+                parts.append(f"({is_it} OR {name} IS NULL)" if unnamed else is_it)
         if self.start is not None:
             parts.append(f"{stamp} >= instant({instant_ns(self.start, self.tz)})")
         if self.end is not None:
@@ -68,6 +73,8 @@ class NamedQuery:
     what: str
     """In a sentence."""
     make: Callable[[Options], str]
+    looks_back: bool = False
+    """Needs rows from before `start` as well."""
 
 
 def build(name: str, options: Options) -> str:
@@ -82,43 +89,54 @@ def build(name: str, options: Options) -> str:
 
 
 def _traffic(options: Options) -> str:
-    return f"""SELECT bucket(ts, {options.interval_ns}) AS "interval", feed, channel, line,
-    count(*) AS packets, sum(wire_len) AS bytes
-FROM packets {options.where()}
-GROUP BY ALL ORDER BY ALL"""
+    return f"""WITH counted AS (
+    SELECT bucket_ns(ts, {options.interval_ns}) AS begin_ns, host, feed, channel, line,
+        count(*) AS packets, sum(wire_len) AS bytes
+    FROM packets {options.where()}
+    GROUP BY ALL)
+SELECT instant(begin_ns) AS "interval", * EXCLUDE begin_ns FROM counted ORDER BY ALL"""
 
 
 def _bursts(options: Options) -> str:
-    return f"""SELECT bucket(ts, 1000000) AS millisecond, channel, line, count(*) AS packets, sum(wire_len) AS bytes
-FROM packets {options.where()}
-GROUP BY ALL ORDER BY packets DESC, millisecond, channel, line LIMIT {options.top}"""
+    return f"""WITH counted AS (
+    SELECT bucket_ns(ts, 1000000) AS begin_ns, host, channel, line, count(*) AS packets, sum(wire_len) AS bytes
+    FROM packets {options.where()}
+    GROUP BY ALL ORDER BY packets DESC, begin_ns, host, channel, line LIMIT {options.top})
+SELECT instant(begin_ns) AS millisecond, * EXCLUDE begin_ns FROM counted
+ORDER BY packets DESC, millisecond, host, channel, line"""
 
 
-def _percentiles(column: str) -> str:
+def _spread(values: str, of: str) -> str:
+    """Percentiles of column `of` of the query `values`, exact: by counts, which go to the disk where memory ends."""
     shares = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p999"))
-    return ", ".join(f"quantile_disc({column}, {share}) AS {name}_ns" for share, name in shares)
+    columns = ",\n    ".join(f"min({of}) FILTER (upto >= {share} * whole) AS {name}_ns" for share, name in shares)
+    each = "PARTITION BY host, channel, line"
+    return f"""WITH listed AS ({values}),
+counted AS (SELECT host, channel, line, {of}, count(*) AS n FROM listed WHERE {of} IS NOT NULL GROUP BY ALL),
+ranked AS (SELECT *, sum(n) OVER ({each} ORDER BY {of}) AS upto, sum(n) OVER ({each}) AS whole FROM counted)
+SELECT host, channel, line, sum(n)::BIGINT AS packets, min({of}) AS min_ns,
+    {columns},
+    max({of}) AS max_ns
+FROM ranked GROUP BY ALL ORDER BY ALL"""
 
 
 def _inter_arrival(options: Options) -> str:
-    return f"""WITH gaps AS (
-    SELECT channel, line, ns(ts) - lag(ns(ts)) OVER (PARTITION BY channel, line ORDER BY ts) AS gap_ns
-    FROM packets {options.where()})
-SELECT channel, line, count(gap_ns) AS gaps, min(gap_ns) AS min_ns, {_percentiles("gap_ns")}, max(gap_ns) AS max_ns
-FROM gaps WHERE gap_ns IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+    before = "lag(ns(ts)) OVER (PARTITION BY host, channel, line ORDER BY ts)"
+    values = f"SELECT host, channel, line, ns(ts) - {before} AS gap_ns\n    FROM packets {options.where()}"
+    return _spread(values, "gap_ns")
 
 
 def _send_delay(options: Options) -> str:
-    return f"""SELECT channel, line, count(*) AS packets, min(send_delay_ns(ts, ts_send)) AS min_ns,
-    {_percentiles("send_delay_ns(ts, ts_send)")}, max(send_delay_ns(ts, ts_send)) AS max_ns
-FROM packets {options.where("ts", "ts_send IS NOT NULL")}
-GROUP BY ALL ORDER BY ALL"""
+    where = options.where("ts", "ts_send IS NOT NULL")
+    values = f"SELECT host, channel, line, send_delay_ns(ts, ts_send) AS delay_ns\n    FROM packets {where}"
+    return _spread(values, "delay_ns")
 
 
 def _gaps(options: Options) -> str:
     kinds = "kind IN ('capture_loss', 'feed_gap')"
     return f"""SELECT kind, cause, stage, ring, channel, line, count(*) AS gaps, sum(packets_lost) AS packets_lost,
     sum(messages_lost) AS messages_lost, min(ts_start) AS first, max(coalesce(ts_end, ts_start)) AS last
-FROM events {options.where("ts_start", kinds)}
+FROM events {options.where("ts_start", kinds, unnamed=True)}
 GROUP BY ALL ORDER BY ALL"""
 
 
@@ -144,11 +162,13 @@ QUERIES = {
     for each in (
         NamedQuery("traffic", "packets and bytes of each channel and line by interval", _traffic),
         NamedQuery("bursts", "the milliseconds with most packets of a channel and line", _bursts),
-        NamedQuery("inter-arrival", "percentiles of the time between packets of a channel and line", _inter_arrival),
+        NamedQuery(
+            "inter-arrival", "percentiles of the time from a packet to the next of its channel and line", _inter_arrival
+        ),
         NamedQuery("send-delay", "percentiles of the time from the exchange's stamp to ours", _send_delay),
         NamedQuery("gaps", "losses and gaps by cause and stage", _gaps),
         NamedQuery(
-            "silent", "configured channels and lines of which nothing came, and when something last did", _silent
+            "silent", "configured channels and lines of which nothing came, and when something last did", _silent, True
         ),
         NamedQuery("talkers", "senders and groups with most packets", _talkers),
     )

@@ -80,7 +80,10 @@ class ArchiveReader:
         return pds.dataset(parts) if parts else pds.dataset(schema.empty_table())
 
     def connect(
-        self, tables: Sequence[str] | None = None, selection: Selection | None = None
+        self,
+        tables: Sequence[str] | None = None,
+        selection: Selection | None = None,
+        memory_bytes: int | None = None,
     ) -> "duckdb.DuckDBPyConnection":
         """A connection of DuckDB with a view for each table and the macros of `views.py`; its time zone is UTC.
 
@@ -89,29 +92,49 @@ class ArchiveReader:
 
         Args:
             tables: Only these; None: all.
-            selection: Files without any of these rows are left out; the rows of the others are all there.
+            selection: The views have only rows of its time, and files without any of them are not opened; names
+                choose none.
+            memory_bytes: What DuckDB may hold before it writes temporary files; None: a quarter of the machine's.
         """
         from nanotape.storage.connection import connect
 
-        return connect({table: self._visible(table, selection) for table in tables or _TABLES})
+        return connect({table: self._visible(table, selection) for table in tables or _TABLES}, selection, memory_bytes)
 
     def sql(
-        self, query: str, *, start: Instant | None = None, end: Instant | None = None, tz: str | None = None
+        self,
+        query: str,
+        *,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        tz: str | None = None,
+        sealed: bool = False,
+        memory_bytes: int | None = None,
     ) -> "duckdb.DuckDBPyRelation":
         """Runs a query over the views, and gives what DuckDB calls a relation; see `connect` for its stamps.
 
         Args:
             query: SQL.
-            start: Files that have only earlier packets are left out before DuckDB sees them; so with `end`.
-            end: See `start`.
+            start: The views show rows from this moment on, and files that have only earlier ones are not opened. Of
+                events those that were going on then are shown too, and all channels that were in force.
+            end: The views show rows up to this moment, excluded.
             tz: Zone that `start` and `end` are meant in where they name none; None: UTC.
+            sealed: Refuse all but one SELECT, and let it read nothing but the archives.
+            memory_bytes: What DuckDB may hold before it writes temporary files; None: a quarter of the machine's.
 
         Raises:
             duckdb.Error: The query is wrong.
+            QueryError: `sealed`, and it is not one SELECT.
         """
+        from nanotape.storage.connection import check_reads, connect, seal
+
         selection = Selection.of(start=start, end=end, tz=tz)
-        named = [table for table in _TABLES if table in query.lower()]
-        return self.connect(named or ["packets"], selection).sql(query)
+        named = [table for table in _TABLES if table in query.lower()] or ["packets"]
+        tables = {table: self._visible(table, selection) for table in named}
+        connection = connect(tables, selection, memory_bytes)
+        if sealed:
+            check_reads(connection, query)
+            seal(connection, tables)
+        return connection.sql(query)
 
     def to_polars(self, table: str = "packets", **chosen: Any) -> "polars.LazyFrame":
         """A table as a lazy frame; stamps are Datetime("ns", "UTC"). Live rows are held in memory.
@@ -166,7 +189,10 @@ class ArchiveReader:
         return pa.RecordBatchReader.from_batches(schema, self._selected(table, selection, schema))
 
     def events(self, *, kind: str | Sequence[str] | None = None, **chosen: Any) -> pa.Table:
-        """Events, in the order in which they began; chosen as in `packets`, and by kind."""
+        """Events, in the order in which they began; chosen as in `packets`, and by kind.
+
+        `start` leaves none out that was still going on then.
+        """
         return self._table("events", {"kind": kind}, chosen)
 
     def stats(self, **chosen: Any) -> pa.Table:
@@ -182,7 +208,7 @@ class ArchiveReader:
         return self._table("clock", {}, chosen)
 
     def channels(self, **chosen: Any) -> pa.Table:
-        """Which flows were configured from when on; chosen as in `packets`."""
+        """Which flows were configured from when on; chosen as in `packets`. After `start` they still are in force."""
         return self._table("channels", {}, chosen)
 
     def coverage(self, **chosen: Any) -> pa.Table:

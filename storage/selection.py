@@ -6,6 +6,7 @@ from functools import reduce
 from typing import Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
 from nanotape.storage.archive import Visible
@@ -17,6 +18,11 @@ from nanotape.storage.schema import TIMESTAMP
 from nanotape.storage.table_schemas import table_schema
 
 Words = str | Sequence[str] | None
+
+_LASTING = {"events": "ts_end"}
+"""Tables of what lasts, and when it ended: wanted is what was going on at any time of the selection."""
+_IN_FORCE = ("channels",)
+"""Tables of what is in force from its stamp on, and so after `start` as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +80,22 @@ class Selection:
             if field.name in known:
                 parts.append(pds.field(field.name).isin(pa.array(known[field.name], pa.string())))
         stamp = pds.field(STAMP_OF[table])
-        if self.start_ns is not None:
-            parts.append(stamp >= pa.scalar(self.start_ns, pa.int64()).cast(TIMESTAMP))
+        if self.start_ns is not None and table not in _IN_FORCE:
+            last = pc.coalesce(pds.field(_LASTING[table]), stamp) if table in _LASTING else stamp
+            parts.append(last >= pa.scalar(self.start_ns, pa.int64()).cast(TIMESTAMP))
         if self.end_ns is not None:
             parts.append(stamp < pa.scalar(self.end_ns, pa.int64()).cast(TIMESTAMP))
         return reduce(lambda one, other: one & other, parts) if parts else None
+
+    def condition(self, table: str) -> str:
+        """Of the time alone, as SQL over a connection with our macros; nothing: all rows are wanted."""
+        stamp, parts = STAMP_OF[table], []
+        if self.start_ns is not None and table not in _IN_FORCE:
+            last = f"coalesce({_LASTING[table]}, {stamp})" if table in _LASTING else stamp
+            parts.append(f"{last} >= instant({self.start_ns})")
+        if self.end_ns is not None:
+            parts.append(f"{stamp} < instant({self.end_ns})")
+        return " AND ".join(parts)
 
     def fields(self, table: str) -> list[pa.Field]:
         """The columns that the conditions are about.
@@ -90,8 +107,9 @@ class Selection:
         for name, _ in self.names:
             if name not in schema.names:
                 raise QueryError(f"{name}: a column of {table} expected, found none of this name")
-        stamp = [STAMP_OF[table]] if self.start_ns is not None or self.end_ns is not None else []
-        return [schema.field(name) for name in (*(name for name, _ in self.names), *stamp)]
+        timed = self.start_ns is not None or self.end_ns is not None
+        stamps = [STAMP_OF[table], *([_LASTING[table]] if table in _LASTING else [])] if timed else []
+        return [schema.field(name) for name in (*(name for name, _ in self.names), *stamps)]
 
     def narrowed(self, visible: Visible) -> Visible:
         """Without the files that have none of the rows, as far as that can be told without opening them."""
@@ -108,7 +126,7 @@ class Selection:
         if lowest is None or highest is None:
             return True
         return not (
-            (self.start_ns is not None and highest < self.start_ns)
+            (self.start_ns is not None and highest < self.start_ns and file.table not in (*_LASTING, *_IN_FORCE))
             or (self.end_ns is not None and lowest >= self.end_ns)
         )
 

@@ -19,8 +19,9 @@ SET TimeZone = 'UTC';
 CREATE OR REPLACE MACRO ns(ts) AS epoch_ns(ts);
 CREATE OR REPLACE MACRO instant(n) AS make_timestamp_ns(n)::TIMESTAMPTZ_NS;
 -- The beginning of the stretch of width_ns that a stamp lies in: time_bucket and date_trunc do not take such stamps.
-CREATE OR REPLACE MACRO bucket(ts, width_ns) AS
-    make_timestamp_ns(epoch_ns(ts) - ((epoch_ns(ts) % width_ns) + width_ns) % width_ns)::TIMESTAMPTZ_NS;
+-- To make a stamp of a number takes DuckDB 0.1 us: group millions of rows by the number, and make stamps of the groups.
+CREATE OR REPLACE MACRO bucket_ns(ts, width_ns) AS epoch_ns(ts) - ((epoch_ns(ts) % width_ns) + width_ns) % width_ns;
+CREATE OR REPLACE MACRO bucket(ts, width_ns) AS make_timestamp_ns(bucket_ns(ts, width_ns))::TIMESTAMPTZ_NS;
 -- From a, included, to b, excluded, as texts in UTC: '2026-11-20 14:30:00.000000001'.
 CREATE OR REPLACE MACRO between_utc(ts, a, b) AS ts >= a::TIMESTAMPTZ_NS AND ts < b::TIMESTAMPTZ_NS;
 -- Nanoseconds from the exchange's stamp to ours, and between any two.
@@ -39,18 +40,20 @@ FLAGS = {
 """Bits of `flags` that the view of packets shows as booleans."""
 
 
-def create_view(table: str, parts: Sequence[str]) -> str:
+def create_view(table: str, parts: Sequence[str], condition: str = "") -> str:
     """The statement that makes the view of a table.
 
     Args:
         table: Its name.
-        parts: What to read from, each with the table's columns: `read_parquet([...])`, a name; none: an empty view.
+        parts: What to read from, each with the table's columns: `read_parquet([...])`, a name.
+        condition: Of the rows that it shows; nothing: all.
     """
     columns = ", ".join(f'"{name}"' for name in table_schema(table).names)
     shown = columns
     if table == "packets":
         shown += "".join(f', (flags & {bit}) <> 0 AS "{name}"' for bit, name in FLAGS.items())
-    selects = [f"SELECT {columns} FROM {part}" for part in parts]  # noqa: S608 - our own names
+    where = f" WHERE {condition}" if condition else ""
+    selects = [f"SELECT {columns} FROM {part}{where}" for part in parts]  # noqa: S608 - our own names
     return f'CREATE OR REPLACE VIEW "{table}" AS SELECT {shown} FROM ({" UNION ALL ".join(selects)});'  # noqa: S608
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -125,7 +126,7 @@ def test_named_queries_are_right(archive: Path) -> None:
     talkers = rows("--name", "talkers")
     assert [row["packets"] for row in talkers] == [1001] * 8
     [arrival, *_] = rows("--name", "inter-arrival", "--channel", "itch-1")
-    assert arrival["gaps"] == 1000
+    assert arrival["packets"] == 1000
     assert arrival["min_ns"] <= arrival["p50_ns"] <= arrival["p99_ns"] <= arrival["max_ns"]  # type: ignore[operator]
 
 
@@ -133,3 +134,62 @@ def test_the_list_of_named_queries_is_printed() -> None:
     done = subprocess.run([*NANOTAPE, "query", "--list"], capture_output=True, text=True, timeout=60, check=True)
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(QUERIES)
     assert sys.version_info >= (3, 11)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY (SELECT 1) TO '{0}/new.csv'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{0}/new.csv'",
+        "ATTACH '{0}/new.db' AS other; SELECT 1",
+        "SET enable_external_access = true",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM glob('{0}/*')",
+        "SELECT 1 AS one; SELECT 2 AS two",
+        "FROM found",
+    ],
+)
+def test_a_query_reads_nothing_but_the_archive_and_writes_nothing(archive: Path, tmp_path: Path, sql: str) -> None:
+    held = {path: path.read_bytes() for path in archive.rglob("*") if path.is_file()}
+    status, out, error = run(archive, sql.format(tmp_path))
+    assert (status != 0, out) == (True, b"")
+    assert error.startswith("nanotape: SQL: ")
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+    assert held == {path: path.read_bytes() for path in archive.rglob("*") if path.is_file()}
+
+
+def test_a_query_cannot_overwrite_a_file_that_it_may_read(archive: Path) -> None:
+    [file] = archive.rglob("*.parquet")
+    held = file.read_bytes()
+    status, _, error = run(archive, f"COPY (SELECT 1) TO '{file}' (USE_TMP_FILE false)")
+    assert status == 1
+    assert "one SELECT expected, found COPY; an archive is only read" in error
+    assert file.read_bytes() == held
+
+
+def test_start_and_end_choose_rows_and_not_only_files(archive: Path) -> None:
+    ordered = "SELECT ns(ts) AS ns FROM packets ORDER BY ts"
+    stamps = [json.loads(line)["ns"] for line in run(archive, ordered, "--format", "json")[1].splitlines()]
+    assert stamps[200] // 10**9 == START_NS // 10**9, "both are in the first second"
+    first, last = (f"2026-10-14 17:46:40.{stamps[at] % 10**9:09d}Z" for at in (100, 200))
+    some = run(archive, ordered, "--format", "json", "--start", first, "--end", last)[1].splitlines()
+    assert [json.loads(line)["ns"] for line in some] == [each for each in stamps if stamps[100] <= each < stamps[200]]
+
+
+def test_a_damaged_parquet_file_is_no_wrong_sql(archive: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "archive"
+    shutil.copytree(archive, copy)
+    [file] = copy.rglob("*.parquet")
+    content = bytearray(file.read_bytes())
+    footer = int.from_bytes(content[-8:-4], "little")
+    content[-8 - footer : -8] = bytes([255]) * footer
+    file.write_bytes(content)
+    status, _, error = run(copy, "SELECT max(payload) FROM packets")
+    assert (status, error.count("\n")) == (1, 1)
+    assert error.startswith("nanotape: query: ")
+
+
+def test_memory_can_be_bounded(archive: Path) -> None:
+    words = ("SELECT * FROM packets ORDER BY payload", "--memory", "64", "--format", "arrow")
+    assert ipc.open_stream(io.BytesIO(run(archive, *words)[1])).read_all().num_rows == 8008

@@ -1,0 +1,52 @@
+"""A verb loads what it needs and no more: to load all of them takes longer than most questions to an archive."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nanotape.cli.main import app
+from nanotape.cli.verbs import VERBS
+
+PROGRAM = """
+import sys
+sys.argv = ["nanotape", *{words!r}]
+from nanotape.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print(*sorted(name for name in sys.modules if name.startswith(("nanotape.", "pydantic", "duckdb"))), sep="\\n")
+"""
+
+
+def loaded(*words: str) -> set[str]:
+    program = PROGRAM.format(words=list(words))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_version_needs_no_verb() -> None:
+    assert not loaded("--version") & {f"nanotape.cli.{where.partition(':')[0]}" for where in VERBS.values()}
+
+
+def test_a_question_to_an_archive_loads_neither_configuration_nor_capture(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    modules = loaded("query", str(tmp_path / "archive"), "SELECT count(*) FROM packets")
+    assert {"nanotape.cli.query", "duckdb"} <= modules
+    assert not {name for name in modules if name.startswith(("nanotape.config", "nanotape.capture", "nanotape.native"))}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_is_found_and_has_a_help(name: str) -> None:
+    done = CliRunner().invoke(app, [name, "--help"])
+    assert done.exit_code == 0, done.output
+    assert f" {name} " in done.output
+
+
+def test_a_mistyped_verb_is_refused_with_one_like_it() -> None:
+    done = CliRunner().invoke(app, ["qury"])
+    assert done.exit_code == 2
+    assert "Did you mean 'query'?" in done.output

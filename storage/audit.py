@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nanotape.storage.audit_sheets import AuditReport, ChannelSheet, RecorderSheet, RingLoss, SourceSheet
+from nanotape.storage.deleted_ranges import deleted_ranges
 from nanotape.storage.reader import ArchiveReader
 from nanotape.storage.selection import Selection
-from nanotape.storage.verify import deleted_rows
 
 _COUNTED_IN_RECORDER = ("recorded", "left_out", "overrun", "write_failures")
 
@@ -52,7 +52,7 @@ def _deleted(reader: ArchiveReader) -> dict[str, int]:
     """Rows that retention deleted, by ring_id."""
     counts: Counter[str] = Counter()
     for archive in reader.archives:
-        counts.update(deleted_rows(archive))
+        counts.update({ring_id: each.rows for ring_id, each in deleted_ranges(archive).items()})
     return counts
 
 

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nanotape.storage.archive import Archive, Visible
 from nanotape.storage.connection import connect
+from nanotape.storage.deleted_ranges import DeletedRanges, deleted_ranges
 from nanotape.storage.errors import StorageError
 from nanotape.storage.manifest import day_folder, read_manifests
 from nanotape.storage.parquet_facts import ParquetFacts
@@ -38,7 +41,7 @@ class RingReport:
     lost: int = 0
     """Of these, lost by us: the sum of `lost_before` of all rows but the first."""
     deleted: int = 0
-    """Of these, deleted by retention."""
+    """Of these, deleted by retention, or lost by us and told in rows that were."""
     left_out: int | None = 0
     """Of these, of no channel and left out on purpose; None: some, it is not known how many."""
 
@@ -148,15 +151,15 @@ _NAMED_MAX = 20
 
 def _continuity(archive: Archive, visible: dict[str, Visible], report: VerifyReport) -> Iterator[str]:
     connection = connect({table: [visible[table]] for table in ("packets", "events", "counters")})
-    deleted = deleted_rows(archive)
+    losses = connection.sql(_TOLD).to_arrow_table()
+    deleted = deleted_ranges(archive)
     first_losses: dict[str, int] = {}
     for ring_id, ring, first, last, rows, lost_first in connection.execute(_RINGS).fetchall():
         left_out = _left_out(connection.execute(_LEFT_OUT, [ring_id]).fetchone(), archive, ring)
-        report.rings.append(
-            RingReport(ring, ring_id, first, last, rows, deleted=deleted.get(ring_id, 0), left_out=left_out)
-        )
+        report.rings.append(RingReport(ring, ring_id, first, last, rows, left_out=left_out))
         first_losses[ring_id] = lost_first
     rings = {each.ring_id: each for each in report.rings}
+    told = {ring_id: ToldLosses(losses.filter(pc.field("ring_id") == ring_id)) for ring_id in rings}
     holes: dict[str, list[str]] = {}
     cursor = connection.execute(_STEPS)
     while steps := cursor.fetchmany(10_000):
@@ -165,29 +168,60 @@ def _continuity(archive: Archive, visible: dict[str, Visible], report: VerifyRep
             if after == before:
                 yield f"ring {ring.ring} ({ring_id}): sequence {after} expected once, found twice"
                 continue
-            ring.missing += after - before - 1
+            missing = after - before - 1
+            gone = _gone(before + 1, after - 1, lost, deleted.get(ring_id), told[ring_id])
+            ring.missing += missing
             ring.lost += lost
-            if lost > after - before - 1:
+            ring.deleted += gone
+            if lost > missing:
                 yield (
                     f"ring {ring.ring} ({ring_id}): sequence {after} says that {lost} are lost before it, "
-                    f"and {after - before - 1} are missing"
+                    f"and {missing} are missing"
                 )
-            elif lost < after - before - 1 and len(holes.setdefault(ring_id, [])) < _NAMED_MAX:
-                holes[ring_id].append(f"{before + 1} to {after - 1} ({lost} of them told)")
-    told = dict(connection.execute(_TOLD).fetchall())
+            elif lost + gone < missing and len(holes.setdefault(ring_id, [])) < _NAMED_MAX:
+                holes[ring_id].append(f"{before + 1} to {after - 1} ({lost + gone} of them told)")
     for ring in report.rings:
-        yield from _ring_findings(
-            ring, holes.get(ring.ring_id, []), first_losses[ring.ring_id], told.get(ring.ring_id, 0)
-        )
+        packets = None if ring.ring_id in deleted else told[ring.ring_id].packets
+        yield from _ring_findings(ring, holes.get(ring.ring_id, []), first_losses[ring.ring_id], packets)
+
+
+def _gone(first_seq: int, last_seq: int, lost: int, deleted: DeletedRanges | None, told: "ToldLosses") -> int:
+    """Of the sequences of a hole that the row after it does not call lost, those that retention explains."""
+    rows = deleted.rows_within(first_seq, last_seq) if deleted and first_seq <= last_seq else 0
+    if not rows:
+        return 0
+    lost_among = max(0, told.within(first_seq, last_seq) - lost)  # rows that said so are deleted too
+    return max(0, min(rows + lost_among, last_seq - first_seq + 1 - lost))
+
+
+class ToldLosses:
+    """Losses of a ring, as events tell."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        """Takes seq_last and packets of each, in the order of the sequences."""
+        self._ends = rows.column("seq_last").to_numpy()
+        self._sums = np.cumsum(np.append(0, rows.column("packets").to_numpy()))
+
+    @property
+    def packets(self) -> int:
+        """Of all."""
+        return int(self._sums[-1])
+
+    def within(self, first_seq: int, last_seq: int) -> int:
+        """Packets of losses that end among these sequences."""
+        first, last = np.searchsorted(self._ends, (first_seq, last_seq + 1))
+        return int(self._sums[last] - self._sums[first])
 
 
 _LEFT_OUT = "SELECT max(value) FROM counters WHERE ring_id = ? AND stage = 'left_out'"
 _TOLD = """
-SELECT ring_id, sum(packets_lost)::BIGINT FROM events WHERE kind = 'capture_loss' AND ring_id IS NOT NULL GROUP BY 1
+SELECT ring_id, coalesce(seq_last, 0) AS seq_last, coalesce(packets_lost, 0) AS packets FROM events
+WHERE kind = 'capture_loss' AND ring_id IS NOT NULL ORDER BY ALL
 """
 
 
-def _ring_findings(ring: RingReport, holes: list[str], lost_first: int, told: int) -> Iterator[str]:
+def _ring_findings(ring: RingReport, holes: list[str], lost_first: int, told: int | None) -> Iterator[str]:
+    """`told`: packets lost by the events; None: rows that said the same may be deleted."""
     name = f"ring {ring.ring} ({ring.ring_id})"
     if ring.unexplained:
         more = ", ..." if len(holes) == _NAMED_MAX else ""
@@ -196,22 +230,8 @@ def _ring_findings(ring: RingReport, holes: list[str], lost_first: int, told: in
             f"and nothing says why: {', '.join(holes)}{more}"
         )
     lost = ring.lost + lost_first
-    if not ring.deleted and told != lost:
+    if told is not None and told != lost:
         yield f"{name}: {lost} lost packets expected in events, as lost_before says, found {told}"
-
-
-def deleted_rows(archive: Archive) -> dict[str, int]:
-    """Rows that retention deleted, by ring_id.
-
-    Raises:
-        ArchiveError: A manifest cannot be read.
-    """
-    counts: dict[str, int] = {}
-    for manifest in read_manifests(archive.path, "packets"):
-        for gone in manifest.gone:
-            for ring_id, held in gone.rings.items():
-                counts[ring_id] = counts.get(ring_id, 0) + held.rows
-    return counts
 
 
 def _left_out(counted: tuple[int | None] | None, archive: Archive, ring: str) -> int | None:

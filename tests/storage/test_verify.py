@@ -77,21 +77,53 @@ def test_a_loss_without_its_event_is_found(mixed: Archive) -> None:
     assert "50 lost packets expected in events, as lost_before says, found 0" in finding
 
 
+def delete(archive: Archive, first_seq: int, last_seq: int, told: bool = True) -> None:
+    """The Parquet files that begin with these sequences, as retention does it, or as somebody else might."""
+    with edit_manifest(archive.path, "packets", DAY) as edit:
+        chosen = [each for each in edit.manifest.files if first_seq <= each.rings[RING_ID].first_seq <= last_seq]
+        gone = tuple(Gone(f"packets/date={DAY}/{e.path}", e.rows, 1, e.ts_min_ns, e.ts_max_ns, e.rings) for e in chosen)
+        files = tuple(each for each in edit.manifest.files if each not in chosen)
+        edit.manifest = replace(edit.manifest, files=files, gone=(*edit.manifest.gone, *(gone if told else ())))
+        edit.commit()
+    assert chosen
+    for each in chosen:
+        (archive.path / "packets" / f"date={DAY}" / each.path).unlink()
+
+
 def test_what_retention_deleted_is_no_finding(archive: Archive) -> None:
     for part in range(3):
         recorded(archive, SyntheticRing(newest=100 * (part + 1)), clock=later(part * 10))
         compacted(archive, later(part * 10))
-    with edit_manifest(archive.path, "packets", DAY) as edit:
-        middle = [each for each in edit.manifest.files if 100 < each.rings[RING_ID].first_seq <= 200]
-        gone = tuple(Gone(f"packets/date={DAY}/{e.path}", e.rows, 1, e.ts_min_ns, e.ts_max_ns, e.rings) for e in middle)
-        files = tuple(each for each in edit.manifest.files if each not in middle)
-        edit.manifest = replace(edit.manifest, files=files, gone=gone)
-        edit.commit()
-    for each in middle:
-        (archive.path / "packets" / f"date={DAY}" / each.path).unlink()
+    delete(archive, 101, 200)
     report = verify(archive)
     assert report.findings == []
     assert (report.rings[0].missing, report.rings[0].deleted) == (100, 100)
+
+
+def test_a_deletion_does_not_hide_that_other_packets_vanished(archive: Archive) -> None:
+    for part in range(5):
+        recorded(archive, SyntheticRing(newest=100 * (part + 1)), clock=later(part * 10))
+        compacted(archive, later(part * 10))
+    delete(archive, 1, 100)
+    delete(archive, 201, 300)
+    assert verify(archive).findings == []
+    delete(archive, 301, 400, told=False)
+    [finding] = verify(archive).findings
+    assert (
+        "100 sequences between 101 and 500 are missing and nothing says why: 201 to 400 (100 of them told)" in finding
+    )
+
+
+def test_a_loss_that_deleted_rows_told_is_no_finding(archive: Archive) -> None:
+    recorded(archive, SyntheticRing(newest=100))
+    compacted(archive)
+    recorded(archive, SyntheticRing(oldest=131, newest=200), clock=later(10))
+    compacted(archive, later(10))
+    recorded(archive, SyntheticRing(oldest=201, newest=300), clock=later(20))
+    delete(archive, 131, 200)
+    report = verify(archive)
+    assert report.findings == []
+    assert (report.rings[0].missing, report.rings[0].lost, report.rings[0].deleted) == (100, 0, 100)
 
 
 def test_packets_that_were_left_out_on_purpose_are_no_finding(archive: Archive) -> None:

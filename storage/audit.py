@@ -169,7 +169,7 @@ def _recorders(
         counted = {stage: sum(run.grown(stage) for run in in_order) for stage in _COUNTED_IN_RECORDER}
         begins = [run.begin_seq or 0 for run in in_order]
         in_ring = in_order[-1].last.get("newest_seq", 0) - begins[0] + 1 if in_order else None
-        uncounted = sum(begins[at + 1] - begins[at] - run.done for at, run in enumerate(in_order[:-1]))
+        uncounted = [begins[at + 1] - begins[at] - run.done for at, run in enumerate(in_order[:-1])]
         there, told = held.get(key[2], (0, 0)) if held is not None else (None, 0)
         sheets.append(
             RecorderSheet(
@@ -181,7 +181,8 @@ def _recorders(
                 counted["overrun"],
                 counted["write_failures"],
                 in_order[-1].last.get("backlog") if in_order else None,
-                uncounted,
+                sum(max(0, count) for count in uncounted),
+                sum(max(0, -count) for count in uncounted),
                 there,
                 told,
                 deleted.get(key[2], 0),

@@ -57,6 +57,8 @@ class RecorderSheet:
     """Left in the ring by the last one."""
     uncounted: int
     """Done by those that were killed, after their last reading: recorded, or one of the others."""
+    taken_up: int
+    """Counted by one, but not as recorded, and counted anew by the next: it began before what could not be written."""
     rows: int | None
     """In the archive now; None: not asked for, as for a part of the time."""
     told_lost: int
@@ -72,9 +74,10 @@ class RecorderSheet:
         if self.in_ring is None or self.backlog is None:
             return None
         done = self.recorded + self.left_out + self.overrun + self.write_failures
-        by_counters = abs(self.in_ring - done - self.backlog - self.uncounted) + max(0, -self.uncounted)
-        if self.rows is None or (self.left_out and self.uncounted):
-            return by_counters  # how much a killed recorder had left out nobody knows
+        by_counters = abs(self.in_ring - done - self.backlog - self.uncounted + self.taken_up)
+        by_counters += max(0, self.taken_up - (done - self.recorded))
+        if self.rows is None or (self.left_out and (self.uncounted or self.taken_up)):
+            return by_counters  # how much of that was left out nobody knows
         by_rows = self.in_ring - self.rows - self.deleted - self.told_lost - self.left_out - self.backlog
         if not self.has_ended:
             by_rows = max(0, by_rows)  # it went on after its last reading, and is killed or still at work

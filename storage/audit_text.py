@@ -45,6 +45,7 @@ def _recorder(sheet: RecorderSheet) -> Iterator[str]:
         "recorded": sheet.recorded, "left out": sheet.left_out, "overrun": sheet.overrun,
         "could not be written": sheet.write_failures, "left in the ring": sheet.backlog or 0,
         "done after the last reading of one that was killed": sheet.uncounted,
+        "of these counted twice, since a later recorder took them up again": sheet.taken_up,
     }  # fmt: skip
     told = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
     yield f"ring {sheet.ring} on {sheet.host}, {sheet.runs:,} recorders: {sheet.in_ring:,} in the ring: {told}"

@@ -43,6 +43,29 @@ def test_recorders_that_end_in_order_balance_by_counters_and_by_rows(archive: Ar
     assert of(archive).is_fine
 
 
+def test_what_one_could_not_write_and_the_next_found_in_the_ring_is_no_difference(archive: Archive) -> None:
+    bench = Bench(archive, SyntheticRing(newest=100), batch_rows=100)
+    bench.recorder.begin()
+    bench.record_all()
+    with no_file_larger_than(archive.segments()[0].bytes + 500):
+        bench.ring.newest = 200
+        bench.record_all()
+    bench.recorder.finish()
+    recorded(archive, SyntheticRing(newest=300), clock=later())
+    report = of(archive)
+    [sheet] = report.recorders
+    assert (sheet.in_ring, sheet.recorded, sheet.write_failures, sheet.taken_up, sheet.rows) == (
+        300,
+        300,
+        100,
+        100,
+        300,
+    )
+    assert sheet.unexplained == 0
+    assert report.is_fine, "nothing is lost after all"
+    assert "100 of these counted twice" in "".join(audit_lines(report))
+
+
 def test_what_was_overrun_refused_and_left_out_is_each_told(archive: Archive) -> None:
     ring = SyntheticRing(newest=100)
     bench = Bench(archive, ring, batch_rows=100, keep_other=False)

@@ -14,6 +14,7 @@ from nanotape.storage.deleted_ranges import deleted_ranges
 from nanotape.storage.reader import ArchiveReader
 from nanotape.storage.selection import Selection
 
+_LAST_SEQ = 2**63 - 1
 _COUNTED_IN_RECORDER = ("recorded", "left_out", "overrun", "write_failures")
 
 
@@ -39,20 +40,25 @@ def audit(reader: ArchiveReader, selection: Selection | None = None) -> AuditRep
         return found
 
     is_all = selection == Selection()
-    held = {row["ring_id"]: (row["rows"], row["lost"]) for row in rows(_ROWS)} if is_all else None
+    since = rows(_ROWS) if is_all else []
+    held = {row["ring_id"]: (row["rows"], row["lost"]) for row in since} if is_all else None
+    begins = {row["ring_id"]: row["begin_seq"] for row in since}
     return AuditReport(
         sources=_sources(rows(_SOURCES), is_all),
-        recorders=_recorders(rows(_RUNS), held, _deleted(reader) if is_all else {}),
+        recorders=_recorders(rows(_RUNS), held, _deleted(reader, begins)),
         losses=[RingLoss(**row) for row in rows(_LOSSES)],
         channels=[ChannelSheet(**row) for row in rows(_CHANNELS)],
     )
 
 
-def _deleted(reader: ArchiveReader) -> dict[str, int]:
-    """Rows that retention deleted, by ring_id."""
+def _deleted(reader: ArchiveReader, begins: Mapping[str, int | None]) -> dict[str, int]:
+    """Rows that retention deleted, by ring_id, from these sequences on."""
     counts: Counter[str] = Counter()
     for archive in reader.archives:
-        counts.update({ring_id: each.rows for ring_id, each in deleted_ranges(archive).items()})
+        found = deleted_ranges(archive)
+        counts.update(
+            {ring_id: found[ring_id].rows_within(begins[ring_id] or 1, _LAST_SEQ) for ring_id in found.keys() & begins}
+        )
     return counts
 
 
@@ -117,10 +123,15 @@ SELECT host, ring, ring_id, run::BIGINT AS run, stage, arg_max(value, place) AS 
     arg_min(occasion, place) AS occasion, arg_max(occasion, place) AS ending
 FROM marked GROUP BY ALL ORDER BY ring_id, run
 """
+# What was recorded before anybody wrote counters is on no sheet.
 _ROWS = """
-SELECT ring_id, rows, coalesce(lost, 0)::BIGINT AS lost
-FROM (SELECT ring_id, count(*) AS rows FROM packets GROUP BY 1) LEFT JOIN
-    (SELECT ring_id, sum(packets_lost) AS lost FROM events WHERE kind = 'capture_loss' GROUP BY 1) USING (ring_id)
+WITH begins AS (SELECT ring_id, min(value) AS begin_seq FROM readings WHERE stage = 'begin_seq' GROUP BY 1),
+held AS (SELECT ring_id, count(*) AS rows FROM packets JOIN begins USING (ring_id)
+    WHERE ring_seq >= begin_seq GROUP BY 1),
+told AS (SELECT ring_id, sum(packets_lost)::BIGINT AS lost FROM events JOIN begins USING (ring_id)
+    WHERE kind = 'capture_loss' AND seq_last >= begin_seq GROUP BY 1)
+SELECT ring_id, begin_seq, coalesce(rows, 0) AS rows, coalesce(lost, 0) AS lost
+FROM begins LEFT JOIN held USING (ring_id) LEFT JOIN told USING (ring_id)
 """
 
 

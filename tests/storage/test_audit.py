@@ -1,6 +1,7 @@
 """Sheets of recorders whose every packet is known."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,18 @@ def test_recorders_that_end_in_order_balance_by_counters_and_by_rows(archive: Ar
     assert (sheet.runs, sheet.in_ring, sheet.recorded, sheet.rows, sheet.backlog) == (2, 1500, 1500, 1500, 0)
     assert sheet.unexplained == 0
     assert of(archive).is_fine
+
+
+def test_what_was_recorded_before_there_were_counters_is_no_difference(archive: Archive) -> None:
+    """By an earlier version, or by one that was killed before its first reading was on the disk."""
+    recorded(archive, SyntheticRing(newest=100))
+    recorded(archive, SyntheticRing(oldest=151, newest=200), clock=later())
+    shutil.rmtree(archive.path / "segments" / "demo" / "counters")
+    recorded(archive, SyntheticRing(oldest=221, newest=300), clock=later(20))
+    report = of(archive)
+    [sheet] = report.recorders
+    assert (sheet.in_ring, sheet.recorded, sheet.overrun, sheet.rows, sheet.told_lost) == (100, 80, 20, 80, 20)
+    assert report.unexplained == 0
 
 
 def test_what_one_could_not_write_and_the_next_found_in_the_ring_is_no_difference(archive: Archive) -> None:

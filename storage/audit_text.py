@@ -48,7 +48,8 @@ def _recorder(sheet: RecorderSheet) -> Iterator[str]:
         "of these counted twice, since a later recorder took them up again": sheet.taken_up,
     }  # fmt: skip
     told = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
-    yield f"ring {sheet.ring} on {sheet.host}, {sheet.runs:,} recorders: {sheet.in_ring:,} in the ring: {told}"
+    who = "recorder" if sheet.runs == 1 else f"{sheet.runs:,} recorders"
+    yield f"ring {sheet.ring} on {sheet.host}, {who}: {sheet.in_ring:,} in the ring: {told}"
     if sheet.rows is not None:
         gone = f", {sheet.deleted:,} deleted by retention" if sheet.deleted else ""
         yield f"  in the archive now: {sheet.rows:,} packets, {sheet.told_lost:,} told as lost{gone}"

@@ -17,8 +17,8 @@ from nanotape.storage.selection import Selection
 if TYPE_CHECKING:
     from nanotape.storage.reader import ArchiveReader
 
-STATES = ("not_captured", "deleted", "gap_ours", "gap_upstream", "clock_degraded", "quiet", "clean")
-"""The worst first. not_captured: nobody captured, and there is no packet; deleted: retention deleted packets of then;
+STATES = ("deleted", "not_captured", "gap_ours", "gap_upstream", "clock_degraded", "quiet", "clean")
+"""The worst first. deleted: retention deleted packets of then; not_captured: nobody captured, and there is no packet;
 gap_ours: we lost some, or did not capture for more than ten seconds of it; gap_upstream: the feed had a gap before us;
 clock_degraded: the clock's events say so; quiet: captured, and no packet came; clean: packets, and nothing missing."""
 

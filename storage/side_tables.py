@@ -49,7 +49,8 @@ class SideTables:
         self._last_seqs: dict[str, int] = {}  # of what was written last
         self._waiting: dict[str, deque[pa.RecordBatch]] = {table: deque() for table in RECORDED_TABLES}
         self.given_up_rows = 0
-        """Rows that waited too long for the disk, and are lost."""
+        """Rows that waited too long for the disk, and are lost; a line tells of them when it takes something again."""
+        self._given_up_told = 0
 
     def add(self, table: str, batch: pa.RecordBatch) -> None:
         """Takes rows; they are written by the next `write`, in order."""
@@ -95,7 +96,9 @@ class SideTables:
         now = self._clock.monotonic_ns()
         if now - self._written_ns >= _TOGETHER_NS:
             self._written_ns = now
-            self.write_all()
+            if self.write_all() and self.given_up_rows > self._given_up_told:
+                lost, self._given_up_told = self.given_up_rows - self._given_up_told, self.given_up_rows
+                self._log(f"{self._directory}: {lost} rows beside the packets waited too long for the disk: lost")
         for table in list(self._rotations):
             with suppress(OSError):
                 self._rotation(table).tick()

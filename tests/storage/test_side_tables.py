@@ -115,6 +115,8 @@ def test_what_waits_for_a_disk_is_bounded_and_told_in_order_afterwards(
     pass_time(bench, 8)
     bench.recorder.finish()
     assert not any(tables(bench)._waiting.values())
+    [line] = [line for line in bench.lines if "waited too long" in line]
+    assert f": {tables(bench).given_up_rows} rows beside the packets" in line
     stamps = archive.rows("counters", ["ts"]).column(0).cast(pa.int64()).to_pylist()
     assert stamps == sorted(stamps)
     assert verify(archive).findings == []

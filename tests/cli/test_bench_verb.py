@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import types
@@ -19,6 +20,8 @@ from nanotape.cli.bench.model import Options, PartResult, Tell
 from nanotape.cli.bench.workspace import STEM
 from nanotape.cli.main import app
 
+IMPORT_MODULE = importlib.import_module
+
 
 class Parts:
     """Stand-ins for the parts, which measure nothing."""
@@ -29,8 +32,10 @@ class Parts:
         self.broken: set[str] = set()
         self.repetitions: list[dict[str, Any]] = []
 
-    def module(self, path: str) -> types.SimpleNamespace:
+    def module(self, path: str, package: str | None = None) -> Any:
         """What importlib.import_module is asked for."""
+        if not path.endswith("_part"):
+            return IMPORT_MODULE(path, package)
         name = path.rpartition(".")[2].removesuffix("_part")
         needs_root = name in ("wire", "latency", "sustain", "tuning")
         return types.SimpleNamespace(NEEDS_ROOT=needs_root, measure=lambda *asked: self.measure(name, *asked))

@@ -33,6 +33,9 @@ CONFIG = """
 run_dir = "{0}/run"
 archive = "{0}"
 shm_dir = "{0}/rings"
+[archive]
+keep_free = "0"
+
 [recorder]
 flush_interval = "50ms"
 [[ring]]

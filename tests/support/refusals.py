@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import pathlib
 import signal
 import subprocess
 from collections.abc import Iterator
 
 from command_line import NANOTAPE, refusal
 from deadline import wait_for
-from service_rig import Rig
+from service_rig import RING, Rig
 
 SMALL = {"capacity": "16 MiB", "descriptors": 4096}
 """Enough for a service that is to be refused."""
@@ -61,6 +62,10 @@ def running(rig: Rig) -> Iterator[Running]:
     try:
         wait_for(lambda: "capturing" in rig.talk.read_text(encoding="utf-8") or process.poll(), "the service", 40)
         assert process.poll() is None, rig.talk.read_text(encoding="utf-8")
+        archive = rig.folder / "archive"
+        reserves = (archive / "segments" / RING / "events.reserve", archive / ".retention" / "reserve")
+        # Made in a recorder's first second; a file may be read to its end by then.
+        wait_for(lambda: all(map(pathlib.Path.exists, reserves)) or process.poll() is not None, "its reserves")
         yield Running(rig, process)
     finally:
         if process.poll() is None:

@@ -246,7 +246,7 @@ def test_a_compactor_killed_at_random_instants_loses_nothing_and_doubles_nothing
     before = contents(archive)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ends = 0
-    for _ in range(12):
+    for _ in range(5):
         command = [sys.executable, "-c", KILLED, str(archive.path), DAY]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
             assert process.stdout is not None

@@ -3,11 +3,12 @@
 import json
 import re
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from nanotape.storage.clock import SystemClock
 
 _AGO = re.compile(r"(\d+)(s|min|h|d)")
 _UNITS_S = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
@@ -33,8 +34,9 @@ def events(
     from nanotape.storage.reader import open_archive
     from nanotape.storage.selection import Selection
 
+    clock = SystemClock()
     names = {"kind": kind or None, "severity": severity or None}
-    selection = Selection.of(channel=channel or None, names=names, start=_since(since), tz=tz)
+    selection = Selection.of(channel=channel or None, names=names, start=_since(since, clock.utc_ns()), tz=tz)
     follower = EventFollower(open_archive(archives), selection)
     try:
         while True:
@@ -44,13 +46,13 @@ def events(
             sys.stdout.flush()
             if not follow:
                 return
-            time.sleep(_POLL_S)
+            clock.sleep(_POLL_S)
     except KeyboardInterrupt:
         return
 
 
-def _since(text: str | None) -> int | str | None:
+def _since(text: str | None, now_ns: int) -> int | str | None:
     match = _AGO.fullmatch(text or "")
     if match is None:
         return text
-    return time.time_ns() - int(match[1]) * _UNITS_S[match[2]] * 10**9
+    return now_ns - int(match[1]) * _UNITS_S[match[2]] * 10**9

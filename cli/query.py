@@ -3,15 +3,13 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from nanotape.cli.options import talk
-from nanotape.storage.errors import QueryError
 
 _LIMIT_ON_TERMINAL = 100
 
@@ -92,12 +90,13 @@ def _run(asked: _Question, form: str, output: Path | None, limit: int | None) ->
     import duckdb
 
     from nanotape.storage import answer, open_archive
+    from nanotape.storage.atomic_file import asked_for
 
     try:
         found = open_archive(asked.paths).sql(
             asked.sql, start=asked.start, end=asked.end, tz=asked.tz, sealed=True, memory_bytes=asked.memory_bytes
         )
-        with _target(output) as target:
+        with asked_for(output) if output else contextlib.nullcontext(sys.stdout.buffer) as target:
             rows = answer.write(found.to_arrow_reader(), form, target, limit)
     except duckdb.Error as error:
         wrong = (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, duckdb.PermissionException)
@@ -123,20 +122,3 @@ def _split(words: list[str], name: str | None) -> tuple[list[str], str]:
         if not sql.strip():
             raise typer.BadParameter("SQL expected on standard input, found nothing")
     return paths, sql
-
-
-@contextlib.contextmanager
-def _target(output: Path | None) -> Iterator[BinaryIO]:
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    draft = output.with_name(f".{output.name}.{os.getpid()}.new")
-    try:
-        with draft.open("wb") as file:
-            yield file
-            os.fsync(file.fileno())
-        draft.replace(output)
-    except OSError as error:
-        raise QueryError(f"{output}: cannot be written: {error.strerror}; name another file, or make room") from error
-    finally:
-        draft.unlink(missing_ok=True)

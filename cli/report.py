@@ -22,7 +22,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Report on a day: completeness, losses and gaps, A and B, peaks, clock. Exit status 1: unexplained or lost."""
-    from nanotape.storage.atomic_file import write_text
+    from nanotape.storage.atomic_file import asked_for
     from nanotape.storage.reader import open_archive
     from nanotape.storage.report import day_report
     from nanotape.storage.report_page import report_page
@@ -33,7 +33,8 @@ def report(
         raise typer.BadParameter("archives and then a day expected, found one word")
     found = day_report(open_archive(paths), str(date), tz)
     if html is not None:
-        write_text(html, report_page(found))
+        with asked_for(html) as file:
+            file.write(report_page(found).encode())
         talk(f"{html}: written")
     if as_json:
         facts = {**asdict(found), "shares": found.shares, "fine": found.sheet.is_fine}

@@ -5,7 +5,6 @@ frame at the end, so that a viewer can begin in the middle; any zstd reads it as
 """
 
 import contextlib
-import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import BinaryIO, Self
 
 import zstandard
 
+from nanotape.storage.atomic_file import written_whole
 from nanotape.storage.errors import ExportError
-from nanotape.storage.file_writes import sync_directory
 
 FRAME_BYTES = 4 << 20
 _SKIPPABLE_MAGIC, _SEEKABLE_MAGIC = 0x184D2A5E, 0x8F92EAB1
@@ -66,11 +65,8 @@ class ExportTarget:
             zstd: Whether to compress.
         """
         self._path, self._zstd = path, zstd
-        is_named = path is not None and (
-            path.is_file() or not path.exists()
-        )  # else a pipe or device: nothing to rename
-        self._draft = path.with_name(f".{path.name}.{os.getpid()}.new") if path is not None and is_named else None
         self._file = standard_output
+        self._named = contextlib.ExitStack()
         self._frames: SeekableZstd | None = None
         self._buffered = bytearray()
 
@@ -78,7 +74,7 @@ class ExportTarget:
         """Opens the draft."""
         if self._path is not None:
             with self._telling():
-                self._file = (self._draft or self._path).open("wb")
+                self._file = self._named.enter_context(written_whole(self._path))
         self._frames = SeekableZstd(self._file) if self._zstd else None
         return self
 
@@ -96,15 +92,18 @@ class ExportTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Gives the file its name, or removes the draft."""
-        try:
-            if kind is None:
+        if kind is None:
+            try:
                 self._finish()
-        finally:
-            if self._path is not None:
-                with contextlib.suppress(OSError):  # told already: what is left in its buffer does not fit either
-                    self._file.close()
-            if self._draft is not None:
-                self._draft.unlink(missing_ok=True)
+            except BaseException as broken:
+                self._leave(broken)
+                raise
+        self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Gives the file its name; after an error removes the draft, which may say again what was told already."""
+        with self._telling() if error is None else contextlib.suppress(OSError, type(error)):
+            self._named.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
 
     def _finish(self) -> None:
         self._pass_on()
@@ -112,10 +111,6 @@ class ExportTarget:
             if self._frames is not None:
                 self._frames.finish()
             self._file.flush()
-            if self._draft is not None and self._path is not None:
-                os.fsync(self._file.fileno())
-                self._draft.replace(self._path)
-                sync_directory(self._path.absolute().parent)
 
     def _pass_on(self) -> None:
         data = bytes(self._buffered)

@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -133,7 +132,6 @@ def test_named_queries_are_right(archive: Path) -> None:
 def test_the_list_of_named_queries_is_printed() -> None:
     done = subprocess.run([*NANOTAPE, "query", "--list"], capture_output=True, text=True, timeout=60, check=True)
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(QUERIES)
-    assert sys.version_info >= (3, 11)
 
 
 @pytest.mark.parametrize(
@@ -193,3 +191,15 @@ def test_a_damaged_parquet_file_is_no_wrong_sql(archive: Path, tmp_path: Path) -
 def test_memory_can_be_bounded(archive: Path) -> None:
     words = ("SELECT * FROM packets ORDER BY payload", "--memory", "64", "--format", "arrow")
     assert ipc.open_stream(io.BytesIO(run(archive, *words)[1])).read_all().num_rows == 8008
+
+
+def test_a_device_is_written_to_and_never_replaced(archive: Path) -> None:
+    done = subprocess.run(
+        [*NANOTAPE, "query", archive, "SELECT 1 AS one", "-o", "/dev/null"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert Path("/dev/null").is_char_device()

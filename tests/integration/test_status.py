@@ -104,19 +104,23 @@ def test_a_capture_that_is_stopped_or_killed_is_found(wired: Rig) -> None:
 
 def test_a_recorder_that_hangs_is_found_before_it_is_lapped_and_after(make_service_rig: Callable[..., Rig]) -> None:
     rig = make_service_rig(capacity="4 MiB", descriptors=4096)
-    with rig.service() as service, traffic(rig, "--rate", "10000", "--seconds", "60"):
+    with rig.service() as service, traffic(rig, "--rate", "5000", "--seconds", "150"):
         wait_for(lambda: _fine(rig), "a fine service", 30)
         kill(service, RECORDER, signal.SIGSTOP)
         wait_for(lambda: any("% of the ring behind" in what for what in errors_of(status(rig))), "a lag of 90 %", 30)
         kill(service, RECORDER, signal.SIGCONT)
-        told = wait_for(lambda: _afterwards(rig), "what it lost", 30)
-        assert any("was lapped over" in each["what"] and "none now" in each["what"] for each in told["findings"])
+        told: list[dict[str, Any]] = []
+        try:
+            wait_for(lambda: _is_told_afterwards(told, status(rig)), "what it lost", 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; last status: {json.dumps(told[-1])}") from None
 
 
-def _afterwards(rig: Rig) -> dict[str, Any] | None:
+def _is_told_afterwards(told: list[dict[str, Any]], now: dict[str, Any]) -> bool:
     """Once it has caught up: fine, with a warning of what was lost."""
-    told = status(rig)
-    return told if told["fine"] and told["rings"][0]["readers"][0]["lost"] else None
+    told.append(now)
+    warned = any("was lapped over" in each["what"] and "none now" in each["what"] for each in now["findings"])
+    return bool(now["fine"] and now["rings"][0]["readers"][0]["lost"] and warned)
 
 
 def test_packets_lost_before_the_ring_are_an_error_while_they_are_lost(plain: Rig) -> None:

@@ -10,7 +10,7 @@ from pcapng_file import PcapngFile, parse
 from recorder_bench import Bench, HandClock, later, recorded
 from synthetic import FIRST_TS, RING_ID, SyntheticRing, payloads
 
-from nanotape.storage import export_target, open_archive
+from nanotape.storage import atomic_file, export_target, open_archive
 from nanotape.storage.archive import Archive
 from nanotape.storage.compact import CompactOptions, compact
 from nanotape.storage.errors import ExportError, FilterError, QueryError
@@ -195,7 +195,7 @@ def test_after_a_failure_an_older_file_is_as_it_was_and_nothing_else_is_there(
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export_target.os, "fsync", fail)
+    monkeypatch.setattr(atomic_file.os, "fsync", fail)
     with pytest.raises(ExportError, match="cannot be written: No space left on device; make room"):
         export(open_archive(mixed.path), target, io.BytesIO())
     assert [path.name for path in target.parent.iterdir()] == ["file.pcapng"]

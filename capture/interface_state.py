@@ -1,11 +1,11 @@
-"""Whether an interface is there and up, asked of the kernel by name. Needs no privilege."""
+"""Whether an interface is there, up and running, asked of the kernel by name. Needs no privilege."""
 
 import fcntl
 import os
 import socket
 import struct
 
-_SIOCGIFFLAGS, _IFF_UP = 0x8913, 1
+_SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 1, 0x40
 
 
 def interface_index(name: str) -> int:
@@ -18,9 +18,18 @@ def interface_index(name: str) -> int:
 
 def is_up(name: str) -> bool:
     """False too where there is none of this name."""
+    return bool(_flags(name) & _IFF_UP)
+
+
+def is_running(name: str) -> bool:
+    """Whether it is up and has a carrier; False too where there is none of this name."""
+    return _flags(name) & (_IFF_UP | _IFF_RUNNING) == _IFF_UP | _IFF_RUNNING
+
+
+def _flags(name: str) -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         try:
             reply = fcntl.ioctl(asked, _SIOCGIFFLAGS, struct.pack("16s24x", os.fsencode(name)))
         except OSError:
-            return False
-    return bool(struct.unpack_from("=H", reply, 16)[0] & _IFF_UP)
+            return 0
+    return int(struct.unpack_from("=H", reply, 16)[0])

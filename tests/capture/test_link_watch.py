@@ -1,0 +1,134 @@
+"""The watch over links: each outage is told when it begins and when it is over, short ones by the carrier's changes."""
+
+from __future__ import annotations
+
+import pathlib
+import socket
+from dataclasses import replace
+
+import pytest
+
+from nanotape.capture.link_watch import LinkOutage, LinkState, LinkWatch, read_link
+
+UP = LinkState(index=7, is_up=True, carrier_changes=2, operstate="up")
+NO_CARRIER = LinkState(index=7, is_up=False, carrier_changes=3, operstate="lowerlayerdown")
+SET_DOWN = LinkState(index=7, is_up=False, is_set_up=False, carrier_changes=3, operstate="down")
+GONE = LinkState(0)
+
+
+class Host:
+    """Interfaces whose states a test sets, and a clock that goes on by a second with each look."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, LinkState] = {}
+        self.now_ns = 0
+        self.watch = LinkWatch(["eth1"], lambda: self.now_ns, lambda name: self.states.get(name, GONE))
+
+    def look(self, state: LinkState) -> list[LinkOutage]:
+        self.now_ns += 10**9
+        self.states["eth1"] = state
+        return self.watch.look()
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host()
+
+
+def test_a_link_that_stays_up_is_never_told_of(host: Host) -> None:
+    assert [host.look(UP) for _ in range(3)] == [[], [], []]
+    assert host.watch.down == ()
+
+
+def test_an_outage_is_told_when_it_begins_and_when_it_is_over(host: Host) -> None:
+    host.look(UP)
+    (begun,) = host.look(NO_CARRIER)
+    assert (begun.ts_start_ns, begun.ts_end_ns, begun.cause) == (1 * 10**9, None, "carrier")
+    assert begun.detail == "eth1: link down: no carrier (lowerlayerdown)"
+    assert host.watch.down == (begun,)
+    assert host.look(NO_CARRIER) == []
+    (over,) = host.look(replace(UP, carrier_changes=4))
+    assert over == replace(begun, ts_end_ns=4 * 10**9)
+    assert over.detail == "eth1: link was down: no carrier (lowerlayerdown)"
+    assert host.watch.down == ()
+    assert host.look(replace(UP, carrier_changes=4)) == []
+
+
+def test_an_outage_between_two_looks_is_seen_by_the_carrier_changes(host: Host) -> None:
+    host.look(UP)
+    (flap,) = host.look(replace(UP, carrier_changes=8))
+    assert (flap.ts_start_ns, flap.ts_end_ns, flap.cause, flap.outages) == (10**9, 2 * 10**9, "carrier", 3)
+    assert flap.detail == "eth1: link was down, 3 times: no carrier"
+    assert host.look(replace(UP, carrier_changes=8)) == []
+
+
+def test_flaps_within_an_outage_are_counted(host: Host) -> None:
+    host.look(UP)
+    host.look(replace(NO_CARRIER, carrier_changes=5))
+    host.look(replace(NO_CARRIER, carrier_changes=7))
+    (over,) = host.look(replace(UP, carrier_changes=8))
+    assert over.outages == 3
+
+
+def test_a_link_that_was_set_down_is_said_to_be(host: Host) -> None:
+    host.look(UP)
+    (begun,) = host.look(SET_DOWN)
+    assert begun.cause == "down"
+    assert not begun.needs_new_sockets
+
+
+def test_a_link_that_is_down_at_the_first_look_is_told_from_then_on(host: Host) -> None:
+    (begun,) = host.look(NO_CARRIER)
+    assert (begun.ts_start_ns, begun.is_over) == (10**9, False)
+
+
+def test_an_interface_that_goes_away_and_comes_again_is_another_one(host: Host) -> None:
+    host.look(UP)
+    (gone,) = host.look(GONE)
+    assert (gone.cause, gone.needs_new_sockets) == ("gone", True)
+    other = LinkState(index=9, is_up=False, is_set_up=False)
+    (replaced,) = host.look(other)
+    assert (replaced.cause, replaced.ts_start_ns, replaced.is_over) == ("replaced", gone.ts_start_ns, False)
+    (over,) = host.look(replace(other, is_up=True, is_set_up=True))
+    assert (over.cause, over.ts_end_ns, over.outages) == ("replaced", 4 * 10**9, None)
+
+
+def test_an_interface_that_was_replaced_between_two_looks_is_told(host: Host) -> None:
+    host.look(UP)
+    (replaced,) = host.look(replace(UP, index=9))
+    assert (replaced.cause, replaced.ts_start_ns, replaced.ts_end_ns) == ("replaced", 10**9, 2 * 10**9)
+    assert host.look(replace(UP, index=9)) == []
+
+
+def test_an_interface_that_was_never_seen_is_never_told_of(host: Host) -> None:
+    assert [host.look(GONE), host.look(GONE)] == [[], []]
+    assert host.look(UP) == []
+
+
+def test_unknown_carrier_changes_are_no_outage(host: Host) -> None:
+    host.look(replace(UP, carrier_changes=None))
+    assert host.look(replace(UP, carrier_changes=None)) == []
+
+
+def sysfs(folder: pathlib.Path, **files: str) -> pathlib.Path:
+    (folder / "lo").mkdir()
+    for name, text in files.items():
+        (folder / "lo" / name).write_text(f"{text}\n", encoding="ascii")
+    return folder
+
+
+def test_the_state_is_read_from_sysfs(tmp_path: pathlib.Path) -> None:
+    index = str(socket.if_nametoindex("lo"))
+    folder = sysfs(tmp_path, ifindex=index, carrier="0", carrier_changes="5", operstate="down", flags="0x1003")
+    assert read_link("lo", folder) == LinkState(int(index), False, True, 5, "down")
+
+
+def test_a_sysfs_of_another_namespace_is_not_believed(tmp_path: pathlib.Path) -> None:
+    folder = sysfs(tmp_path, ifindex="4711", carrier="0", carrier_changes="5", operstate="down", flags="0x1002")
+    index = socket.if_nametoindex("lo")
+    assert read_link("lo", folder) == LinkState(index, True, True, None, None)
+
+
+def test_this_host_has_a_loopback_that_is_up_and_no_interface_of_a_made_up_name() -> None:
+    assert read_link("lo").is_up
+    assert read_link("nt-no-such-if") == GONE

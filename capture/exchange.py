@@ -25,7 +25,7 @@ PACKET_DTYPE = np.dtype(
         ("messages", "<u4"),
         ("bytes", "<u4"),
         ("kind", "<u4"),
-        ("reserved", "<u4"),
+        ("restarts", "<u4"),
     ]
 )
 SEED_LIMIT = 2**64
@@ -37,6 +37,16 @@ class PacketKind(enum.IntEnum):
     DATA = 0
     HEARTBEAT = 1
     END_OF_SESSION = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Restart:
+    """The sequence begins at 1 again, on all lines."""
+
+    packet: int
+    """Number of the datagram from which on; 2 or more."""
+    new_session: bool = False
+    """In a new session, whose name `ExchangeParameters.session_after` tells; else in the same."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,6 +65,8 @@ class ExchangeParameters:
     """Up to 10 ASCII characters; empty: becomes `NT` and the seed's last eight digits."""
     end_of_session: bool = True
     """Whether an end-of-session packet follows the last data packet."""
+    restarts: tuple[Restart, ...] = ()
+    """Ascending, 8 at most."""
 
     def __post_init__(self) -> None:
         """Checks what would not survive the conversion to C; the rest is checked there."""
@@ -70,6 +82,12 @@ class ExchangeParameters:
             raise SimulationUsageError(f"symbols: expected 1 to {lib.NT_MARKET_SYMBOLS_MAX}, found {self.symbols}")
         if not (self.session.isascii() and self.session.isprintable() and len(self.session) <= 10):
             raise SimulationUsageError(f"session: expected up to 10 printable ASCII characters, found {self.session!r}")
+        if len(self.restarts) > lib.NT_EXCHANGE_RESTARTS_MAX:
+            raise SimulationUsageError(
+                f"resets and new sessions: expected at most {lib.NT_EXCHANGE_RESTARTS_MAX}, found {len(self.restarts)}"
+            )
+        if not all(2 <= restart.packet < 2**63 for restart in self.restarts):
+            raise SimulationUsageError("resets and new sessions: expected packets from 2 on")
         if not self.session:
             object.__setattr__(self, "session", f"NT{self.seed % 10**8:08d}")
 
@@ -83,7 +101,16 @@ class ExchangeParameters:
         options.burst_percent = round(self.burst * 100)
         options.end_of_session = self.end_of_session
         options.session = self.session.ljust(10).encode("ascii")
+        options.restart_count = len(self.restarts)
+        for place, restart in enumerate(self.restarts):
+            options.restarts[place].packet, options.restarts[place].new_session = restart.packet, restart.new_session
         return options
+
+    def session_after(self, restarts: int) -> str:
+        """The session's name, without the spaces behind it, after so many restarts."""
+        sessions = sum(restart.new_session for restart in self.restarts[:restarts])
+        name = self.session.rstrip(" ")
+        return f"{name[:7]}R{sessions:02d}" if sessions else name
 
     def as_json(self) -> dict[str, Any]:
         """Returns what `from_json` reads."""
@@ -92,7 +119,8 @@ class ExchangeParameters:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ExchangeParameters:
         """Makes parameters of what a log says."""
-        return cls(**document)
+        restarts = tuple(Restart(**each) for each in document.get("restarts", ()))
+        return cls(**document | {"restarts": restarts})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -19,25 +19,14 @@ import pyarrow as pa
 
 from nanotape.capture.errors import SimulationError
 from nanotape.capture.exchange import ExchangeParameters, ExchangeStream
+from nanotape.capture.sent_faults import SentDuplicate, SentGap, SentReorder, SentRestart
+from nanotape.capture.sent_order import sent_order
 
 KIND = "nanotape-sent-log"
 VERSION = 1
 NOT_VISIBLE = (
     "sent = taken by the kernel without an error; what a driver, a link or a receiver drops is not visible here"
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SentGap:
-    """Datagrams of one line that were made but not sent, on purpose."""
-
-    first_packet: int
-    packets: int
-    withheld: int
-    """Datagrams; fewer than `packets` when the stream ended within the gap or before it."""
-    first_sequence: int | None
-    """Of the first message withheld (the next one expected, if only heartbeats were); None: the gap was not reached."""
-    messages: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +42,7 @@ class SentLine:
     sent: int
     withheld: int
     unsent: int
-    """Made and due, neither sent nor withheld: 0 at a clean end."""
+    """Made and due, neither sent nor withheld, or held back to be late: 0 at a clean end."""
     heartbeats: int
     ends: int
     messages: int
@@ -69,6 +58,11 @@ class SentLine:
     """UTC; None: nothing was sent."""
     last_ns: int | None
     gaps: tuple[SentGap, ...]
+    repeated: int = 0
+    """Datagrams sent a second time, on purpose; they are among the `sent`."""
+    duplicates: tuple[SentDuplicate, ...] = ()
+    reorders: tuple[SentReorder, ...] = ()
+    restarts: tuple[SentRestart, ...] = ()
 
     @property
     def rate(self) -> float | None:
@@ -105,13 +99,12 @@ class SentLog:
         """Yields what the line sent, made again, in that order: facts (`exchange.PACKET_DTYPE`) and payloads."""
         line = self.line(name)
         left = line.sent
-        for batch in ExchangeStream(self.parameters).batches(rows):
-            kept = np.flatnonzero(~_withheld(batch.facts["number"], line.gaps))[:left]
-            left -= len(kept)
-            if len(kept) == len(batch.facts):
-                yield batch.facts, batch.payloads
-            elif len(kept):
-                yield batch.facts[kept], batch.payloads.take(pa.array(kept))
+        made = ExchangeStream(self.parameters).batches(rows)
+        for batch in sent_order(made, line.gaps, line.duplicates, line.reorders):
+            facts, payloads = batch.facts[:left], batch.payloads[:left]
+            left -= len(facts)
+            if len(facts):
+                yield facts, payloads
             if left == 0:
                 return
 
@@ -169,15 +162,12 @@ class SentLog:
             raise SimulationError(f"{path}: the log lacks or has too many fields: {error}") from error
 
 
+_FAULTS = {"gaps": SentGap, "duplicates": SentDuplicate, "reorders": SentReorder, "restarts": SentRestart}
+
+
 def _line_from_json(document: dict[str, Any]) -> SentLine:
-    return SentLine(**document | {"gaps": tuple(SentGap(**gap) for gap in document["gaps"])})
-
-
-def _withheld(numbers: npt.NDArray[np.uint64], gaps: tuple[SentGap, ...]) -> npt.NDArray[np.bool_]:
-    chosen = np.zeros(len(numbers), np.bool_)
-    for gap in gaps:
-        chosen |= (numbers >= gap.first_packet) & (numbers < gap.first_packet + gap.packets)
-    return chosen
+    faults = {name: tuple(kind(**each) for each in document.get(name, ())) for name, kind in _FAULTS.items()}
+    return SentLine(**document | faults)
 
 
 class SentLogWriter:

@@ -1,4 +1,4 @@
-"""Sends a simulated exchange as UDP multicast on its lines, paced, with gaps made on purpose, and logs what it sent.
+"""Sends a simulated exchange as UDP multicast on its lines, paced, with faults made on purpose, and logs what it sent.
 
 The sending is native and in a thread of its own with the GIL released. Needs no privilege. What is dropped after the
 kernel took a datagram cannot be seen from here, and the log says so.
@@ -6,11 +6,8 @@ kernel took a datagram cannot be seen from here, and the log says so.
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import os
-import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,102 +16,10 @@ from typing import Any
 
 from nanotape.capture.errors import SimulationError, SimulationUsageError
 from nanotape.capture.exchange import ExchangeParameters
-from nanotape.capture.sent_log import SentGap, SentLine, SentLog, SentLogWriter
+from nanotape.capture.sent_faults import SentDuplicate, SentGap, SentReorder, SentRestart
+from nanotape.capture.sent_log import SentLine, SentLog, SentLogWriter
+from nanotape.capture.simulated_line import Duplicate, Gap, Line, LineFault, Reorder, check
 from nanotape.native import ffi, lib
-
-_LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]{1,15})=(?P<group>[0-9.]+):(?P<port>[0-9]+)(@(?P<interface>[^@]+))?")
-_GAP = re.compile(r"(?P<line>[^:]+):(?P<first>[0-9]+):(?P<packets>[0-9]+)")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Line:
-    """One of the lines that carry the same stream."""
-
-    name: str
-    group: str
-    port: int
-    interface: str
-    delay_ns: int = 0
-    """How far it lags behind the schedule."""
-    ttl: int = 1
-    loop: bool | None = None
-    """Whether receivers on this host get it too; None: on `lo` only."""
-
-    @classmethod
-    def parse(cls, text: str, interface: str) -> Line:
-        """Reads `A=239.192.0.1:31001` or `A=239.192.0.1:31001@eth1`.
-
-        Raises:
-            SimulationUsageError: it is neither.
-        """
-        match = _LINE.fullmatch(text)
-        if match is None:
-            raise SimulationUsageError(f"line: expected NAME=GROUP:PORT or NAME=GROUP:PORT@INTERFACE, found {text!r}")
-        return cls(match["name"], match["group"], int(match["port"]), match["interface"] or interface)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Gap:
-    """Datagrams `first_packet`, `first_packet + 1`, ... of a line, made and not sent. The first datagram is 1."""
-
-    line: str
-    first_packet: int
-    packets: int
-
-    @classmethod
-    def parse(cls, text: str) -> Gap:
-        """Reads `A:1000:5`: on line A, five datagrams from number 1000 on.
-
-        Raises:
-            SimulationUsageError: it is something else.
-        """
-        match = _GAP.fullmatch(text)
-        if match is None:
-            raise SimulationUsageError(f"gap: expected LINE:FIRST_PACKET:PACKETS, as in A:1000:5, found {text!r}")
-        return cls(match["line"], int(match["first"]), int(match["packets"]))
-
-
-def _check(lines: Sequence[Line], gaps: Sequence[Gap]) -> None:
-    names = [line.name for line in lines]
-    if not 1 <= len(lines) <= lib.NT_SENDER_LINES_MAX:
-        raise SimulationUsageError(f"expected 1 to {lib.NT_SENDER_LINES_MAX} lines, found {len(lines)}")
-    for line in lines:
-        if names.count(line.name) > 1:
-            raise SimulationUsageError(f"line {line.name}: given twice; each line needs its own name")
-        _check_line(line)
-    for gap in gaps:
-        if gap.line not in names:
-            raise SimulationUsageError(f"gap on line {gap.line}: no such line; the lines are {', '.join(names)}")
-        if not (1 <= gap.first_packet < 2**63 and 1 <= gap.packets < 2**63):
-            raise SimulationUsageError(
-                f"gap {gap.line}:{gap.first_packet}:{gap.packets}: "
-                "expected a first packet of at least 1 and a count of at least 1"
-            )
-
-
-def _check_line(line: Line) -> None:
-    try:
-        multicast = ipaddress.IPv4Address(line.group).is_multicast
-    except ValueError:
-        multicast = False
-    if not multicast:
-        raise SimulationUsageError(
-            f"line {line.name}: expected an IPv4 multicast group (224.0.0.0 to 239.255.255.255), found {line.group}"
-        )
-    if not 1 <= line.port <= 65535:
-        raise SimulationUsageError(f"line {line.name}: expected a port of 1 to 65535, found {line.port}")
-    if not 0 <= line.ttl <= 255:
-        raise SimulationUsageError(f"line {line.name}: expected a TTL of 0 to 255, found {line.ttl}")
-    if not 0 <= line.delay_ns <= 60 * 10**9:
-        raise SimulationUsageError(f"line {line.name}: expected a delay of 0 to 60 s, found {line.delay_ns} ns")
-
-
-def _interface_index(line: Line) -> int:
-    try:
-        return socket.if_nametoindex(line.interface)
-    except OSError:
-        found = ", ".join(name for _, name in socket.if_nameindex())
-        raise SimulationUsageError(f"line {line.name}: no interface {line.interface} here; found {found}") from None
 
 
 class SimulatedExchange:
@@ -124,7 +29,7 @@ class SimulatedExchange:
         self,
         parameters: ExchangeParameters,
         lines: Sequence[Line],
-        gaps: Sequence[Gap] = (),
+        faults: Sequence[LineFault] = (),
         log: str | os.PathLike[str] | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -134,12 +39,14 @@ class SimulatedExchange:
             SimulationUsageError: a value that cannot be meant, or an interface that is not there.
             SimulationError: a socket or the log cannot be opened.
         """
-        _check(lines, gaps)
+        check(lines, faults)
         self.parameters = parameters
         self.lines = tuple(lines)
-        self._gaps = [sorted((g for g in gaps if g.line == line.name), key=lambda g: g.first_packet) for line in lines]
         self._fault = ffi.new("struct nt_fault *")
-        self._native_gaps = [self._make_gaps(chosen) for chosen in self._gaps]
+        self._faults = [
+            {kind: _native_faults(faults, line.name, kind) for kind in (Gap, Duplicate, Reorder)} for line in lines
+        ]
+        self._restarts = [_native_restarts(parameters) for _ in lines]
         self._sender = self._open()
         self._started_ns = now_ns()
         self._writer = SentLogWriter(log, parameters, self._started_ns) if log is not None else None
@@ -148,14 +55,6 @@ class SimulatedExchange:
         self._result: SentLog | None = None
         self._failure: SimulationError | None = None
 
-    @staticmethod
-    def _make_gaps(gaps: Sequence[Gap]) -> Any:
-        made = ffi.new("struct nt_sender_gap[]", len(gaps))
-        for place, gap in enumerate(gaps):
-            made[place].first_packet = gap.first_packet
-            made[place].packets = gap.packets
-        return made
-
     def _open(self) -> Any:
         options = ffi.new("struct nt_sender_line_options[]", len(self.lines))
         for place, line in enumerate(self.lines):
@@ -163,12 +62,15 @@ class SimulatedExchange:
             # The kernel wants the group's bytes as they are on the wire.
             options[place].group = int.from_bytes(ipaddress.IPv4Address(line.group).packed, "little")
             options[place].port = line.port
-            options[place].interface_index = _interface_index(line)
+            options[place].interface_index = line.interface_index
             options[place].ttl = line.ttl
             options[place].loop = line.interface == "lo" if line.loop is None else line.loop
             options[place].delay_ns = line.delay_ns
-            options[place].gap_count = len(self._gaps[place])
-            options[place].gaps = self._native_gaps[place]
+            faults = self._faults[place]
+            for native, kind in (("gaps", Gap), ("duplicates", Duplicate), ("reorders", Reorder)):
+                given = getattr(options[place], native)
+                given.faults, given.count = faults[kind], len(faults[kind])
+            options[place].restarts = self._restarts[place]
         handle = ffi.new("struct nt_sender **")
         error = lib.nt_sender_open(handle, self.parameters.native(), options, len(self.lines), self._fault)
         if error:
@@ -234,9 +136,8 @@ class SimulatedExchange:
         line = self.lines[place]
         counters = ffi.new("struct nt_sender_counters *")
         lib.nt_sender_read(self._sender, place, counters)
-        gaps = tuple(
-            SentGap(gap.first_packet, gap.packets, gap.withheld, gap.first_sequence or None, gap.messages)
-            for gap in self._native_gaps[place]
+        gaps, duplicates, reorders = (
+            [self._told(fault) for fault in self._faults[place][kind]] for kind in (Gap, Duplicate, Reorder)
         )
         return SentLine(
             name=line.name,
@@ -247,7 +148,7 @@ class SimulatedExchange:
             generated=counters.generated,
             sent=counters.sent,
             withheld=counters.withheld,
-            unsent=max(0, counters.generated - counters.sent - counters.withheld),
+            unsent=max(0, counters.generated + counters.repeated - counters.sent - counters.withheld),
             heartbeats=counters.heartbeats,
             ends=counters.ends,
             messages=counters.messages,
@@ -258,7 +159,28 @@ class SimulatedExchange:
             late_max_ns=counters.late_max_ns,
             first_ns=counters.first_ns or None,
             last_ns=counters.last_ns or None,
-            gaps=gaps,
+            gaps=tuple(SentGap(*told) for told in gaps),
+            repeated=counters.repeated,
+            duplicates=tuple(SentDuplicate(*told) for told in duplicates),
+            reorders=tuple(SentReorder(*told) for told in reorders),
+            restarts=self._restarted(place),
+        )
+
+    def _told(self, fault: Any) -> tuple[int, int, int, int | None, int, str | None]:
+        reached = fault.first_sequence > 0
+        session = self.parameters.session_after(fault.restarts) if reached else None
+        return (
+            fault.first_packet, fault.packets, fault.done, fault.first_sequence or None, fault.messages, session
+        )  # fmt: skip
+
+    def _restarted(self, place: int) -> tuple[SentRestart, ...]:
+        return tuple(
+            SentRestart(
+                restart.packet, restart.new_session, self.parameters.session_after(number), native.expected or None
+            )
+            for number, (restart, native) in enumerate(
+                zip(self.parameters.restarts, self._restarts[place], strict=True), start=1
+            )
         )
 
     def __enter__(self) -> SimulatedExchange:
@@ -276,10 +198,27 @@ class SimulatedExchange:
             self._thread.join()
 
 
+def _native_faults(faults: Sequence[LineFault], line: str, kind: type[LineFault]) -> Any:
+    chosen = sorted(
+        (fault for fault in faults if fault.line == line and type(fault) is kind), key=lambda fault: fault.first_packet
+    )
+    made = ffi.new("struct nt_sender_fault[]", len(chosen))
+    for place, fault in enumerate(chosen):
+        made[place].first_packet, made[place].packets = fault.first_packet, fault.packets
+    return made
+
+
+def _native_restarts(parameters: ExchangeParameters) -> Any:
+    made = ffi.new("struct nt_sender_restart[]", len(parameters.restarts))
+    for place, restart in enumerate(parameters.restarts):
+        made[place].packet = restart.packet
+    return made
+
+
 def simulate(
     parameters: ExchangeParameters,
     lines: Sequence[Line],
-    gaps: Sequence[Gap] = (),
+    faults: Sequence[LineFault] = (),
     log: str | os.PathLike[str] | None = None,
 ) -> SentLog:
     """Sends the whole stream and returns what was sent. For an endless stream use SimulatedExchange.
@@ -290,7 +229,7 @@ def simulate(
     """
     if parameters.packets is None:
         raise SimulationUsageError("packets: expected a number, found none: this call would never return")
-    with SimulatedExchange(parameters, lines, gaps, log) as exchange:
+    with SimulatedExchange(parameters, lines, faults, log) as exchange:
         exchange.start()
         result = exchange.wait()
     if result is None:

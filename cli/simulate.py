@@ -10,15 +10,16 @@ import json
 import math
 import pathlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from nanotape.capture.errors import SimulationError, SimulationUsageError
-from nanotape.capture.exchange import ExchangeParameters
-from nanotape.capture.sent_log import NOT_VISIBLE, SentGap, SentLine, SentLog
-from nanotape.capture.simulate import Gap, Line, SimulatedExchange
+from nanotape.capture.exchange import ExchangeParameters, Restart
+from nanotape.capture.sent_log import NOT_VISIBLE, SentLine, SentLog
+from nanotape.capture.simulate import SimulatedExchange
+from nanotape.capture.simulated_line import Duplicate, Gap, Line, LineFault, Reorder
 
 DEFAULT_LINES = ("A=239.192.0.1:31001", "B=239.192.1.1:31001")
 
@@ -47,6 +48,22 @@ def simulate(
             "--gap", metavar="LINE:FIRST:COUNT", help="Packets made but not sent, the first packet is 1. Repeatable."
         ),
     ] = None,
+    duplicate: Annotated[
+        list[str] | None,
+        typer.Option("--duplicate", metavar="LINE:FIRST:COUNT", help="Packets sent twice. Repeatable."),
+    ] = None,
+    reorder: Annotated[
+        list[str] | None,
+        typer.Option("--reorder", metavar="LINE:PACKET:BY", help="A packet sent after the next BY ones. Repeatable."),
+    ] = None,
+    reset: Annotated[
+        list[int] | None,
+        typer.Option("--reset", metavar="PACKET", help="From this packet on sequences begin at 1 again. Repeatable."),
+    ] = None,
+    new_session: Annotated[
+        list[int] | None,
+        typer.Option("--new-session", metavar="PACKET", help="The same, in a new MoldUDP64 session. Repeatable."),
+    ] = None,
     delay: Annotated[
         list[str] | None, typer.Option("--delay", metavar="LINE:MICROSECONDS", help="How far a line lags. Repeatable.")
     ] = None,
@@ -67,7 +84,7 @@ def simulate(
         bool, typer.Option("--json", help="One JSON object on stdout; progress as JSON on stderr.")
     ] = False,
 ) -> None:
-    """A synthetic exchange: MoldUDP64 multicast with ITCH 5.0 messages, A and B lines, bursts and gaps."""
+    """A synthetic exchange: MoldUDP64 multicast with ITCH 5.0 messages, A and B lines, bursts and faults on purpose."""
     try:
         parameters = ExchangeParameters(
             seed=seed,
@@ -77,9 +94,11 @@ def simulate(
             burst=burst,
             session=session,
             end_of_session=end_of_session,
+            restarts=_restarts(reset or [], new_session or []),
         )
         lines = _lines(line or DEFAULT_LINES, interface, delay or [], ttl, loop)
-        with SimulatedExchange(parameters, lines, [Gap.parse(text) for text in gap or []], log) as exchange:
+        faults = _faults(gap or [], duplicate or [], reorder or [])
+        with SimulatedExchange(parameters, lines, faults, log) as exchange:
             result = _run(exchange, every, as_json)
     except SimulationError as error:
         typer.echo(f"nanotape simulate: {error}", err=True)
@@ -95,6 +114,19 @@ def _packets(packets: int | None, rate: float, seconds: float) -> int | None:
     if not seconds or not math.isfinite(rate):  # the parameters refuse such a rate
         return None
     return max(1, round(rate * seconds))
+
+
+def _faults(gaps: Sequence[str], duplicates: Sequence[str], reorders: Sequence[str]) -> list[LineFault]:
+    return [
+        *(Gap.parse(text) for text in gaps),
+        *(Duplicate.parse(text) for text in duplicates),
+        *(Reorder.parse(text) for text in reorders),
+    ]
+
+
+def _restarts(resets: Sequence[int], sessions: Sequence[int]) -> tuple[Restart, ...]:
+    both = [Restart(packet) for packet in resets] + [Restart(packet, new_session=True) for packet in sessions]
+    return tuple(sorted(both, key=lambda restart: restart.packet))
 
 
 def _lines(texts: Sequence[str], interface: str, delays: list[str], ttl: int, loop: bool | None) -> list[Line]:
@@ -141,12 +173,31 @@ def _report(log: SentLog) -> str:
             f"{line.messages:,} messages, {line.bytes:,} bytes, {line.heartbeats:,} heartbeats, "
             f"crc32c {line.crc32c:08x}"
         )
-        rows += [f"   gap at packet {gap.first_packet}: {_gap(gap)}" for gap in line.gaps]
+        rows += [f"   {text}" for text in _told(line)]
     return "\n".join([*rows, NOT_VISIBLE])
 
 
-def _gap(gap: SentGap) -> str:
-    if gap.first_sequence is None:
+def _told(line: SentLine) -> Iterator[str]:
+    for gap in line.gaps:
+        done = f"{gap.withheld}{_cut(gap.withheld, gap.packets)} withheld"
+        yield f"gap at packet {gap.first_packet}: {_reached(done, gap.messages, gap.first_sequence)}"
+    for double in line.duplicates:
+        done = f"{double.repeated}{_cut(double.repeated, double.packets)} sent twice"
+        yield f"duplicate at packet {double.first_packet}: {_reached(done, double.messages, double.first_sequence)}"
+    for late in line.reorders:
+        done = f"sent after {late.passed}{_cut(late.passed, late.packets)} that follow it"
+        yield f"reorder of packet {late.first_packet}: {_reached(done, late.messages, late.first_sequence)}"
+    for restart in line.restarts:
+        what = f"new session {restart.session}" if restart.new_session else f"reset in session {restart.session}"
+        done = "not reached" if restart.expected_sequence is None else f"before sequence {restart.expected_sequence}"
+        yield f"{what} at packet {restart.packet}: {done}"
+
+
+def _cut(done: int, asked: int) -> str:
+    return "" if done == asked else f" of {asked}"
+
+
+def _reached(done: str, messages: int, first_sequence: int | None) -> str:
+    if first_sequence is None:
         return "not reached"
-    cut = "" if gap.withheld == gap.packets else f" of {gap.packets}"
-    return f"{gap.withheld}{cut} withheld, {gap.messages} messages from sequence {gap.first_sequence}"
+    return f"{done}, {messages} messages from sequence {first_sequence}"

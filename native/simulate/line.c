@@ -85,38 +85,33 @@ static int open_socket(struct nt_line *line, struct nt_fault *fault)
 	return check_source(line->socket, options->name, interface, fault);
 }
 
-static int check_gaps(const struct nt_sender_line_options *options, struct nt_fault *fault)
+static int check_faults(const struct nt_sender_line_options *options, struct nt_fault *fault)
 {
-	uint64_t passed = 0;
+	int error = nt_faults_check(&options->gaps, 0, options->name, "gap", fault);
 
-	for (uint32_t index = 0; index < options->gap_count; index++) {
-		const struct nt_sender_gap *gap = &options->gaps[index];
-
-		if (gap->first_packet <= passed || gap->packets == 0 || gap->packets > UINT64_MAX - gap->first_packet)
-			return nt_fault_set(
-				fault, -EINVAL,
-				"line %s: gap %llu:%llu: expected packets from 1 on, a count of at least 1, ascending and apart from each other",
-				options->name, (unsigned long long)gap->first_packet, (unsigned long long)gap->packets);
-		passed = gap->first_packet + gap->packets - 1;
-	}
-	return 0;
+	if (!error)
+		error = nt_faults_check(&options->duplicates, 0, options->name, "duplicate", fault);
+	if (!error)
+		error = nt_faults_check(&options->reorders, 1, options->name, "reorder", fault);
+	return error;
 }
 
 static void wire_batch(struct nt_line *line)
 {
-	for (uint32_t slot = 0; slot < NT_LINE_BATCH; slot++) {
+	for (uint32_t slot = 0; slot < NT_LINE_SLOTS; slot++) {
 		line->payloads[slot] = line->storage[slot];
 		line->messages[slot].msg_hdr.msg_iov = &line->vectors[slot];
 		line->messages[slot].msg_hdr.msg_iovlen = 1;
 	}
-	line->ahead_payload = line->storage[NT_LINE_BATCH];
+	line->ahead_payload = line->storage[NT_LINE_SLOTS];
+	line->held_payload = line->storage[NT_LINE_SLOTS + 1];
 }
 
 int nt_line_open(struct nt_line **line, const struct nt_exchange_options *exchange, const struct nt_sender_line_options *options,
 		 struct nt_fault *fault)
 {
 	struct nt_line *made;
-	int error = check_gaps(options, fault);
+	int error = check_faults(options, fault);
 
 	if (error)
 		return error;
@@ -125,6 +120,7 @@ int nt_line_open(struct nt_line **line, const struct nt_exchange_options *exchan
 		return nt_fault_set(fault, -ENOMEM, "line %s: out of memory", options->name);
 	made->options = *options;
 	made->socket = -1;
+	made->next_sequence = 1;
 	wire_batch(made);
 	error = nt_exchange_create(&made->exchange, exchange, fault);
 	if (!error)
@@ -156,48 +152,102 @@ static bool look_ahead(struct nt_line *line)
 	return line->waiting;
 }
 
-static bool withhold(struct nt_line *line)
+static void note_restart(struct nt_line *line)
 {
-	struct nt_sender_gap *gap;
+	const struct nt_exchange_packet *ahead = &line->ahead;
 
-	while (line->gap < line->options.gap_count) {
-		gap = &line->options.gaps[line->gap];
-		if (line->ahead.number < gap->first_packet)
-			return false;
-		if (line->ahead.number - gap->first_packet < gap->packets) {
-			if (gap->withheld == 0)
-				gap->first_sequence = line->ahead.sequence;
-			gap->messages += line->ahead.messages;
-			gap->withheld++;
-			nt_count(&line->counters.withheld, 1);
-			return true;
-		}
-		line->gap++;
+	if (ahead->restarts > line->restarts) {
+		if (line->options.restarts)
+			line->options.restarts[line->restarts].expected = line->next_sequence;
+		line->restarts = ahead->restarts;
 	}
-	return false;
+	line->next_sequence = ahead->sequence + ahead->messages;
 }
 
-static void queue_ahead(struct nt_line *line)
+static void queue(struct nt_line *line, uint8_t **payload, const struct nt_exchange_packet *packet)
 {
 	uint32_t slot = line->queued++;
 	uint8_t *spare = line->payloads[slot];
 
-	line->payloads[slot] = line->ahead_payload;
+	line->payloads[slot] = *payload;
+	*payload = spare;
+	line->packets[slot] = *packet;
+	line->vectors[slot] = (struct iovec){.iov_base = line->payloads[slot], .iov_len = packet->bytes};
+}
+
+static bool withhold(struct nt_line *line)
+{
+	struct nt_sender_fault *gap = nt_faults_at(&line->options.gaps, line->ahead.number, 0);
+
+	if (!gap)
+		return false;
+	gap->done++;
+	nt_fault_concerns(gap, &line->ahead);
+	nt_count(&line->counters.withheld, 1);
+	return true;
+}
+
+static bool hold_back(struct nt_line *line)
+{
+	struct nt_sender_fault *reorder = nt_faults_at(&line->options.reorders, line->ahead.number, 1);
+	uint8_t *spare = line->held_payload;
+
+	if (!reorder || line->ahead.number != reorder->first_packet)
+		return false;
+	nt_fault_concerns(reorder, &line->ahead);
+	line->holds = reorder;
+	line->held = line->ahead;
+	line->held_payload = line->ahead_payload;
 	line->ahead_payload = spare;
-	line->packets[slot] = line->ahead;
-	line->vectors[slot] = (struct iovec){.iov_base = line->payloads[slot], .iov_len = line->ahead.bytes};
+	return true;
+}
+
+static void repeat_last(struct nt_line *line, uint64_t number)
+{
+	struct nt_sender_fault *duplicate = nt_faults_at(&line->options.duplicates, number, 0);
+	uint32_t last = line->queued - 1;
+	const struct nt_exchange_packet *packet = &line->packets[last];
+
+	if (!duplicate)
+		return;
+	memcpy(line->payloads[line->queued], line->payloads[last], packet->bytes);
+	queue(line, &line->payloads[line->queued], packet);
+	duplicate->done++;
+	nt_fault_concerns(duplicate, packet);
+	nt_count(&line->counters.repeated, 1);
+}
+
+void nt_line_release(struct nt_line *line)
+{
+	if (!line->holds)
+		return;
+	line->holds = NULL;
+	queue(line, &line->held_payload, &line->held);
+}
+
+static void pass(struct nt_line *line)
+{
+	uint64_t number = line->ahead.number;
+
+	note_restart(line);
+	nt_count(&line->counters.generated, 1);
+	if (!withhold(line) && !hold_back(line)) {
+		queue(line, &line->ahead_payload, &line->ahead);
+		repeat_last(line, number);
+	}
+	line->waiting = false;
+	if (line->holds && number > line->held.number && ++line->holds->done == line->holds->packets)
+		nt_line_release(line);
 }
 
 void nt_line_gather(struct nt_line *line, uint64_t now_ns)
 {
 	if (line->taken == line->queued)
 		line->taken = line->queued = 0;
-	while (line->queued < NT_LINE_BATCH && look_ahead(line) && line->ahead.due_ns + line->options.delay_ns <= now_ns) {
-		nt_count(&line->counters.generated, 1);
-		if (!withhold(line))
-			queue_ahead(line);
-		line->waiting = false;
-	}
+	while (line->queued < NT_LINE_BATCH && look_ahead(line) && line->ahead.due_ns + line->options.delay_ns <= now_ns)
+		pass(line);
+	if (line->ended)
+		nt_line_release(line);
 }
 
 static void account(struct nt_line *line, uint32_t count, uint64_t utc_ns, uint64_t now_ns)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define RATE_MHZ_MAX 10000000000ull /* ten million packets a second */
@@ -26,8 +27,28 @@ struct nt_exchange {
 	uint64_t sequence;    /* next message */
 	uint64_t last_due_ns; /* of the last datagram */
 	uint64_t next_due_ns; /* of the next data packet, or of the end */
+	uint32_t restarts;
+	uint32_t sessions; /* after the first */
 	bool ended;
 };
+
+static int check_restarts(const struct nt_exchange_options *options, struct nt_fault *fault)
+{
+	uint64_t before = 1;
+
+	if (options->restart_count > NT_EXCHANGE_RESTARTS_MAX)
+		return nt_fault_set(fault, -EINVAL, "resets and new sessions: expected at most %u, found %llu",
+				    NT_EXCHANGE_RESTARTS_MAX, (unsigned long long)options->restart_count);
+	for (uint64_t index = 0; index < options->restart_count; index++) {
+		if (options->restarts[index].packet <= before)
+			return nt_fault_set(
+				fault, -EINVAL,
+				"resets and new sessions: expected packets from 2 on, ascending and each once, found %llu",
+				(unsigned long long)options->restarts[index].packet);
+		before = options->restarts[index].packet;
+	}
+	return 0;
+}
 
 static int check_options(const struct nt_exchange_options *options, struct nt_fault *fault)
 {
@@ -44,7 +65,7 @@ static int check_options(const struct nt_exchange_options *options, struct nt_fa
 			return nt_fault_set(fault, -EINVAL,
 					    "session: expected %u printable ASCII characters, found byte 0x%02x at %u",
 					    NT_MOLD_SESSION_BYTES, (uint8_t)options->session[place], place);
-	return 0;
+	return check_restarts(options, fault);
 }
 
 /* The data packets' due times, then the end's: one even interval after the last, or with it when that came late in its cycle. */
@@ -140,14 +161,48 @@ static void control_packet(struct nt_exchange *exchange, uint8_t *payload, struc
 		exchange->ended = true;
 }
 
+static void name_session(struct nt_exchange *exchange, uint32_t sessions)
+{
+	char *session = exchange->options.session;
+	unsigned int length = NT_MOLD_SESSION_BYTES;
+	char suffix[4];
+
+	while (length > 0 && session[length - 1] == ' ')
+		length--;
+	/* From the second on, the name ends with a suffix already. */
+	if (sessions > 1)
+		length -= 3;
+	else if (length > NT_MOLD_SESSION_BYTES - 3)
+		length = NT_MOLD_SESSION_BYTES - 3;
+	snprintf(suffix, sizeof(suffix), "R%02u", sessions % 100);
+	memcpy(session + length, suffix, 3);
+}
+
+static void restart_if_asked(struct nt_exchange *exchange)
+{
+	const struct nt_exchange_options *options = &exchange->options;
+
+	if (exchange->restarts == options->restart_count || options->restarts[exchange->restarts].packet != exchange->number)
+		return;
+	exchange->sequence = 1;
+	if (options->restarts[exchange->restarts++].new_session)
+		name_session(exchange, ++exchange->sessions);
+}
+
 int nt_exchange_next_packet(struct nt_exchange *exchange, uint8_t *payload, struct nt_exchange_packet *packet)
 {
 	bool data_done = exchange->options.packets && exchange->data == exchange->options.packets;
 
 	if (exchange->ended || (data_done && !exchange->options.end_of_session))
 		return 0;
-	*packet = (struct nt_exchange_packet){.due_ns = exchange->next_due_ns, .sequence = exchange->sequence};
-	packet->number = ++exchange->number;
+	exchange->number++;
+	restart_if_asked(exchange);
+	*packet = (struct nt_exchange_packet){
+		.number = exchange->number,
+		.due_ns = exchange->next_due_ns,
+		.sequence = exchange->sequence,
+		.restarts = exchange->restarts,
+	};
 	if (exchange->next_due_ns - exchange->last_due_ns > HEARTBEAT_NS) {
 		packet->kind = NT_EXCHANGE_HEARTBEAT;
 		packet->due_ns = exchange->last_due_ns + HEARTBEAT_NS;

@@ -4,7 +4,8 @@
  *
  *   | session 10 | sequence of first message 8 | count 2 | { length 2 | message } x count |
  *
- * Count 0 is a heartbeat, 0xFFFF the end of the session; both carry the next sequence. Sequences begin at 1. */
+ * Count 0 is a heartbeat, 0xFFFF the end of the session; both carry the next sequence. Sequences begin at 1, and again at 1 where a
+ * restart is asked for: in the same session, or in a new one, named NAMER01, NAMER02, ... (of the first name at most seven bytes). */
 #ifndef NT_SIMULATE_MOLD_H
 #define NT_SIMULATE_MOLD_H
 
@@ -16,6 +17,12 @@
 #define NT_MOLD_SESSION_BYTES 10u
 #define NT_MOLD_PAYLOAD_BYTES_MAX 1400u
 #define NT_MOLD_END_OF_SESSION 0xFFFFu
+#define NT_EXCHANGE_RESTARTS_MAX 8u
+
+struct nt_exchange_restart {
+	uint64_t packet;      /* number of the datagram that has, or announces, sequence 1 again: 2 or more */
+	uint64_t new_session; /* 1: in a new session */
+};
 
 struct nt_exchange_options {
 	uint64_t seed;
@@ -25,6 +32,8 @@ struct nt_exchange_options {
 	uint32_t burst_percent;  /* 100: evenly spaced; 400: sent four times as fast, in bursts, at the same average */
 	uint32_t end_of_session; /* 1: an end-of-session packet follows the last data packet */
 	char session[NT_MOLD_SESSION_BYTES + 2]; /* 10 printable characters, space-padded, NUL-terminated */
+	uint64_t restart_count;
+	struct nt_exchange_restart restarts[NT_EXCHANGE_RESTARTS_MAX]; /* ascending */
 };
 
 enum nt_exchange_kind { NT_EXCHANGE_DATA = 0, NT_EXCHANGE_HEARTBEAT = 1, NT_EXCHANGE_END = 2 };
@@ -35,8 +44,8 @@ struct nt_exchange_packet {
 	uint64_t sequence; /* of the first message, or the next one expected */
 	uint32_t messages;
 	uint32_t bytes;
-	uint32_t kind; /* enum nt_exchange_kind */
-	uint32_t reserved;
+	uint32_t kind;     /* enum nt_exchange_kind */
+	uint32_t restarts; /* so many came before it, or with it */
 };
 
 struct nt_exchange;

@@ -111,6 +111,7 @@ static int drain(struct nt_sender *sender, int64_t start_ns, struct nt_fault *fa
 	for (uint32_t index = 0; index < sender->line_count; index++) {
 		struct nt_line *line = sender->lines[index];
 
+		nt_line_release(line);
 		while (line->taken < line->queued) {
 			int64_t clock_ns = nt_clock_ns(CLOCK_MONOTONIC);
 			int error = send_line(line, (uint64_t)(clock_ns - start_ns), fault);

@@ -11,9 +11,10 @@ import pytest
 from deadline import wait_for
 
 from nanotape.capture.errors import SimulationError, SimulationUsageError
-from nanotape.capture.exchange import ExchangeParameters, ExchangeStream
+from nanotape.capture.exchange import ExchangeParameters, ExchangeStream, Restart
 from nanotape.capture.sent_log import SentLog
-from nanotape.capture.simulate import Gap, Line, SimulatedExchange, simulate
+from nanotape.capture.simulate import SimulatedExchange, simulate
+from nanotape.capture.simulated_line import Duplicate, Gap, Line, Reorder
 
 GROUPS = {"A": "239.192.88.1", "B": "239.192.88.2"}
 
@@ -93,6 +94,66 @@ def test_a_gap_says_which_messages_it_took(receivers: dict[str, Receiver]) -> No
     assert result.line("A").gaps == ()
 
 
+def test_what_is_sent_twice_or_late_arrives_so_and_the_log_makes_the_order_again(
+    receivers: dict[str, Receiver], tmp_path: Path
+) -> None:
+    log = tmp_path / "sent.log"
+    faults = [Duplicate("A", 20, 3), Reorder("A", 40, 4), Gap("A", 43, 1), Reorder("B", 299, 50), Gap("B", 43, 1)]
+    parameters = ExchangeParameters(seed=8, rate=20_000, packets=300)
+    simulate(parameters, lines_to(receivers), faults, log)
+    read = SentLog.read(log)
+    packets = {packet.number: packet for packet in ExchangeStream(parameters)}
+    order = {
+        "A": [*range(1, 20), 20, 20, 21, 21, 22, 22, *range(23, 40), 41, 42, 44, 40, *range(45, 302)],
+        "B": [*range(1, 43), *range(44, 299), 300, 301, 299],
+    }
+    for name, receiver in receivers.items():
+        expected = [packets[number].payload for number in order[name]]
+        sent = read.line(name)
+        assert receiver.take(sent.sent) == expected
+        for rows in (7, 16_384):
+            made = [payload for _, batch in read.batches(name, rows) for payload in batch.to_pylist()]
+            assert made == expected, rows
+        assert sent.crc32c == crc_of(expected)
+        assert sent.unsent == 0
+    duplicate, reorder = read.line("A").duplicates[0], read.line("A").reorders[0]
+    assert (duplicate.repeated, duplicate.first_sequence) == (3, packets[20].sequence)
+    assert duplicate.messages == sum(packets[number].messages for number in (20, 21, 22))
+    assert (reorder.passed, reorder.first_sequence, reorder.messages) == (4, packets[40].sequence, packets[40].messages)
+    assert read.line("B").reorders[0].passed == 2
+
+
+def test_a_restart_is_told_with_the_sequence_that_it_cut_off(receivers: dict[str, Receiver]) -> None:
+    restarts = (Restart(50), Restart(100, new_session=True), Restart(1000, new_session=True))
+    parameters = ExchangeParameters(seed=8, rate=20_000, packets=300, restarts=restarts)
+    result = simulate(parameters, lines_to(receivers), [Gap("A", 20, 1), Gap("A", 101, 2)])
+    packets = {packet.number: packet for packet in ExchangeStream(parameters)}
+    assert packets[50].sequence == packets[100].sequence == 1
+    for name, receiver in receivers.items():
+        reset, session, unreached = result.line(name).restarts
+        assert reset.expected_sequence == packets[49].sequence + packets[49].messages
+        assert session.expected_sequence == packets[99].sequence + packets[99].messages
+        assert unreached.expected_sequence is None
+        assert (reset.session, session.session) == ("NT00000008", "NT00000R01")
+        arrived = receiver.take(result.line(name).sent)
+        assert arrived == list(result.payloads(name))
+        assert {payload[:10].decode() for payload in arrived} == {"NT00000008", "NT00000R01"}
+    assert [gap.session for gap in result.line("A").gaps] == ["NT00000008", "NT00000R01"]
+
+
+def test_a_log_from_before_there_were_other_faults_than_gaps_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "sent.log"
+    simulate(ExchangeParameters(rate=50_000, packets=300), [line()], [Gap("A", 5, 2)], log)
+    head, end = (json.loads(text) for text in log.read_text(encoding="utf-8").splitlines())
+    del head["parameters"]["restarts"], end["lines"][0]["gaps"][0]["session"]
+    for key in ("repeated", "duplicates", "reorders", "restarts"):
+        del end["lines"][0][key]
+    log.write_text(json.dumps(head) + "\n" + json.dumps(end) + "\n", encoding="utf-8")
+    read = SentLog.read(log)
+    assert crc_of(list(read.payloads("A"))) == read.line("A").crc32c
+    assert read.line("A").gaps[0].session is None
+
+
 def test_a_running_sender_is_watched_and_stopped_and_its_log_is_whole(
     receivers: dict[str, Receiver], tmp_path: Path
 ) -> None:
@@ -158,6 +219,10 @@ def test_a_file_that_is_no_log_is_refused(tmp_path: Path, content: str, text: st
         ([line()], [Gap("C", 1, 1)], "gap on line C: no such line; the lines are A"),
         ([line()], [Gap("A", 0, 1)], "first packet of at least 1"),
         ([line()], [Gap("A", 5, 5), Gap("A", 9, 1)], "apart from each other"),
+        ([line()], [Duplicate("A", 5, 5), Duplicate("A", 9, 1)], "duplicate 9:1: .*apart from each other"),
+        ([line()], [Reorder("A", 5, 5), Reorder("A", 10, 1)], "reorder 10:1: .*apart from each other"),
+        ([line()], [Reorder("B", 5, 5)], "reorder on line B: no such line"),
+        ([line()], [Reorder("A", 5, 5), Gap("A", 4, 2)], "packet 5 is in a gap too"),
     ],
 )
 def test_lines_and_gaps_that_cannot_be_are_refused(lines: list[Line], gaps: list[Gap], text: str) -> None:

@@ -38,6 +38,19 @@ def test_the_report_for_people_names_lines_and_gaps() -> None:
     assert "at packet 9000: not reached" in done.stdout
 
 
+def test_the_report_tells_every_fault_with_its_sequences() -> None:
+    faults = ["--duplicate", "A:10:2", "--reorder", "A:50:4", "--reset", "100", "--new-session", "200"]
+    done = CliRunner().invoke(application, [*FAST, *faults])
+    assert done.exit_code == 0
+    for text in (
+        "duplicate at packet 10: 2 sent twice, ",
+        "reorder of packet 50: sent after 4 that follow it, ",
+        "reset in session NT00000001 at packet 100: before sequence ",
+        "new session NT00000R01 at packet 200: before sequence ",
+    ):
+        assert text in done.stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly_with_a_whole_log(tmp_path: Path, number: signal.Signals) -> None:
     log = tmp_path / "sent.log"
@@ -61,6 +74,10 @@ def test_a_signal_ends_it_cleanly_with_a_whole_log(tmp_path: Path, number: signa
         ["--seconds", "-1"],
         ["--gap", "C:1:5"],
         ["--gap", "A:1"],
+        ["--duplicate", "A:1"],
+        ["--reorder", "A:0:1"],
+        ["--reset", "1"],
+        ["--reset", "5", "--new-session", "5"],
         ["--line", "A=10.0.0.1:31001"],
         ["--line", "A=239.1.1.1"],
         ["--delay", "C:5"],

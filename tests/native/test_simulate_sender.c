@@ -92,15 +92,14 @@ static void expect_stream(struct receiver receiver, struct nt_exchange_options o
 
 static void everything_but_the_gap_arrives_byte_for_byte(void **state)
 {
-	struct nt_sender_gap gaps[] = {{.first_packet = 10, .packets = 5}, {.first_packet = 5000, .packets = 1}};
+	struct nt_sender_fault gaps[] = {{.first_packet = 10, .packets = 5}, {.first_packet = 5000, .packets = 1}};
 	struct receiver receiver = receiver_open();
 	struct nt_sender_line_options line = line_of("A", receiver.port);
 	struct nt_sender_counters counters;
 	struct nt_sender *sender;
 
 	(void)state;
-	line.gaps = gaps;
-	line.gap_count = 2;
+	line.gaps = (struct nt_sender_fault_list){.faults = gaps, .count = 2};
 	sender = sender_of(exchange_of(20000, 1000), &line, 1);
 	assert_int_equal(nt_sender_run(sender, NULL), 0);
 	nt_sender_read(sender, 0, &counters);
@@ -108,12 +107,130 @@ static void everything_but_the_gap_arrives_byte_for_byte(void **state)
 	assert_int_equal(counters.sent, 996);
 	assert_int_equal(counters.withheld, 5);
 	assert_int_equal(counters.ends, 1);
-	assert_int_equal(gaps[0].withheld, 5);
+	assert_int_equal(gaps[0].done, 5);
 	assert_true(gaps[0].messages >= 5 && gaps[0].first_sequence > 0);
-	assert_int_equal(gaps[1].withheld, 0);
+	assert_int_equal(gaps[1].done, 0);
 	assert_int_equal(gaps[1].first_sequence, 0);
 	expect_stream(receiver, exchange_of(20000, 1000), 10, 14);
 	assert_int_equal(nt_sender_run(sender, NULL), -EALREADY);
+	nt_sender_close(sender);
+	close(receiver.socket);
+}
+
+static void expect_numbers(struct receiver receiver, struct nt_exchange_options options, const uint64_t *numbers,
+			   unsigned int count)
+{
+	static uint8_t payloads[32][NT_MOLD_PAYLOAD_BYTES_MAX];
+	struct nt_exchange_packet packets[32];
+	struct nt_exchange *exchange = NULL;
+	uint8_t found[2048];
+	unsigned int made = 0;
+
+	assert_int_equal(nt_exchange_create(&exchange, &options, NULL), 0);
+	while (made < 32 && nt_exchange_next_packet(exchange, payloads[made], &packets[made]))
+		made++;
+	nt_exchange_destroy(exchange);
+	for (unsigned int index = 0; index < count; index++) {
+		uint64_t place = numbers[index] - 1;
+
+		assert_true(place < made);
+		assert_int_equal(recv(receiver.socket, found, sizeof(found), 0), packets[place].bytes);
+		assert_memory_equal(found, payloads[place], packets[place].bytes);
+	}
+	assert_int_equal(recv(receiver.socket, found, sizeof(found), MSG_DONTWAIT), -1);
+}
+
+static void datagrams_are_sent_twice_and_late_as_asked(void **state)
+{
+	static const uint64_t order[] = {1, 2, 2, 3, 3, 4, 6, 8, 5, 9, 10, 11};
+	struct nt_sender_fault duplicates[] = {{.first_packet = 2, .packets = 2}, {.first_packet = 40, .packets = 1}};
+	struct nt_sender_fault reorders[] = {{.first_packet = 5, .packets = 3}};
+	struct nt_sender_fault gaps[] = {{.first_packet = 7, .packets = 1}};
+	struct receiver receiver = receiver_open();
+	struct nt_sender_line_options line = line_of("A", receiver.port);
+	struct nt_sender_counters counters;
+	struct nt_sender *sender;
+
+	(void)state;
+	line.duplicates = (struct nt_sender_fault_list){.faults = duplicates, .count = 2};
+	line.reorders = (struct nt_sender_fault_list){.faults = reorders, .count = 1};
+	line.gaps = (struct nt_sender_fault_list){.faults = gaps, .count = 1};
+	sender = sender_of(exchange_of(20000, 10), &line, 1);
+	assert_int_equal(nt_sender_run(sender, NULL), 0);
+	expect_numbers(receiver, exchange_of(20000, 10), order, 12);
+	nt_sender_read(sender, 0, &counters);
+	assert_int_equal(counters.generated, 11);
+	assert_int_equal(counters.sent, 12);
+	assert_int_equal(counters.repeated, 2);
+	assert_int_equal(duplicates[0].done, 2);
+	assert_int_equal(duplicates[1].first_sequence, 0);
+	assert_int_equal(reorders[0].done, 3);
+	assert_true(reorders[0].first_sequence > duplicates[0].first_sequence &&
+		    gaps[0].first_sequence > reorders[0].first_sequence);
+	nt_sender_close(sender);
+	close(receiver.socket);
+}
+
+static void what_is_to_be_late_is_sent_at_the_end_at_the_latest(void **state)
+{
+	static const uint64_t order[] = {1, 2, 4, 3};
+	struct nt_sender_fault reorders[] = {{.first_packet = 3, .packets = 50}};
+	struct receiver receiver = receiver_open();
+	struct nt_sender_line_options line = line_of("A", receiver.port);
+	struct nt_sender *sender;
+
+	(void)state;
+	line.reorders = (struct nt_sender_fault_list){.faults = reorders, .count = 1};
+	sender = sender_of(exchange_of(20000, 3), &line, 1);
+	assert_int_equal(nt_sender_run(sender, NULL), 0);
+	expect_numbers(receiver, exchange_of(20000, 3), order, 4);
+	assert_int_equal(reorders[0].done, 1);
+	nt_sender_close(sender);
+	close(receiver.socket);
+}
+
+/* Each datagram twice and one of them late, in batches that are always full. */
+static void a_batch_has_room_for_what_is_sent_twice_and_late(void **state)
+{
+	struct nt_sender_fault duplicates[] = {{.first_packet = 1, .packets = 5000}};
+	struct nt_sender_fault reorders[] = {{.first_packet = 64, .packets = 64}, {.first_packet = 200, .packets = 127}};
+	struct nt_sender_line_options line = line_of("A", 31999);
+	struct nt_sender_counters counters;
+	struct nt_sender *sender;
+
+	(void)state;
+	line.duplicates = (struct nt_sender_fault_list){.faults = duplicates, .count = 1};
+	line.reorders = (struct nt_sender_fault_list){.faults = reorders, .count = 2};
+	sender = sender_of(exchange_of(10000000, 1000), &line, 1);
+	assert_int_equal(nt_sender_run(sender, NULL), 0);
+	nt_sender_read(sender, 0, &counters);
+	assert_int_equal(counters.generated, 1001);
+	assert_int_equal(counters.repeated, 999);
+	assert_int_equal(counters.sent, 2000);
+	nt_sender_close(sender);
+}
+
+static void a_line_tells_what_a_restart_cut_off(void **state)
+{
+	struct nt_sender_restart restarts[2] = {{.packet = 5}, {.packet = 900}};
+	struct nt_exchange_options options = exchange_of(20000, 10);
+	struct nt_sender_fault gaps[] = {{.first_packet = 6, .packets = 1}};
+	struct receiver receiver = receiver_open();
+	struct nt_sender_line_options line = line_of("A", receiver.port);
+	struct nt_sender *sender;
+
+	(void)state;
+	options.restart_count = 2;
+	options.restarts[0] = (struct nt_exchange_restart){.packet = 5, .new_session = 1};
+	options.restarts[1] = (struct nt_exchange_restart){.packet = 900};
+	line.restarts = restarts;
+	line.gaps = (struct nt_sender_fault_list){.faults = gaps, .count = 1};
+	sender = sender_of(options, &line, 1);
+	assert_int_equal(nt_sender_run(sender, NULL), 0);
+	assert_true(restarts[0].expected > 4);
+	assert_int_equal(restarts[1].expected, 0);
+	assert_int_equal(gaps[0].restarts, 1);
+	expect_stream(receiver, options, 6, 6);
 	nt_sender_close(sender);
 	close(receiver.socket);
 }
@@ -187,23 +304,23 @@ static void a_delayed_line_sends_the_same_later(void **state)
 
 static void lines_that_cannot_be_are_refused_by_name(void **state)
 {
-	struct nt_sender_gap overlap[] = {{.first_packet = 5, .packets = 5}, {.first_packet = 9, .packets = 1}};
-	struct nt_sender_gap zero[] = {{.first_packet = 0, .packets = 5}};
-	struct nt_sender_line_options wrong[5];
-	static const int errors[5] = {-EINVAL, -EINVAL, -ENODEV, -EINVAL, -EINVAL};
+	struct nt_sender_fault overlap[] = {{.first_packet = 5, .packets = 5}, {.first_packet = 9, .packets = 1}};
+	struct nt_sender_fault zero[] = {{.first_packet = 0, .packets = 5}};
+	struct nt_sender_fault touching[] = {{.first_packet = 5, .packets = 5}, {.first_packet = 10, .packets = 1}};
+	struct nt_sender_line_options wrong[6];
+	static const int errors[6] = {-EINVAL, -EINVAL, -ENODEV, -EINVAL, -EINVAL, -EINVAL};
 	struct nt_exchange_options exchange = exchange_of(1000, 1);
 
 	(void)state;
-	for (unsigned int index = 0; index < 5; index++)
+	for (unsigned int index = 0; index < 6; index++)
 		wrong[index] = line_of("A", 31999);
 	wrong[0].group = inet_addr("10.0.0.1");
 	wrong[1].port = 65536;
 	wrong[2].interface_index = 999999;
-	wrong[3].gaps = overlap;
-	wrong[3].gap_count = 2;
-	wrong[4].gaps = zero;
-	wrong[4].gap_count = 1;
-	for (unsigned int index = 0; index < 5; index++) {
+	wrong[3].gaps = (struct nt_sender_fault_list){.faults = overlap, .count = 2};
+	wrong[4].duplicates = (struct nt_sender_fault_list){.faults = zero, .count = 1};
+	wrong[5].reorders = (struct nt_sender_fault_list){.faults = touching, .count = 2};
+	for (unsigned int index = 0; index < 6; index++) {
 		struct nt_sender *sender = NULL;
 		struct nt_fault fault = {0};
 
@@ -217,6 +334,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_but_the_gap_arrives_byte_for_byte),
+		cmocka_unit_test(datagrams_are_sent_twice_and_late_as_asked),
+		cmocka_unit_test(what_is_to_be_late_is_sent_at_the_end_at_the_latest),
+		cmocka_unit_test(a_batch_has_room_for_what_is_sent_twice_and_late),
+		cmocka_unit_test(a_line_tells_what_a_restart_cut_off),
 		cmocka_unit_test(a_sender_that_is_always_late_sends_all),
 		cmocka_unit_test(an_endless_stream_can_be_watched_and_stopped),
 		cmocka_unit_test(a_delayed_line_sends_the_same_later),

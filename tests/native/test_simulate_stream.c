@@ -270,20 +270,55 @@ static void filling_many_gives_what_single_packets_give(void **state)
 	free(payloads);
 }
 
-static void options_out_of_range_are_refused_by_name(void **state)
+static void a_restart_begins_with_sequence_1_and_a_new_session_with_a_name_of_its_own(void **state)
 {
-	struct nt_exchange_options wrong[5];
-	static const char *const names[5] = {"rate", "rate", "symbols", "burst", "session"};
+	static const char *const sessions[] = {"TESTSESS01", "TESTSESS01", "TESTSESR01", "TESTSESR01", "TESTSESR02"};
+	struct nt_exchange_options options = options_of(1, 1000, 12);
+	struct nt_exchange *exchange;
+	uint8_t payload[NT_MOLD_PAYLOAD_BYTES_MAX];
+	struct nt_exchange_packet packet;
+	uint64_t next = 1;
+	uint32_t restarts = 0;
 
 	(void)state;
-	for (unsigned int index = 0; index < 5; index++)
+	options.restart_count = 4;
+	options.restarts[0] = (struct nt_exchange_restart){.packet = 3};
+	options.restarts[1] = (struct nt_exchange_restart){.packet = 4, .new_session = 1};
+	options.restarts[2] = (struct nt_exchange_restart){.packet = 7};
+	options.restarts[3] = (struct nt_exchange_restart){.packet = 9, .new_session = 1};
+	exchange = exchange_of(options);
+	while (nt_exchange_next_packet(exchange, payload, &packet)) {
+		if (restarts < 4 && packet.number == options.restarts[restarts].packet) {
+			next = 1;
+			restarts++;
+		}
+		assert_int_equal(packet.sequence, next);
+		assert_int_equal(packet.restarts, restarts);
+		assert_int_equal(big_endian(payload + 10, 8), next);
+		assert_memory_equal(payload, sessions[restarts], 10);
+		next += packet.messages;
+	}
+	assert_int_equal(restarts, 4);
+	nt_exchange_destroy(exchange);
+}
+
+static void options_out_of_range_are_refused_by_name(void **state)
+{
+	struct nt_exchange_options wrong[7];
+	static const char *const names[7] = {"rate", "rate", "symbols", "burst", "session", "resets", "resets"};
+
+	(void)state;
+	for (unsigned int index = 0; index < 7; index++)
 		wrong[index] = options_of(1, 1000, 1);
 	wrong[0].rate_mhz = 0;
 	wrong[1].rate_mhz = 10000000001ull;
 	wrong[2].symbols = NT_MARKET_SYMBOLS_MAX + 1;
 	wrong[3].burst_percent = 99;
 	wrong[4].session[9] = '\0';
-	for (unsigned int index = 0; index < 5; index++) {
+	wrong[5].restart_count = NT_EXCHANGE_RESTARTS_MAX + 1;
+	wrong[6].restart_count = 1;
+	wrong[6].restarts[0].packet = 1;
+	for (unsigned int index = 0; index < 7; index++) {
 		struct nt_exchange *exchange = NULL;
 		struct nt_fault fault = {0};
 
@@ -307,6 +342,7 @@ int main(void)
 		cmocka_unit_test(bursts_keep_the_average_and_never_go_back),
 		cmocka_unit_test(an_end_never_comes_before_the_last_packet_of_a_cut_burst),
 		cmocka_unit_test(filling_many_gives_what_single_packets_give),
+		cmocka_unit_test(a_restart_begins_with_sequence_1_and_a_new_session_with_a_name_of_its_own),
 		cmocka_unit_test(options_out_of_range_are_refused_by_name),
 	};
 

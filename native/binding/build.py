@@ -11,7 +11,7 @@ import sys
 FOLDER = pathlib.Path(__file__).resolve().parent
 
 # Declarations come in this order, so that a later file may name an earlier one's types; files not named follow.
-CDEF_ORDER = ["fault", "ring", "plan", "loop", "holder", "columns", "simulate"]
+CDEF_ORDER = ["fault", "ring", "plan", "loop", "holder", "columns", "feeds", "simulate"]
 
 HEADERS = [
     "fault.h",
@@ -29,6 +29,7 @@ HEADERS = [
     "loop/loop.h",
     "holder/lend.h",
     "columns/columns.h",
+    "feeds/feeds.h",
     "discover/discover.h",
     "simulate/simulate.h",
 ]

@@ -1,0 +1,211 @@
+"""Decodes the feed headers of a ring's packets and follows their sequences, batch by batch, in native code.
+
+`decode` looks at packets and may be repeated; `track` takes each packet once, in the order of the ring, and says what
+is missing, doubled, late or begun anew. One decoder serves one ring; flow ids are the ring's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from nanotape.capture.counters import Flow
+from nanotape.capture.errors import CaptureError
+from nanotape.capture.feeds.columns import FeedColumns
+from nanotape.capture.feeds.findings import KINDS, Finding
+from nanotape.capture.feeds.framing_table import framing_table
+from nanotape.config.framing import NO_FRAMING, Framing
+from nanotape.native import ffi, lib
+
+INPUT_COLUMNS = ("flow_id", "payload", "payload_len", "flags", "ts", "ring_seq", "flow_seq", "lost_before")
+_ROLES = {"snapshot": 1, "definition": 1, "retransmit": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One batch."""
+
+    columns: Mapping[str, pa.Array]
+    """feed_session, feed_key, feed_seq, feed_count, feed_status and ts_send."""
+    first: npt.NDArray[np.uint8]
+    """Once it is tracked: 1 this line brought its sequences first, 0 another did, 2 unknown."""
+    rows: Any
+    """`struct nt_feed_rows` and what it points to."""
+    native: Any
+
+
+class FeedDecoder:
+    """See the module."""
+
+    def __init__(self, framings: Mapping[str, Framing], *, window_ns: int, reset_distance: int = 100_000) -> None:
+        """Knows no flow yet.
+
+        Args:
+            framings: By name.
+            window_ns: How late a packet may come and be but reordered.
+            reset_distance: How far back a sequence must jump to be a reset.
+        """
+        handle = lib.nt_feeds_new(window_ns, reset_distance)
+        if handle == ffi.NULL:
+            raise CaptureError("feeds: out of memory")
+        self.handle = ffi.gc(handle, lib.nt_feeds_free)
+        self._indices = {
+            name: _checked(lib.nt_feeds_add_framing(handle, framing_table(each))) for name, each in framings.items()
+        }
+        self._flows: dict[int, Flow] = {}
+        self._channels: dict[tuple[str, str], int] = {}
+        self._labels: list[str] = []
+        self._dictionary: pa.StringArray = pa.array([], pa.string())
+
+    @property
+    def flows(self) -> Mapping[int, Flow]:
+        """What each flow id stands for."""
+        return self._flows
+
+    def set_flows(self, flows: Sequence[Flow]) -> None:
+        """Says what the ring's flows are; a table that has grown says all of them again.
+
+        Raises:
+            CaptureError: One has a framing that is not known.
+        """
+        lines: dict[tuple[str, str], int] = {}
+        for flow in flows:
+            lines[flow.feed, flow.channel] = lines.get((flow.feed, flow.channel), 0) + 1
+        for flow in flows:
+            name = flow.framing or NO_FRAMING
+            if name != NO_FRAMING and name not in self._indices:
+                known = ", ".join(self._indices)
+                raise CaptureError(
+                    f"channel {flow.channel}: a known framing expected, found {name}; known are {known}; add "
+                    f"[framing.{name}] to the configuration that this is run with"
+                )
+            channel = self._channels.setdefault((flow.feed, flow.channel), len(self._channels) + 1)
+            index = self._indices.get(name, lib.NT_FRAMING_NONE)
+            role, count = _ROLES.get(flow.role, 0), lines[flow.feed, flow.channel]
+            _checked(lib.nt_feeds_set_flow(self.handle, flow.id, index, role, channel, count))
+            self._flows[flow.id] = flow
+
+    def decode(self, batch: pa.RecordBatch) -> Decoded:
+        """What the headers say.
+
+        Args:
+            batch: With INPUT_COLUMNS, as in `nanotape.capture.columns.RING_SCHEMA`; flow_seq may be missing.
+        """
+        rows = batch.num_rows
+        native_rows, kept = _rows_of(batch)
+        out = FeedColumns(rows)
+        lib.nt_feeds_decode(self.handle, native_rows, out.native)
+        return Decoded(out.arrays(self.labels()), out.first, (native_rows, kept), out)
+
+    def track(self, decoded: Decoded) -> list[Finding]:
+        """Follows the sequences of a decoded batch, which comes after all that were tracked before."""
+        _checked(lib.nt_feeds_track(self.handle, decoded.rows[0], decoded.native.native))
+        return self._take()
+
+    def expire(self, now_ns: int) -> list[Finding]:
+        """What has been missing for longer than the window at a moment: UTC, by the packets' stamps."""
+        _checked(lib.nt_feeds_expire(self.handle, now_ns))
+        return self._take()
+
+    def labels(self) -> pa.StringArray:
+        """Sessions and keys by their indices; only ever grows."""
+        table = self.handle.labels
+        if table.count > len(self._labels):
+            new = [_label_text(table.labels[index]) for index in range(len(self._labels), table.count)]
+            self._labels += new
+            self._dictionary = pa.concat_arrays([self._dictionary, pa.array(new, pa.string())])
+        return self._dictionary
+
+    def label(self, index: int) -> str | None:
+        """A session or key; None for -1."""
+        self.labels()
+        return self._labels[index] if index >= 0 else None
+
+    def covered_by(self, finding: Finding) -> tuple[str | None, bool]:
+        """Which other line of the channel brought all of a gap, and whether one may still."""
+        flow = self._flows[finding.flow_id]
+        stream = self.handle.streams.streams[finding.stream]
+        pending = False
+        for other in self._flows.values():
+            if (other.feed, other.channel) != (flow.feed, flow.channel) or other.id == flow.id:
+                continue
+            index = lib.nt_stream_find(ffi.addressof(self.handle, "streams"), other.id, stream.session, stream.key)
+            if index == lib.NT_STREAM_NONE:
+                continue
+            covers = lib.nt_feeds_covers(self.handle, index, finding.seq_first, finding.seq_last)
+            if covers == 1:
+                return other.line, False
+            pending = pending or covers < 0
+        return None, pending
+
+    def _take(self) -> list[Finding]:
+        feeds = self.handle
+        found = [self._finding(feeds.findings[index]) for index in range(feeds.finding_count)]
+        feeds.finding_count = 0
+        return found
+
+    def _finding(self, found: Any) -> Finding:
+        stream, hole = self.handle.streams.streams[found.stream], found.hole
+        return Finding(
+            kind=KINDS[found.kind],
+            stream=found.stream,
+            flow_id=stream.flow,
+            session=self.label(stream.session),
+            key=self.label(stream.key),
+            session_before=self.label(found.session_before),
+            seq_first=found.seq_first,
+            seq_last=found.seq_last,
+            packets=found.packets,
+            messages=found.messages,
+            ts_before_ns=hole.ts_before_ns,
+            ts_ns=hole.ts_ns,
+            ring_seq_before=hole.ring_seq_before,
+            ring_seq=hole.ring_seq,
+            flow_lost=None if hole.flow_lost < 0 else hole.flow_lost,
+            ring_lost=hole.ring_lost,
+        )
+
+
+def _rows_of(batch: pa.RecordBatch) -> tuple[Any, list[Any]]:
+    """The struct, and what has to live as long as it."""
+    kept: list[Any] = [batch]
+    rows = ffi.new("struct nt_feed_rows *")
+    rows.rows = batch.num_rows
+    if not batch.num_rows:
+        return rows, kept
+
+    def point(member: str, kind: str, values: npt.NDArray[Any]) -> None:
+        kept.append(values)
+        setattr(rows, member, ffi.cast(f"{kind} *", values.ctypes.data))
+
+    point("flow_id", "uint32_t", batch.column("flow_id").to_numpy())
+    point("payload_length", "uint32_t", batch.column("payload_len").to_numpy())
+    point("flags", "uint16_t", batch.column("flags").to_numpy())
+    point("ts_ns", "int64_t", batch.column("ts").cast(pa.int64()).to_numpy())
+    point("ring_seq", "int64_t", batch.column("ring_seq").to_numpy())
+    point("lost_before", "uint32_t", batch.column("lost_before").to_numpy())
+    if "flow_seq" in batch.schema.names:
+        point("flow_seq", "uint64_t", batch.column("flow_seq").to_numpy())
+    payload = batch.column("payload")
+    _, offsets, data = payload.buffers()
+    kept += [offsets, data]
+    rows.payload_offsets = ffi.cast("int32_t *", offsets.address + 4 * payload.offset)
+    rows.payload = ffi.cast("uint8_t *", data.address if data else 0)
+    return rows, kept
+
+
+def _label_text(label: Any) -> str:
+    if label.kind != lib.NT_LABEL_TEXT:
+        value = int(label.low)
+        return str(value - 2**64 if label.kind == lib.NT_LABEL_SIGNED and value >= 2**63 else value)
+    raw = int(label.low).to_bytes(8, "little") + int(label.high).to_bytes(8, "little")
+    return raw.rstrip(b"\0 ").decode("ascii", "backslashreplace").replace("\0", "\\x00")
+
+
+def _checked(answer: int) -> int:
+    if answer < 0:
+        raise CaptureError(f"feeds: out of memory or room (error {-answer}); capture fewer channels in this ring")
+    return answer

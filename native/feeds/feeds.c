@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "feeds.h"
+
+#include "../ring/layout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct nt_feeds *nt_feeds_new(int64_t window_ns, int64_t reset_distance)
+{
+	struct nt_feeds *feeds = calloc(1, sizeof(*feeds));
+
+	if (!feeds)
+		return NULL;
+	feeds->window_ns = window_ns;
+	feeds->reset_distance = reset_distance;
+	feeds->newest_ts_ns = INT64_MIN;
+	feeds->oldest_hole_ns = INT64_MAX;
+	if (nt_labels_init(&feeds->labels) || nt_streams_init(&feeds->streams) ||
+	    nt_feeds_set_flow(feeds, 0, NT_FRAMING_NONE, NT_ROLE_INCREMENTAL, 0, 0)) {
+		nt_feeds_free(feeds);
+		return NULL;
+	}
+	return feeds;
+}
+
+void nt_feeds_free(struct nt_feeds *feeds)
+{
+	if (!feeds)
+		return;
+	nt_labels_free(&feeds->labels);
+	nt_streams_free(&feeds->streams);
+	free(feeds->framings);
+	free(feeds->flows);
+	free(feeds->findings);
+	free(feeds);
+}
+
+int nt_feeds_add_framing(struct nt_feeds *feeds, const struct nt_framing *framing)
+{
+	struct nt_framing *grown;
+
+	if (feeds->framing_count == NT_FRAMINGS_MAX)
+		return -ENOSPC;
+	grown = realloc(feeds->framings, (feeds->framing_count + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	feeds->framings = grown;
+	grown[feeds->framing_count] = *framing;
+	return (int)feeds->framing_count++;
+}
+
+int nt_feeds_set_flow(struct nt_feeds *feeds, uint32_t flow, int32_t framing, uint32_t role, uint32_t channel, uint32_t lines)
+{
+	if (flow >= NT_FEED_FLOWS_MAX || framing < NT_FRAMING_NONE || framing >= (int32_t)feeds->framing_count)
+		return -EINVAL;
+	if (flow >= feeds->flow_count) {
+		struct nt_feed_flow *grown = realloc(feeds->flows, (flow + 1) * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		feeds->flows = grown;
+		for (uint32_t i = feeds->flow_count; i <= flow; i++)
+			grown[i] = (struct nt_feed_flow){.framing = NT_FRAMING_NONE,
+							 .last_stream = NT_STREAM_NONE,
+							 .session_index = -1,
+							 .key_index = -1};
+		feeds->flow_count = flow + 1;
+	}
+	feeds->flows[flow].framing = framing;
+	feeds->flows[flow].role = role;
+	feeds->flows[flow].channel = channel;
+	feeds->flows[flow].lines = lines;
+	return 0;
+}
+
+static inline void set_bit(uint8_t *bitmap, uint32_t row, bool value)
+{
+	uint8_t before = row & 7 ? bitmap[row >> 3] : 0; /* what lies there at first is whatever the memory held */
+
+	bitmap[row >> 3] = before | (uint8_t)((unsigned)value << (row & 7));
+}
+
+static inline bool is_same(const struct nt_label *one, const struct nt_label *other)
+{
+	return one->low == other->low && one->high == other->high && one->kind == other->kind;
+}
+
+/* Nearly always that of the flow's packet before. */
+static inline int32_t index_of(struct nt_labels *labels, const struct nt_label *label, struct nt_label *cached, int32_t *index)
+{
+	if (!is_same(label, cached)) {
+		*cached = *label;
+		*index = nt_label_index(labels, label);
+	}
+	return *index;
+}
+
+static void fill_row(struct nt_feed_columns *columns, uint32_t row, const struct nt_feed_packet *packet, int32_t session,
+		     int32_t key)
+{
+	bool is_decoded = packet->status != NT_FEED_NONE, is_sequenced = is_decoded && packet->status != NT_FEED_BAD;
+	bool is_sent = is_sequenced && packet->send_ns != NT_SEND_UNKNOWN;
+
+	columns->session[row] = session;
+	columns->key[row] = key;
+	columns->status[row] = packet->status;
+	columns->seq[row] = is_sequenced ? packet->seq : 0;
+	columns->count[row] = is_sequenced ? (uint16_t)packet->count : 0;
+	columns->send_ns[row] = is_sent ? packet->send_ns : 0;
+	set_bit(columns->session_valid, row, session >= 0);
+	set_bit(columns->key_valid, row, key >= 0);
+	set_bit(columns->status_valid, row, is_decoded);
+	set_bit(columns->seq_valid, row, is_sequenced);
+	set_bit(columns->send_valid, row, is_sent);
+	columns->session_nulls += session < 0;
+	columns->key_nulls += key < 0;
+	columns->status_nulls += !is_decoded;
+	columns->seq_nulls += !is_sequenced;
+	columns->send_nulls += !is_sent;
+}
+
+void nt_feeds_decode(struct nt_feeds *feeds, const struct nt_feed_rows *rows, struct nt_feed_columns *columns)
+{
+	columns->session_nulls = columns->key_nulls = columns->status_nulls = columns->seq_nulls = columns->send_nulls = 0;
+	for (uint32_t row = 0; row < rows->rows; row++) {
+		uint32_t flow_id = rows->flow_id[row] < feeds->flow_count ? rows->flow_id[row] : 0;
+		struct nt_feed_flow *flow = &feeds->flows[flow_id];
+		int32_t at = rows->payload_offsets[row];
+		struct nt_feed_packet packet = {.status = NT_FEED_NONE};
+		int32_t session = -1, key = -1;
+
+		if (flow->framing != NT_FRAMING_NONE)
+			nt_feed_decode(&feeds->framings[flow->framing], flow->role, rows->payload + at,
+				       (uint32_t)(rows->payload_offsets[row + 1] - at), rows->payload_length[row],
+				       rows->flags[row] & NT_RECORD_FRAGMENT, &packet);
+		if (packet.status != NT_FEED_NONE && packet.status != NT_FEED_BAD) {
+			session = index_of(&feeds->labels, &packet.session, &flow->session, &flow->session_index);
+			key = index_of(&feeds->labels, &packet.key, &flow->key, &flow->key_index);
+		}
+		fill_row(columns, row, &packet, session, key);
+	}
+}
+
+int nt_feeds_covers(const struct nt_feeds *feeds, uint32_t index, int64_t first, int64_t last)
+{
+	const struct nt_feed_stream *stream = &feeds->streams.streams[index];
+
+	if (first < stream->first || nt_holes_touch(&feeds->streams, &stream->open, first, last) ||
+	    nt_holes_touch(&feeds->streams, &stream->told, first, last))
+		return 0;
+	return last < stream->expected ? 1 : -1;
+}
+
+/* Whether a list's indices stay inside the array and end. */
+static bool is_list(const struct nt_feed_holes *list, const struct nt_feed_hole *holes, uint32_t hole_count)
+{
+	uint32_t at = list->oldest, last = 0, count = 0;
+
+	for (; at; at = holes[at - 1].next) {
+		if (at > hole_count || count++ == list->count)
+			return false;
+		last = at;
+	}
+	return count == list->count && last == list->newest;
+}
+
+static int restore_streams(struct nt_feeds *feeds, const struct nt_feed_stream *streams, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct nt_feed_stream *saved = &streams[i];
+		uint32_t index, group;
+
+		if (saved->flow >= feeds->flow_count || saved->session >= (int32_t)feeds->labels.count ||
+		    saved->key >= (int32_t)feeds->labels.count)
+			return -EINVAL;
+		index = nt_stream_add(&feeds->streams, saved->flow, feeds->flows[saved->flow].channel, saved->session, saved->key);
+		if (index == NT_STREAM_NONE)
+			return -ENOMEM;
+		group = feeds->streams.streams[index].group;
+		feeds->streams.streams[index] = *saved;
+		feeds->streams.streams[index].group = group;
+		feeds->streams.streams[index].ring_lost = feeds->ring_lost;
+		feeds->streams.streams[index].flow_restarts = feeds->flows[saved->flow].restarts;
+		feeds->streams.streams[index].flow_lost = feeds->flows[saved->flow].lost;
+		feeds->streams.open_count += saved->open.count;
+		if (saved->expected > feeds->streams.group_next[group])
+			feeds->streams.group_next[group] = saved->expected;
+	}
+	return 0;
+}
+
+int nt_feeds_restore(struct nt_feeds *feeds, const struct nt_label *labels, uint32_t label_count,
+		     const struct nt_feed_stream *streams, uint32_t stream_count, const struct nt_feed_hole *holes,
+		     uint32_t hole_count, uint32_t free_hole)
+{
+	struct nt_feed_hole *copy = calloc(hole_count ? hole_count : 1, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, holes, hole_count * sizeof(*copy));
+	for (uint32_t i = 0; i < stream_count; i++) {
+		if (is_list(&streams[i].open, copy, hole_count) && is_list(&streams[i].told, copy, hole_count))
+			continue;
+		free(copy);
+		return -EINVAL;
+	}
+	free(feeds->streams.holes);
+	feeds->streams.holes = copy;
+	feeds->streams.hole_count = feeds->streams.hole_capacity = hole_count;
+	feeds->streams.free_hole = free_hole <= hole_count ? free_hole : 0;
+	feeds->oldest_hole_ns = INT64_MIN; /* the first look finds it */
+	for (uint32_t i = 0; i < label_count; i++)
+		if (nt_label_index(&feeds->labels, &labels[i]) != (int32_t)i)
+			return -EINVAL;
+	return restore_streams(feeds, streams, stream_count);
+}

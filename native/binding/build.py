@@ -30,6 +30,8 @@ HEADERS = [
     "holder/lend.h",
     "columns/columns.h",
     "feeds/feeds.h",
+    "feeds/switch.h",
+    "feeds/switch_stamp.h",
     "discover/discover.h",
     "simulate/simulate.h",
 ]

@@ -69,7 +69,7 @@ struct nt_switch_bytes {
 
 struct nt_switch_batch {
 	uint32_t rows;
-	uint32_t states;           /* entries of `by_source` */
+	uint32_t states;              /* entries of `by_source` */
 	struct nt_switch **by_source; /* by slot of the ring's source table; NULL: not looked at */
 	const int64_t *ts;
 	const uint8_t *source;

@@ -8,14 +8,14 @@ enum metamako_flag { METAMAKO_EXTENDED = 0x02, METAMAKO_DUPLICATE = 0x04, METAMA
 enum metamako_tag { TAG_SEQUENCE = 0, TAG_SUB_NS = 1, TAG_SECONDARY = 0x1F };
 enum { IXIA_SIGNATURE = 0xAF12, IXIA_STAMP_BYTES = 8, IXIA_TRAILER_BYTES = 10, IXIA_TYPE_LEAST = 3, IXIA_TYPE_MOST = 7 };
 
-static bool put_seconds(struct nt_switch_stamp *stamp, uint64_t seconds, uint64_t ns)
+static void put_seconds(struct nt_switch_stamp *stamp, uint64_t seconds, uint64_t ns)
 {
 	stamp->ns = (int64_t)(seconds * NT_SWITCH_NS_PER_S + ns);
-	return ns < NT_SWITCH_NS_PER_S;
+	stamp->valid = ns < NT_SWITCH_NS_PER_S;
 }
 
 /* Seconds 4, ns 4, flags 1, device 2, port 1 end the span; before them the FCS of the original frame, or extensions. */
-static bool read_metamako(struct nt_switch_stamp *stamp, struct nt_switch_span span)
+static void read_metamako(struct nt_switch_stamp *stamp, struct nt_switch_span span)
 {
 	const uint8_t *at = span.data + span.bytes - (METAMAKO_BYTES - FCS_BYTES);
 
@@ -23,7 +23,7 @@ static bool read_metamako(struct nt_switch_stamp *stamp, struct nt_switch_span s
 	stamp->device = (uint16_t)nt_switch_number(at + 9, 2);
 	stamp->port = at[11];
 	stamp->has_device = stamp->has_port = true;
-	return put_seconds(stamp, nt_switch_number(at, 4), nt_switch_number(at + 4, 4));
+	put_seconds(stamp, nt_switch_number(at, 4), nt_switch_number(at + 4, 4));
 }
 
 /* One extension, whose last word ends before `left` bytes of the span: bytes that it takes, 0 where they are not there.
@@ -54,12 +54,14 @@ static uint32_t read_extension(struct nt_switch_stamp *stamp, struct nt_switch_s
 
 bool nt_switch_read_7130(struct nt_switch_stamp *stamp, struct nt_switch_span span)
 {
-	uint32_t left = span.bytes - (METAMAKO_BYTES - FCS_BYTES);
+	uint32_t left;
 	uint8_t flags;
 	bool last;
 
-	if (span.bytes < METAMAKO_BYTES || !read_metamako(stamp, span))
+	if (span.bytes < METAMAKO_BYTES)
 		return false;
+	read_metamako(stamp, span);
+	left = span.bytes - (METAMAKO_BYTES - FCS_BYTES);
 	flags = span.data[span.bytes - 4];
 	stamp->flags |= flags & METAMAKO_DEGRADED ? NT_SWITCH_DEGRADED : 0;
 	stamp->flags |= flags & METAMAKO_DUPLICATE ? NT_SWITCH_DUPLICATE : 0;
@@ -67,16 +69,22 @@ bool nt_switch_read_7130(struct nt_switch_stamp *stamp, struct nt_switch_span sp
 	while (!last) {
 		uint32_t bytes = read_extension(stamp, span, left, &last);
 
-		if (!bytes)
-			return false;
+		if (!bytes) {
+			stamp->valid = false;
+			return true;
+		}
 		left -= bytes;
 	}
-	return left >= FCS_BYTES;
+	stamp->valid &= left >= FCS_BYTES;
+	return true;
 }
 
 bool nt_switch_read_cpacket(struct nt_switch_stamp *stamp, struct nt_switch_span span)
 {
-	return span.bytes >= METAMAKO_BYTES && read_metamako(stamp, span);
+	if (span.bytes < METAMAKO_BYTES)
+		return false;
+	read_metamako(stamp, span);
+	return true;
 }
 
 /* FCS of the original frame 4, device 1, port 1, seconds 4, fraction 5 (2^-40 s), reserved 1. */
@@ -94,7 +102,8 @@ bool nt_switch_read_hpt(struct nt_switch_stamp *stamp, struct nt_switch_span spa
 	stamp->has_device = stamp->has_port = true;
 	fraction = nt_switch_number(at + 10, 5);
 	/* 40 bits times 30 do not fit 64; the low 9 bits of 10^9 are zero. */
-	return put_seconds(stamp, nt_switch_number(at + 6, 4), fraction * (NT_SWITCH_NS_PER_S >> 9) >> 31);
+	put_seconds(stamp, nt_switch_number(at + 6, 4), fraction * (NT_SWITCH_NS_PER_S >> 9) >> 31);
+	return true;
 }
 
 /* Type 1, length 1, seconds 4, ns 4, length of all that 1, signature 2, checksum 2. */
@@ -109,12 +118,13 @@ bool nt_switch_read_ixia(struct nt_switch_stamp *stamp, struct nt_switch_span sp
 	    nt_switch_number(at + 11, 2) != IXIA_SIGNATURE)
 		return false;
 	memset(stamp, 0, sizeof(*stamp));
-	return put_seconds(stamp, nt_switch_number(at + 2, 4), nt_switch_number(at + 6, 4));
+	put_seconds(stamp, nt_switch_number(at + 2, 4), nt_switch_number(at + 6, 4));
+	return true;
 }
 
 static uint64_t nearest_seconds(uint64_t low16, int64_t near_ns)
 {
-	int64_t near_s = near_ns / (int64_t)NT_SWITCH_NS_PER_S;
+	int64_t near_s = near_ns > 0 ? near_ns / (int64_t)NT_SWITCH_NS_PER_S : 0;
 	int64_t seconds = (near_s & ~(int64_t)0xFFFF) | (int64_t)low16;
 
 	if (seconds - near_s > 0x8000)
@@ -134,10 +144,12 @@ bool nt_switch_read_7280(struct nt_switch_stamp *stamp, struct nt_switch_span sp
 	memset(stamp, 0, sizeof(*stamp));
 	stamp->is_utc = at[2] == 1;
 	if (at[3] >> 4 == 1 && span.bytes >= 12)
-		return put_seconds(stamp, nt_switch_number(at + 4, 4), nt_switch_number(at + 8, 4));
-	if (at[3] >> 4 == 2)
-		return put_seconds(stamp, nearest_seconds(nt_switch_number(at + 4, 2), near_ns), nt_switch_number(at + 6, 4));
-	return false;
+		put_seconds(stamp, nt_switch_number(at + 4, 4), nt_switch_number(at + 8, 4));
+	else if (at[3] >> 4 == 2)
+		put_seconds(stamp, nearest_seconds(nt_switch_number(at + 4, 2), near_ns), nt_switch_number(at + 6, 4));
+	else
+		return false;
+	return true;
 }
 
 uint32_t nt_switch_trailer_bytes(uint32_t form)

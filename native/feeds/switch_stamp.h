@@ -8,7 +8,7 @@
 #define NT_SWITCH_NS_PER_S 1000000000u
 
 struct nt_switch_stamp {
-	int64_t ns; /* since 1970, as sent */
+	int64_t ns;        /* since 1970, as sent */
 	uint32_t sub_ns;   /* 2^-24 ns beyond it; Arista 7130 only */
 	uint32_t sequence; /* of the switch; Arista 7130 only */
 	uint16_t device;
@@ -17,10 +17,11 @@ struct nt_switch_stamp {
 	bool has_device;
 	bool has_port;
 	bool has_sequence;
+	bool valid;  /* its fields can be; false: it is a stamp, but no time */
 	bool is_utc; /* says so itself: no TAI offset is to be subtracted */
 };
 
-/* Each reads a trailer that ends `span` and says whether there is one whose fields can be. */
+/* Each reads the trailer that `span` ends with; false: there is none. */
 bool nt_switch_read_7130(struct nt_switch_stamp *stamp, struct nt_switch_span span);
 bool nt_switch_read_cpacket(struct nt_switch_stamp *stamp, struct nt_switch_span span);
 bool nt_switch_read_hpt(struct nt_switch_stamp *stamp, struct nt_switch_span span);

@@ -14,6 +14,7 @@ from nanotape.config.problem import Problem
 from nanotape.config.ring_checks import lines_of_rings, ring_names, shared
 from nanotape.config.rings import views
 from nanotape.config.rules import quoted
+from nanotape.config.switch import KEYFRAME_FORMS
 
 if TYPE_CHECKING:  # settings calls this module
     from nanotape.config.locate import KeyPath
@@ -35,7 +36,7 @@ OTHER_CHANNEL = "other"
 def refuse(settings: Settings) -> None:
     """Raises one pydantic error of type `inconsistent` with all problems in its context, or nothing."""
     of_all = (_names, _users, ring_names, lines_of_rings, shared)
-    of_each = (_flows, _source, _selection, _ring, _loop, _recorder, _paths)
+    of_each = (_flows, _source, _selection, _switch, _ring, _loop, _recorder, _paths)
     problems = [problem for check in of_all for problem in check(settings)]
     problems += [
         replace(problem, path=view.whole(problem.path), first=problem.first and view.whole(problem.first))
@@ -135,6 +136,24 @@ def _selection(settings: Settings) -> Iterator[Problem]:
     if source.kind in ("afxdp", "packet") and not any(interfaces(settings)):
         found = f"{chosen} without one"
         yield Problem(path, "source.interface set too", found, "set source.interface to where all else is taken")
+
+
+def _switch(settings: Settings) -> Iterator[Problem]:
+    """A switch's stamps stand in frames, and those of a counter need keyframes, which are no UDP."""
+    source, path = settings.source, ("source", "switch_stamps")
+    form = quoted(source.switch_stamps)
+    if source.switch_stamps == "off":
+        return
+    if source.kind in ("socket", "synthetic"):
+        expected = f'"off" with {source.kind}, which sees no frame of a switch'
+        yield Problem(path, expected, form, "remove switch_stamps, or take the afxdp or packet source")
+    elif source.switch_stamps in KEYFRAME_FORMS and source.effective_kind == "afxdp":
+        expected = "a form without keyframes with afxdp, which takes UDP only"
+        advice = 'copy instead: set kind = "packet" or delivery = "sniff", and select = "all"'
+        yield Problem(path, expected, f"{form}, whose keyframes are not UDP", advice)
+    elif source.switch_stamps in KEYFRAME_FORMS and source.selection != "all":
+        expected = 'select = "all", which lets keyframes in'
+        yield Problem(path, expected, f"{form} with select = {quoted(source.selection)}", 'set select = "all"')
 
 
 def _described(flow: Flow) -> str:

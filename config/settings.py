@@ -23,6 +23,7 @@ from nanotape.config.channel import Channel, Section
 from nanotape.config.document import Origins
 from nanotape.config.measures import (
     AS_RECORDED_PPM,
+    DURATION,
     FRAME_MAXIMUM_BYTES,
     FRAME_MINIMUM_BYTES,
     RATE,
@@ -35,6 +36,7 @@ from nanotape.config.network import Interface
 from nanotape.config.quantity import Hold
 from nanotape.config.recorder import ArchiveSettings, RecorderSettings
 from nanotape.config.rules import Account, Choice, Directory, FilePath, Text, Whole, refused
+from nanotape.config.switch import SwitchForm, SwitchSettings, TaiOffset
 
 RING_MINIMUM_BYTES = 64 << 10
 RING_MAXIMUM_BYTES = 1 << 40
@@ -132,6 +134,15 @@ class SourceSettings(Section):
     """afxdp: whether packet memory lies on huge pages."""
     receive_buffer: Annotated[int, Quantity(SIZE, 4 << 10, 1 << 30)] = 8 << 20
     """socket: bytes of buffer asked for each flow; without privilege the kernel gives at most net.core.rmem_max."""
+    switch_stamps: Annotated[SwitchForm, Choice()] = "off"
+    """afxdp, packet, pcap: the stamp that a switch writes into each frame, which becomes `ts_switch`; `auto`: seen in
+    the first frames. `exalink` and `arista-7150` need `select = "all"`, for their keyframes."""
+    switch_tai: Annotated[int, TaiOffset()] = 0
+    """What is subtracted from the switch's stamps where it sends TAI: `37s` since 2017; `off`: it sends UTC;
+    nanoseconds in the code."""
+    switch_plausible: Annotated[int, Quantity(DURATION, 1000, 3600 * 10**9)] = 10**9
+    """Farthest that a switch's stamp may be from the capture's own; what is farther is null, counted and told;
+    nanoseconds in the code."""
     synthetic_frame_size: Annotated[int, Quantity(SIZE, FRAME_MINIMUM_BYTES, FRAME_MAXIMUM_BYTES)] = 242
     """synthetic: bytes of each frame."""
     synthetic_count: Annotated[int, Whole(0, (1 << 63) - 1)] = 0
@@ -143,6 +154,11 @@ class SourceSettings(Section):
     def effective_kind(self) -> str:
         """The kind of source that `kind` and `delivery` come to."""
         return "packet" if self.kind == "afxdp" and self.delivery == "sniff" else self.kind
+
+    @property
+    def switch(self) -> SwitchSettings:
+        """How the switch's stamps are read."""
+        return SwitchSettings(self.switch_stamps, self.switch_tai, self.switch_plausible)
 
     @property
     def selection(self) -> str:

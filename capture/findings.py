@@ -57,7 +57,20 @@ class Finding:
 
 def ring_findings(health: RingHealth) -> tuple[Finding, ...]:
     """All findings of a ring, errors first; one that says so when all is well."""
-    rules = (_capture, _deaths, _losses, _books, _calls, _listeners, _recording, _readers, _space, _feed, _memory)
+    rules = (
+        _capture,
+        _links,
+        _deaths,
+        _losses,
+        _books,
+        _calls,
+        _listeners,
+        _recording,
+        _readers,
+        _space,
+        _feed,
+        _memory,
+    )
     found = [Finding(severity, health.name, what, do) for rule in rules for severity, what, do in rule(health)]
     found.sort(key=lambda finding: (Severity.ERROR, Severity.WARNING, Severity.OK).index(finding.severity))
     return tuple(found) or (Finding(Severity.OK, health.name, "all is well", ""),)
@@ -112,6 +125,11 @@ def _end_of_files(health: RingHealth) -> tuple[Severity, str, str]:
         what = "not capturing: it was stopped before the end of its file"
         return Severity.WARNING, what, "start it again: nanotape run reads the file from its beginning"
     return Severity.WARNING, "not capturing: its files have been read to their end", ""
+
+
+def _links(health: RingHealth) -> Rule:
+    for line in health.service.links if health.service else ():
+        yield Severity.ERROR, f"nothing comes in: {line}", "see cable, switch port and ip link; it goes on by itself"
 
 
 def _deaths(health: RingHealth) -> Rule:

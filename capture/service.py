@@ -21,6 +21,7 @@ from nanotape.capture.listeners import ListenerWatch
 from nanotape.capture.places import Places, prepare
 from nanotape.capture.plan import write_owned, write_plan
 from nanotape.capture.ring import Ring
+from nanotape.capture.service_links import ServiceLinks, links_of
 from nanotape.capture.service_lock import LOCK_NAME, ServiceLock
 from nanotape.capture.service_state import HOLDER_DIED, STATE_NAME, STOPPED, StateFile
 from nanotape.capture.stop_signals import StopSignals
@@ -44,7 +45,7 @@ class Happening:
 
     process: str
     what: str
-    """`ended`, `restarted`, `failed`, or `listener`: somebody listens to what AF_XDP takes."""
+    """`ended`, `restarted`, `failed`; `listener`: somebody listens to what AF_XDP takes; `link`: one is down or up."""
     detail: str
 
 
@@ -68,6 +69,7 @@ class Service:
         self._commands: Commands | None = None
         self._feed: Feed | None = None
         self._watch: ListenerWatch | None = None
+        self._links: ServiceLinks | None = None
         self._state: StateFile | None = None
         self.places: Places | None = None
         self.restarts: dict[str, int] = {}
@@ -105,6 +107,7 @@ class Service:
                 self._start(name).wait_ready(patience, wake)
             if self._settings.source.effective_kind == "afxdp" and self._commands:
                 self._watch = ListenerWatch(self._commands.listeners(), self._log)
+            self._links = links_of(self._settings, self._log)
         except BaseException:
             self._end_processes()
             made.undo()
@@ -149,14 +152,15 @@ class Service:
             ServiceError: The holder died, and all was ended in order.
         """
         now = time.monotonic()
-        looks = [self._watch.wait_s] if self._watch else []
+        looks = [each.wait_s for each in (self._watch, self._links) if each]
         timeout_s = min([timeout_s, *looks, *(max(due - now, 0.0) for due in self._due.values())])
         watched = {child.pidfd: child for child in self._children.values() if child.pidfd >= 0}
         select.select([*watched, *([] if wake is None else [wake])], [], [], timeout_s)
         happened = [event for child in watched.values() if child.status is not None for event in self._on_end(child)]
         now = time.monotonic()
         due_now = [name for name, due in self._due.items() if due <= now]
-        return happened + [self._restart(name) for name in due_now] + self._look_for_listeners()
+        happened += [self._restart(name) for name in due_now]
+        return happened + self._look_for_listeners() + self._look_at_links()
 
     def restart(self, name: str) -> Happening:
         """A planned restart of one part: asked to end, started anew. What waits in rings meanwhile is not lost."""
@@ -187,6 +191,7 @@ class Service:
         if self._watch:
             self._watch.close()
             self._watch = None
+        self._links = None
         for name in (HOLDER, CAPTURE, RECORDER):
             if drain and name == RECORDER:
                 self._revive_recorder()
@@ -276,6 +281,41 @@ class Service:
         for line in lines:
             self._log(line)
         return [Happening(HOLDER, "listener", line) for line in lines]
+
+    def _look_at_links(self) -> list[Happening]:
+        if self._links is None:
+            return []
+        found = self._links.look()
+        if found and self._state:
+            self._state.links(self._links.lines)
+        happened = [Happening(HOLDER, "link", outage.detail) for outage in found]
+        return happened + (self._renew(self._links) if self._links.must_renew else [])
+
+    def _renew(self, links: ServiceLinks) -> list[Happening]:
+        """Opens everything anew on an interface that is another one. The holder first: the capture borrows of it."""
+        if self._options.borrow_from is not None:
+            links.renewed()
+            self._log(f"{HOLDER}: {self._options.borrow_from}: its sockets went with the interface; start it again")
+            return []
+        names = [name for name in self._names() if name != RECORDER]
+        for name in names:
+            self._due.pop(name, None)
+            child = self._children.pop(name, None)
+            if child:
+                child.stop()
+        happened = []
+        for name in names:
+            happened.append(self._restart(name))
+            try:
+                self._children[name].wait_ready(_READY_TIMEOUT_S)
+            except (KeyError, ServiceError) as error:
+                self._children.pop(name, None)
+                self._due.pop(name, None)
+                links.failed()
+                self._log(f"{name}: cannot be started on the new interface yet: {error}")
+                return happened
+        links.renewed()
+        return happened
 
     def _flows(self) -> dict[int, Flow]:
         """The ring's own table; empty when it cannot be read just now."""

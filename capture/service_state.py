@@ -1,6 +1,7 @@
-"""What a service knows and its ring does not say: who goes blind by it, and how it ended. `RUN_DIR/RING/service.json`.
+"""What a service knows and its ring does not say: who goes blind by it, which links are down, how it ended.
 
-Written by the service alone, whole or not at all, whenever it changes; the ring's group may read it.
+`RUN_DIR/RING/service.json`, written by the service alone, whole or not at all, whenever it changes; the ring's group
+may read it.
 """
 
 import contextlib
@@ -37,6 +38,8 @@ class ServiceState:
     """Its file was read only up to where it is damaged."""
     deaths: tuple[tuple[str, int], ...] = ()
     """The last processes that ended unasked, and were started anew: which, and when (UTC, nanoseconds)."""
+    links: tuple[str, ...] = ()
+    """Which of its links are down, a line each."""
 
 
 class StateFile:
@@ -56,6 +59,10 @@ class StateFile:
         """Tells who listens now, instead of those before."""
         self._change(replace(self._state, listeners=tuple(sorted(lines))))
 
+    def links(self, lines: Iterable[str]) -> None:
+        """Tells which links are down now, instead of those before."""
+        self._change(replace(self._state, links=tuple(lines)))
+
     def died(self, process: str) -> None:
         """Tells of a process that ended unasked."""
         deaths = (*self._state.deaths, (process, self._clock()))
@@ -64,7 +71,7 @@ class StateFile:
     def ended(self, how: str, *, damaged: bool = False) -> None:
         """Tells of the end: what is told first counts."""
         if not self._state.ended:
-            self._change(replace(self._state, listeners=(), ended=how, damaged=damaged))
+            self._change(replace(self._state, listeners=(), links=(), ended=how, damaged=damaged))
 
     def _change(self, state: ServiceState) -> None:
         if state == self._state:
@@ -78,14 +85,15 @@ class StateFile:
 
 
 def read_state(path: Path) -> ServiceState | None:
-    """What a service told; None when there was none, or it cannot be read. Listeners are of a running service only."""
+    """What a service told; None when there was none, or it cannot be read. Listeners and links are of a running one."""
     try:
         told = json.loads(path.read_bytes())
         lines = tuple(str(line) for line in told["listeners"])
         deaths = tuple((str(process), int(at_ns)) for process, at_ns in told["deaths"])
+        links = tuple(str(line) for line in told.get("links", ()))  # a service of an earlier version tells none
         state = ServiceState(
-            int(told["pid"]), str(told["delivery"]), lines, str(told["ended"]), told["damaged"] is True, deaths
+            int(told["pid"]), str(told["delivery"]), lines, str(told["ended"]), told["damaged"] is True, deaths, links
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return state if is_alive(state.pid) else replace(state, listeners=())
+    return state if is_alive(state.pid) else replace(state, listeners=(), links=())

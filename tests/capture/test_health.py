@@ -315,6 +315,11 @@ def test_who_goes_blind_is_an_error_unless_the_configuration_wants_it_so() -> No
     assert (len(many), many[-1].what) == (6, "295 more sockets of this host go blind")
 
 
+def test_a_link_that_is_down_is_an_error_with_its_line() -> None:
+    [found] = ring_findings(served(RING, links=("eth1: link down: no carrier (down)",)))
+    assert (found.severity, found.what) == (Severity.ERROR, "nothing comes in: eth1: link down: no carrier (down)")
+
+
 @pytest.mark.parametrize(
     ("service", "what", "said"),
     [

@@ -52,6 +52,19 @@ def test_nobody_goes_blind_by_a_service_that_was_killed(tmp_path: Path, owners: 
     assert found.listeners == ()
 
 
+def test_links_are_told_until_the_end_and_a_file_without_them_is_read(tmp_path: Path, owners: Accounts) -> None:
+    path = tmp_path / STATE_NAME
+    state = StateFile(path, owners, "exclusive")
+    state.links(["eth1: link down: no carrier"])
+    assert read_state(path) == ServiceState(os.getpid(), "exclusive", links=("eth1: link down: no carrier",))
+    told = json.loads(path.read_text())
+    del told["links"]
+    path.write_text(json.dumps(told))  # as an earlier version wrote it
+    assert read_state(path) == ServiceState(os.getpid(), "exclusive")
+    state.ended(STOPPED)
+    assert read_state(path) == ServiceState(os.getpid(), "exclusive", ended=STOPPED)
+
+
 @pytest.mark.parametrize("text", ["", "no", "[]", "1", "{}", '{"pid": "x"}', '{"pid": 1, "listeners": 3}', "\xff"])
 def test_what_is_none_is_not_read(text: str, tmp_path: Path) -> None:
     path = tmp_path / STATE_NAME

@@ -1,0 +1,94 @@
+"""The links of a running service: when to look, what to tell, and when holder and capture have to be made anew.
+
+An interface that came back as another one has neither joins nor sockets nor XDP program of ours: nothing would ever
+come in again, and nobody would say so.
+"""
+
+import time
+from collections.abc import Callable
+
+from nanotape.capture.errors import HostError
+from nanotape.capture.link_watch import LinkOutage, LinkWatch
+from nanotape.capture.membership_reports import report_again
+from nanotape.config import Settings, interfaces
+
+INTERVAL_S = 0.25
+_RETRY_S = 1.0
+_KINDS = ("afxdp", "packet", "socket")
+
+
+class ServiceLinks:
+    """What a service knows of its links."""
+
+    def __init__(
+        self,
+        watch: LinkWatch,
+        log: Callable[[str], None],
+        report: Callable[[str], None] | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Looks at once, so that what is as it should be now is what later looks are compared with.
+
+        Args:
+            watch: Of the interfaces.
+            log: Takes one line for each change.
+            report: Has the joins of an interface reported again; None: there are none.
+            clock: Seconds.
+        """
+        self._watch, self._log, self._report, self._clock = watch, log, report, clock
+        self._due = clock()
+        self._renewal_due: float | None = None
+        self._first = watch.look()
+
+    @property
+    def wait_s(self) -> float:
+        """How long there is nothing to do."""
+        return max(self._due - self._clock(), 0.0)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each link that is down."""
+        return tuple(outage.detail for outage in self._watch.down)
+
+    def look(self) -> list[LinkOutage]:
+        """What has changed, when it is time to look: is told, and joins of a link that is up again are reported."""
+        now = self._clock()
+        if now < self._due:
+            return []
+        self._due = now + INTERVAL_S
+        first, self._first = self._first, []
+        found = [*first, *self._watch.look()]
+        for outage in found:
+            self._log(outage.detail)
+            if outage.is_over and outage.needs_new_sockets:
+                self._renewal_due = now
+            elif outage.is_over and self._report is not None:
+                self._report_again(outage.interface, self._report)
+        return found
+
+    def _report_again(self, interface: str, report: Callable[[str], None]) -> None:
+        try:
+            report(interface)
+        except HostError as error:
+            self._log(str(error))
+
+    @property
+    def must_renew(self) -> bool:
+        """Whether what was opened on an interface that is no more has to be opened anew, and can be."""
+        return self._renewal_due is not None and self._clock() >= self._renewal_due and not self._watch.down
+
+    def renewed(self) -> None:
+        """All is opened anew."""
+        self._renewal_due = None
+
+    def failed(self) -> None:
+        """It could not be: worth another try a moment later."""
+        self._renewal_due = self._clock() + _RETRY_S
+
+
+def links_of(settings: Settings, log: Callable[[str], None]) -> ServiceLinks | None:
+    """Those of a ring; None where no network interface feeds it."""
+    if settings.source.effective_kind not in _KINDS:
+        return None
+    report = report_again if settings.source.join != "none" else None
+    return ServiceLinks(LinkWatch(interfaces(settings)), log, report)

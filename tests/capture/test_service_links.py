@@ -1,0 +1,117 @@
+"""A service's links: told once, joins reported again, and everything opened anew where the interface is another one."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+
+import pytest
+
+from nanotape.capture.errors import HostError
+from nanotape.capture.link_watch import LinkState, LinkWatch
+from nanotape.capture.membership_reports import query, report_again
+from nanotape.capture.service_links import INTERVAL_S, ServiceLinks, links_of
+from nanotape.config import Settings
+
+UP = LinkState(index=7, is_up=True, carrier_changes=2, operstate="up")
+DOWN = LinkState(index=7, is_up=False, carrier_changes=3, operstate="down")
+GONE, OTHER = LinkState(0), dataclasses.replace(UP, index=8)
+
+
+class Host:
+    """An interface whose state a test sets, and a clock that goes on with each look."""
+
+    def __init__(self, joins: bool = True) -> None:
+        self.state, self.now_s = UP, 0.0
+        self.said: list[str] = []
+        self.reported: list[str] = []
+        watch = LinkWatch(["eth1"], lambda: int(self.now_s * 1e9), lambda _: self.state)
+        report = self.reported.append if joins else None
+        self.links = ServiceLinks(watch, self.said.append, report, lambda: self.now_s)
+
+    def look(self, state: LinkState, later_s: float = INTERVAL_S) -> None:
+        self.state = state
+        self.now_s += later_s
+        self.links.look()
+
+
+def test_a_flap_is_told_and_joins_are_reported_when_it_is_over() -> None:
+    host = Host()
+    host.look(DOWN)
+    assert host.links.lines == ("eth1: link down: no carrier (down)",)
+    assert host.reported == []
+    host.look(dataclasses.replace(UP, carrier_changes=4))
+    assert host.said == ["eth1: link down: no carrier (down)", "eth1: link was down: no carrier (down)"]
+    assert (host.reported, host.links.lines, host.links.must_renew) == (["eth1"], (), False)
+
+
+def test_where_nothing_is_joined_nothing_is_reported() -> None:
+    host = Host(joins=False)
+    host.look(dataclasses.replace(UP, carrier_changes=4))
+    assert host.said == ["eth1: link was down: no carrier"]
+
+
+def test_nothing_is_looked_at_before_it_is_time() -> None:
+    host = Host()
+    host.look(UP)
+    assert host.links.wait_s == INTERVAL_S
+    host.look(DOWN, later_s=0.01)
+    assert host.said == []
+    host.look(DOWN)
+    assert len(host.said) == 1
+
+
+def test_another_interface_of_the_name_has_all_opened_anew_until_that_succeeds() -> None:
+    host = Host()
+    host.look(GONE)
+    assert not host.links.must_renew
+    host.look(dataclasses.replace(OTHER, is_up=False))
+    assert not host.links.must_renew
+    host.look(OTHER)
+    assert host.links.must_renew
+    assert host.reported == []
+    host.links.failed()
+    assert not host.links.must_renew
+    host.look(OTHER, later_s=1.0)
+    assert host.links.must_renew
+    host.links.renewed()
+    assert not host.links.must_renew
+
+
+def test_nothing_is_opened_anew_while_the_link_is_down_again() -> None:
+    host = Host()
+    host.look(OTHER)
+    host.look(dataclasses.replace(DOWN, index=8))
+    assert not host.links.must_renew
+    host.look(OTHER)
+    assert host.links.must_renew
+
+
+def test_a_service_that_may_not_ask_says_what_that_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host()
+    refusal = HostError("eth1: joins cannot be reported again now")
+
+    def refuse(_: str) -> None:
+        raise refusal
+
+    monkeypatch.setattr(host.links, "_report", refuse)
+    host.look(dataclasses.replace(UP, carrier_changes=4))
+    assert host.said[-1] == str(refusal)
+
+
+def test_the_query_is_a_general_one_of_version_3_with_a_right_checksum() -> None:
+    asked = query()
+    assert asked[:2] + asked[4:] == bytes.fromhex("1101 00000000 02000000")
+    total = sum(struct.unpack(">6H", asked))
+    assert (total & 0xFFFF) + (total >> 16) == 0xFFFF
+
+
+def test_an_interface_that_is_not_there_is_named() -> None:
+    with pytest.raises(HostError, match="nt-no-such: joins cannot be reported again now: "):
+        report_again("nt-no-such")
+
+
+@pytest.mark.parametrize(("kind", "has"), [("afxdp", True), ("packet", True), ("socket", True), ("synthetic", False)])
+def test_sources_that_no_wire_feeds_have_no_links(kind: str, has: bool) -> None:
+    settings = Settings.model_validate({"source": {"kind": kind, "interface": "lo"}})
+    assert (links_of(settings, lambda _: None) is not None) is has

@@ -22,31 +22,10 @@ import numpy.typing as npt
 from nanotape.capture.discovered import Discovered, DiscoveredFlow
 from nanotape.capture.errors import DiscoverError
 from nanotape.capture.interface_state import interface_index, is_up
+from nanotape.capture.sightings import SIGHTING_DTYPE, flow_of
 from nanotape.native import ffi, lib
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-SIGHTING_DTYPE = np.dtype(
-    [
-        ("source", "V16"),
-        ("group", "V16"),
-        ("family", "<u2"),
-        ("port", "<u2"),
-        ("vlan", "<u2"),
-        ("inner_vlan", "<u2"),
-        ("smallest", "<u4"),
-        ("largest", "<u4"),
-        ("packets", "<u8"),
-        ("bytes", "<u8"),
-        ("first_ns", "<i8"),
-        ("last_ns", "<i8"),
-        ("payload_bytes", "<u4"),
-        ("kept_bytes", "<u4"),
-        ("payload", "V32"),
-        ("reserved", "V8"),
-    ]
-)
-"""struct nt_sighting of native/discover/sightings.h."""
 
 _SLICE_S = 0.1  # a signal is answered so soon
 _WINDOW_S = 1.0
@@ -191,8 +170,13 @@ class Discovery:
         raw = ffi.buffer(sightings.entries, sightings.count * SIGHTING_DTYPE.itemsize)
         return np.frombuffer(raw, SIGHTING_DTYPE) if sightings.count else np.zeros(0, SIGHTING_DTYPE)
 
-    def snapshot(self, most: int | None = None) -> Discovered:
-        """What was found so far; `most`: only so many flows, the busiest."""
+    def snapshot(self, most: int | None = None, guesses: int = 0) -> Discovered:
+        """What was found so far.
+
+        Args:
+            most: Only so many flows, the busiest; None: all.
+            guesses: Of how many of them, the busiest first, to guess the framing.
+        """
         handle = self._open_handle()
         sightings = lib.nt_discover_sightings(handle)
         dropped = lib.nt_discover_dropped(handle)
@@ -200,7 +184,7 @@ class Discovery:
             interface=self.interface,
             seconds=self.seconds,
             select="udp" if self.options.udp else "multicast",
-            flows=self._flows(most),
+            flows=self._flows(most, guesses),
             flow_count=sightings.count,
             packets=sightings.packets,
             unparsed=sightings.unparsed,
@@ -212,15 +196,15 @@ class Discovery:
             xdp_program=lib.nt_discover_xdp_program(handle) != 0,
         )
 
-    def _flows(self, most: int | None) -> tuple[DiscoveredFlow, ...]:
+    def _flows(self, most: int | None, guesses: int) -> tuple[DiscoveredFlow, ...]:
         seen = self._seen()
         packets, octets = self._rates.of(self._listened_to_s, seen["packets"], seen["bytes"])
         # lexsort: the last key counts most; equal rates stay in the order in which they were first seen.
         order = np.lexsort((-seen["packets"].astype(np.int64), -packets))[:most]
         return tuple(
-            _flow(row, rate, octet_rate, self.seconds)
-            for row, rate, octet_rate in zip(
-                seen[order].tolist(), packets[order].tolist(), octets[order].tolist(), strict=True
+            flow_of(row, rate, octet_rate, self.seconds, place < guesses)
+            for place, (row, rate, octet_rate) in enumerate(
+                zip(seen[order], packets[order].tolist(), octets[order].tolist(), strict=True)
             )
         )
 
@@ -262,31 +246,3 @@ def _open(interface: str, options: DiscoverOptions) -> Any:
     if error:
         raise DiscoverError(ffi.string(fault.text).decode("utf-8", "replace"))
     return handle[0]
-
-
-def _flow(row: tuple[Any, ...], rate_pps: float, bytes_per_second: float, seconds: float) -> DiscoveredFlow:
-    source, group, family, port, vlan, inner, smallest, largest, packets, octets, first, last, length, kept, data, _ = (
-        row
-    )
-    return DiscoveredFlow(
-        source=_address(source, family),
-        group=_address(group, family),
-        port=port,
-        vlan=None if vlan == lib.NT_VLAN_NONE else vlan,
-        inner_vlan=None if inner == lib.NT_VLAN_NONE else inner,
-        packets=packets,
-        bytes=octets,
-        rate_pps=rate_pps,
-        mean_pps=packets / seconds if seconds > 0 else 0.0,
-        bytes_per_second=bytes_per_second,
-        smallest=smallest,
-        largest=largest,
-        payload_bytes=length,
-        first_bytes=data[:kept].hex(),
-        first_ns=first,
-        last_ns=last,
-    )
-
-
-def _address(raw: bytes, family: int) -> str:
-    return str(ipaddress.IPv4Address(raw[:4]) if family == lib.NT_FAMILY_IPV4 else ipaddress.IPv6Address(raw))

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nanotape.capture.framing_guess import FramingGuess
+
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredFlow:
@@ -35,6 +37,8 @@ class DiscoveredFlow:
     first_ns: int
     """UTC, nanoseconds since 1970."""
     last_ns: int
+    framing: FramingGuess | None = None
+    """What the first packets' headers look like; None: not clear, or not looked at."""
 
 
 @dataclass(frozen=True, slots=True)

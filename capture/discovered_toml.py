@@ -1,7 +1,8 @@
 """What was found, as configuration: one `[[channel]]` with one line for each (VLAN, group, port), with comments.
 
 Whatever was found, the text loads with `nanotape.config.loads`; what no line can name stands in comments. Two groups
-that look like an A and a B line stay two channels: which belong together is for the venue's documents to say.
+that look like an A and a B line stay two channels: which belong together is for the venue's documents to say. A framing
+stands there where it is guessed, and says how sure that is.
 """
 
 from __future__ import annotations
@@ -136,6 +137,7 @@ def _channel(line: _Line, found: Discovered, naming: Naming) -> Iterator[str]:
     yield "[[channel]]"
     yield f"name = {_text(line.name)}"
     yield f"feed = {_text(naming.feed)}"
+    yield from _framing(line)
     yield from (f"# {comment}" for comment in _comments(line))
     yield "[[channel.line]]"
     yield f"interface = {_text(found.interface)}"
@@ -148,6 +150,21 @@ def _channel(line: _Line, found: Discovered, naming: Naming) -> Iterator[str]:
         yield f"source = {_text(senders[0])}"
     else:
         yield f"# {_from(senders)}"
+
+
+def _framing(line: _Line) -> Iterator[str]:
+    """What all senders' packets look like; nothing where one is not clear, or they differ."""
+    guesses = [flow.framing for flow in line.flows]
+    known = [guess for guess in guesses if guess is not None]
+    if not known or len(known) < len(guesses) or len({guess.framings for guess in known}) > 1:
+        return
+    guess = min(known, key=lambda each: each.bits)
+    packets = sum(each.packets for each in known)
+    if len(guess.framings) == 1:
+        yield f"framing = {_text(guess.framings[0])} # guessed from {packets} packets: {guess.sure}"
+    else:
+        names = " or ".join(map(_text, guess.framings))
+        yield f"# framing = {names}: guessed from {packets} packets, which do not tell them apart"
 
 
 def _comments(line: _Line) -> Iterator[str]:

@@ -24,6 +24,7 @@ from nanotape.capture.membership import Membership, Memberships
 from nanotape.capture.stop_signals import StopSignals
 from nanotape.cli.discover_table import table
 from nanotape.cli.options import AsJson, talk
+from nanotape.config.checks import FLOWS_MAXIMUM
 
 _UNATTENDED_S = 10.0
 _REFRESH_S = 0.5
@@ -109,7 +110,7 @@ def _listen(interface: str, options: DiscoverOptions, joins: Sequence[Membership
             discovery.listen(_LAST_S)  # what waits in the socket, and its count of drops
         if not discovery.can_hear:
             talk(f"{interface}: went down or away meanwhile, and nothing was seen since; bring it up and start again")
-        return discovery.snapshot()
+        return discovery.snapshot(guesses=FLOWS_MAXIMUM)
 
 
 def _display(stack: ExitStack) -> Callable[[Discovery], None] | None:

@@ -179,18 +179,25 @@ static void read_key(struct nt_sighting *key, const struct nt_frame *parsed, con
 	read_vlans(key, frame);
 }
 
-static void keep_payload(struct nt_sighting *entry, const struct nt_frame *parsed, const uint8_t *frame)
+static void keep_sample(struct nt_sighting *entry, const struct nt_frame *parsed, const uint8_t *frame, int64_t stamp_ns)
 {
 	/* The header of a fragment ends after IP. */
-	uint32_t udp = parsed->flags & NT_RECORD_FRAGMENT ? UDP_BYTES : 0;
+	bool fragment = parsed->flags & NT_RECORD_FRAGMENT;
+	uint32_t udp = fragment ? UDP_BYTES : 0;
+	struct nt_sample *sample;
+	uint32_t kept;
 
-	if (parsed->payload_bytes < udp)
+	if (entry->sample_count == NT_SAMPLES || parsed->payload_bytes <= udp)
 		return;
-	entry->payload_bytes = parsed->payload_length - udp;
-	entry->kept_bytes = parsed->payload_bytes - udp;
-	if (entry->kept_bytes > NT_SIGHTING_BYTES)
-		entry->kept_bytes = NT_SIGHTING_BYTES;
-	memcpy(entry->payload, frame + parsed->header_bytes + udp, entry->kept_bytes);
+	sample = &entry->samples[entry->sample_count++];
+	kept = parsed->payload_bytes - udp;
+	if (kept > NT_SAMPLE_BYTES)
+		kept = NT_SAMPLE_BYTES;
+	sample->stamp_ns = stamp_ns;
+	sample->payload_bytes = parsed->payload_length - udp;
+	sample->kept_bytes = (uint16_t)kept;
+	sample->fragment = fragment;
+	memcpy(sample->payload, frame + parsed->header_bytes + udp, kept);
 }
 
 static void count(struct nt_sighting *entry, uint32_t wire_length, int64_t stamp_ns)
@@ -235,7 +242,7 @@ void nt_sightings_take(struct nt_sightings *sightings, const uint8_t *frame, uin
 	if (entry->packets == 0) {
 		entry->smallest = UINT32_MAX;
 		entry->first_ns = stamp_ns;
-		keep_payload(entry, &parsed, frame);
 	}
+	keep_sample(entry, &parsed, frame, stamp_ns);
 	count(entry, wire_length, stamp_ns);
 }

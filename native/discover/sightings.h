@@ -4,10 +4,22 @@
 #ifndef NT_SIGHTINGS_H
 #define NT_SIGHTINGS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define NT_SIGHTINGS_MAX 65536u
-#define NT_SIGHTING_BYTES 32u /* of the first payload that are kept */
+#define NT_SAMPLES 8u       /* of the first packets of an entry */
+#define NT_SAMPLE_BYTES 48u /* of a payload that are kept: the headers known, and how a message begins */
+
+struct nt_sample {
+	int64_t stamp_ns;       /* UTC */
+	uint32_t payload_bytes; /* on the wire */
+	uint16_t kept_bytes;    /* of them, in `payload` */
+	uint16_t fragment;      /* 1: of a first IP fragment, so that lengths in it are of something longer */
+	uint8_t payload[NT_SAMPLE_BYTES];
+};
+
+_Static_assert(sizeof(struct nt_sample) == 64, "half a pair of lines");
 
 struct nt_sighting {
 	/* What makes two entries the same one: the first 40 bytes. */
@@ -23,13 +35,12 @@ struct nt_sighting {
 	uint64_t bytes;   /* frames' bytes on the wire */
 	int64_t first_ns; /* UTC */
 	int64_t last_ns;
-	uint32_t payload_bytes; /* of the first packet, on the wire */
-	uint32_t kept_bytes;    /* of them, in `payload` */
-	uint8_t payload[NT_SIGHTING_BYTES];
-	uint8_t reserved[8];
+	uint32_t sample_count;
+	uint8_t reserved[44];
+	struct nt_sample samples[NT_SAMPLES]; /* of the first packets with a payload */
 };
 
-_Static_assert(sizeof(struct nt_sighting) == 128, "one pair of lines");
+_Static_assert(sizeof(struct nt_sighting) == 640 && offsetof(struct nt_sighting, samples) == 128, "pairs of lines, counts in one");
 
 struct nt_prefix { /* addresses that begin with the first `bits` of `address` */
 	uint8_t address[16];

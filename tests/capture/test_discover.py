@@ -12,9 +12,10 @@ import pytest
 from found import flow, found
 from rich.console import Console
 
-from nanotape.capture.discover import SIGHTING_DTYPE, DiscoverOptions, Discovery, Rates, parse_network
+from nanotape.capture.discover import DiscoverOptions, Discovery, Rates, parse_network
 from nanotape.capture.errors import DiscoverError
 from nanotape.capture.membership import Membership, Memberships
+from nanotape.capture.sightings import SAMPLE_DTYPE, SIGHTING_DTYPE
 from nanotape.cli.discover_table import table
 from nanotape.native import ffi, lib
 
@@ -27,7 +28,11 @@ def test_the_table_in_numpy_is_the_one_in_c() -> None:
     assert SIGHTING_DTYPE.itemsize == ffi.sizeof("struct nt_sighting")
     for name in SIGHTING_DTYPE.names or ():
         assert SIGHTING_DTYPE.fields[name][1] == ffi.offsetof("struct nt_sighting", name), name
-    assert SIGHTING_DTYPE["payload"].itemsize == lib.NT_SIGHTING_BYTES
+    assert SAMPLE_DTYPE.itemsize == ffi.sizeof("struct nt_sample")
+    for name in SAMPLE_DTYPE.names or ():
+        assert SAMPLE_DTYPE.fields[name][1] == ffi.offsetof("struct nt_sample", name), name
+    assert SAMPLE_DTYPE["payload"].itemsize == lib.NT_SAMPLE_BYTES
+    assert SIGHTING_DTYPE["samples"].shape == (lib.NT_SAMPLES,)
 
 
 def test_a_membership_is_read_and_written_alike() -> None:

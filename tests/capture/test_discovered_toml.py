@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Literal
 
 import pytest
 from found import flow, found
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from nanotape.capture.discovered import DiscoveredFlow
 from nanotape.capture.discovered_toml import Naming, as_toml, caveats, check_feed
 from nanotape.capture.errors import DiscoverError
+from nanotape.capture.framing_guess import FramingGuess
 from nanotape.config import Flow, flows, loads
 from nanotape.config.checks import FLOWS_MAXIMUM
 
@@ -103,6 +105,30 @@ def test_the_comments_give_rate_size_and_first_bytes() -> None:
     text = as_toml(found(flow(mean_pps=1234.5, smallest=60)), Naming())
     assert "# 1,234 packets a second, frames of 60 to 242 bytes" in text
     assert "# begins 4e54303030303030303100 NT00000001." in text
+
+
+def guessed(*framings: str, sure: Literal["certain", "likely"] = "certain", packets: int = 8) -> FramingGuess:
+    return FramingGuess(framings, sure, 50, packets)
+
+
+def test_a_guessed_framing_is_configured_and_said_to_be_guessed() -> None:
+    text = as_toml(found(flow(framing=guessed("moldudp64"))), Naming())
+    assert 'framing = "moldudp64" # guessed from 8 packets: certain\n' in text
+    assert [line.framing for line in flows(loads(text))] == ["moldudp64"]
+
+
+def test_framings_that_are_not_told_apart_are_both_named_and_none_is_configured() -> None:
+    text = as_toml(found(flow(framing=guessed("cboe-pitch", "mitch", sure="likely"))), Naming())
+    assert '# framing = "cboe-pitch" or "mitch": guessed from 8 packets, which do not tell them apart' in text
+    assert [line.framing for line in flows(loads(text))] == ["none"]
+
+
+def test_senders_that_differ_leave_a_line_without_a_framing() -> None:
+    agreed = [flow(source=f"198.51.100.{n}", framing=guessed("opra", packets=n)) for n in (1, 3)]
+    assert 'framing = "opra" # guessed from 4 packets' in as_toml(found(*agreed), Naming())
+    for other in (guessed("cta"), None):
+        text = as_toml(found(agreed[0], flow(source="198.51.100.9", framing=other)), Naming())
+        assert "framing" not in text
 
 
 def test_without_a_join_it_says_what_a_tap_needs() -> None:

@@ -110,6 +110,23 @@ def test_it_finds_a_venues_200_groups_in_5_seconds_and_joins_nothing(namespace_p
     assert memberships(right) == before
 
 
+def test_it_guesses_the_framing_of_a_feed_and_writes_it_down(namespace_pair: NamespacePair) -> None:
+    left, right = namespace_pair.left, namespace_pair.right
+    lines = ("--line", f"A=233.252.7.1:15001@{left.interface}", "--line", f"B=233.252.7.2:15002@{left.interface}")
+    sender = left.start(*NANOTAPE, "simulate", *lines, "--rate", "500", "--seconds", "0", stdout=subprocess.DEVNULL)
+    try:
+        found = discovered(right, "--group", "233.252.7.0/24", "--seconds", "3")
+        done = right.run(*NANOTAPE, "discover", right.interface, "--group", "233.252.7.0/24", "--seconds", "3")
+    finally:
+        sender.kill()
+        sender.wait()
+    assert [(flow["framing"]["framings"], flow["framing"]["sure"]) for flow in found["flows"]] == [
+        (["moldudp64"], "certain")
+    ] * 2
+    assert done.stdout.count('framing = "moldudp64" # guessed from 8 packets: certain\n') == 2
+    assert {channel.framing for channel in loads(done.stdout).channel} == {"moldudp64"}
+
+
 def found_payload(frame: bytes) -> int:
     """Length of the payload of a frame of the venue, by its Ethernet type and tags."""
     at = 12

@@ -164,10 +164,43 @@ static void an_entry_counts_bytes_and_keeps_sizes_stamps_and_the_first_payload(v
 	assert_int_equal(seen->largest, 42 + 90);
 	assert_int_equal(seen->first_ns, 100);
 	assert_int_equal(seen->last_ns, 300);
-	assert_int_equal(seen->payload_bytes, 40);
-	assert_int_equal(seen->kept_bytes, NT_SIGHTING_BYTES);
-	for (uint32_t i = 0; i < NT_SIGHTING_BYTES; i++)
-		assert_int_equal(seen->payload[i], 0xA0 + i);
+	assert_int_equal(seen->sample_count, 3);
+	assert_int_equal(seen->samples[0].payload_bytes, 40);
+	assert_int_equal(seen->samples[0].kept_bytes, 40);
+	assert_int_equal(seen->samples[1].payload_bytes, 90);
+	assert_int_equal(seen->samples[1].kept_bytes, NT_SAMPLE_BYTES);
+	assert_int_equal(seen->samples[2].stamp_ns, 300);
+	for (uint32_t i = 0; i < NT_SAMPLE_BYTES; i++)
+		assert_int_equal(seen->samples[1].payload[i], 0xA0 + i);
+}
+
+static void only_the_first_payloads_are_kept_and_never_another_entrys(void **state)
+{
+	struct wanted other = ORDINARY;
+
+	(void)state;
+	other.port = 1, other.payload = 5;
+	for (int64_t i = 0; i < 3 * (int64_t)NT_SAMPLES; i++)
+		take(&ORDINARY, i);
+	take(&other, 99);
+	assert_int_equal(sightings->entries[0].sample_count, NT_SAMPLES);
+	assert_int_equal(sightings->entries[0].samples[NT_SAMPLES - 1].stamp_ns, NT_SAMPLES - 1);
+	assert_int_equal(sightings->entries[1].sample_count, 1);
+	assert_int_equal(sightings->entries[1].samples[0].payload_bytes, 5);
+}
+
+static void a_first_fragment_is_marked(void **state)
+{
+	struct wanted first = ORDINARY;
+
+	(void)state;
+	first.fragment = 0x2000;
+	take(&first, 1);
+	take(&ORDINARY, 2);
+	assert_int_equal(sightings->entries[0].sample_count, 2);
+	assert_int_equal(sightings->entries[0].samples[0].fragment, 1);
+	assert_int_equal(sightings->entries[0].samples[0].payload[0], 0xA0);
+	assert_int_equal(sightings->entries[0].samples[1].fragment, 0);
 }
 
 static void a_short_payload_is_kept_as_long_as_it_is(void **state)
@@ -180,9 +213,9 @@ static void a_short_payload_is_kept_as_long_as_it_is(void **state)
 	empty.payload = 0, empty.port = 1;
 	take(&tiny, 1);
 	take(&empty, 1);
-	assert_int_equal(sightings->entries[0].kept_bytes, 2);
-	assert_int_equal(sightings->entries[1].kept_bytes, 0);
-	assert_int_equal(sightings->entries[1].payload_bytes, 0);
+	assert_int_equal(sightings->entries[0].samples[0].kept_bytes, 2);
+	assert_int_equal(sightings->entries[1].packets, 1);
+	assert_int_equal(sightings->entries[1].sample_count, 0);
 }
 
 static void a_frame_cut_short_counts_with_its_length_on_the_wire(void **state)
@@ -193,8 +226,8 @@ static void a_frame_cut_short_counts_with_its_length_on_the_wire(void **state)
 	(void)state;
 	take_bytes(frame, 42 + 5, bytes, 1);
 	assert_int_equal(sightings->entries[0].bytes, bytes);
-	assert_int_equal(sightings->entries[0].payload_bytes, 40);
-	assert_int_equal(sightings->entries[0].kept_bytes, 5);
+	assert_int_equal(sightings->entries[0].samples[0].payload_bytes, 40);
+	assert_int_equal(sightings->entries[0].samples[0].kept_bytes, 5);
 }
 
 static void a_priority_tag_is_no_vlan(void **state)
@@ -244,8 +277,8 @@ static void a_first_fragment_names_its_port_and_a_later_one_does_not(void **stat
 	assert_int_equal(sightings->count, 1);
 	assert_int_equal(sightings->fragments, 1);
 	assert_int_equal(sightings->entries[0].port, 15000);
-	assert_int_equal(sightings->entries[0].kept_bytes, NT_SIGHTING_BYTES);
-	assert_int_equal(sightings->entries[0].payload[0], 0xA0); /* not UDP's header */
+	assert_int_equal(sightings->entries[0].samples[0].kept_bytes, 40);
+	assert_int_equal(sightings->entries[0].samples[0].payload[0], 0xA0); /* not UDP's header */
 }
 
 /* The source address counts up; every one of them is another flow. */
@@ -389,6 +422,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_differs_in_any_part_of_the_key_is_another_entry, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_entry_counts_bytes_and_keeps_sizes_stamps_and_the_first_payload, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(only_the_first_payloads_are_kept_and_never_another_entrys, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_first_fragment_is_marked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_short_payload_is_kept_as_long_as_it_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_frame_cut_short_counts_with_its_length_on_the_wire, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_priority_tag_is_no_vlan, set_up, tear_down),

@@ -102,7 +102,7 @@ static void what_arrives_is_told_apart_and_nothing_is_dropped(void **state)
 	assert_int_equal(seen->inner_vlan, NT_VLAN_NONE);
 	assert_int_equal(seen->port, 15000);
 	assert_int_equal(seen->smallest, sizeof(FRAME));
-	assert_memory_equal(seen->payload, FRAME + PAYLOAD_AT, 4);
+	assert_memory_equal(seen->samples[0].payload, FRAME + PAYLOAD_AT, 4);
 	assert_true(seen->first_ns >= before_ns && seen->first_ns <= seen->last_ns);
 	assert_true(seen->last_ns <= nt_clock_ns(CLOCK_REALTIME));
 	assert_int_equal(nt_discover_dropped(discover), 0);

@@ -13,7 +13,7 @@ from nanotape.capture.commands import RECORDER_NICE
 from nanotape.capture.places import places
 from nanotape.capture.processes import end_with_parent, session_gives_way
 from nanotape.cli.options import AsJson, ConfigFile, talk
-from nanotape.config import Settings, load
+from nanotape.config import Settings, interfaces, load
 from nanotape.storage import record as storage
 from nanotape.storage.encoder import Compression
 from nanotape.storage.recorder import Recorder, RecorderOptions
@@ -55,6 +55,7 @@ def record(
         recorder_options(settings),
         places=storage.RecordPlaces(where.shm, where.folder.parent, settings.recorder.name),
         upkeep=upkeep_options(settings),
+        feeds=feeds(settings),
         on_begin=_Ready() if supervised is not None else None,
         log=talk,
     )
@@ -95,6 +96,11 @@ def recorder_options(settings: Settings) -> RecorderOptions:
         start=chosen.start,
         keep_other=settings.records_other,
     )
+
+
+def feeds(settings: Settings) -> storage.Feeds:
+    """What the configuration says of feeds."""
+    return storage.Feeds(interfaces=interfaces(settings), switch=settings.source.switch)
 
 
 def upkeep_options(settings: Settings) -> UpkeepOptions:

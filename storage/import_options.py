@@ -1,9 +1,12 @@
 """How an import is set, and what it tells."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nanotape.config.channel import Channel
+from nanotape.config.framing import BUILT_IN, Framing
+from nanotape.config.switch import SwitchSettings
 from nanotape.storage.recorder_options import RecorderOptions
 
 
@@ -19,6 +22,14 @@ class ImportOptions:
     """Also take what the archive has already, a second time."""
     channels: tuple[Channel, ...] = ()
     """Names of flows; what is of none is channel `other`, and taken too."""
+    framings: Mapping[str, Framing] = field(default_factory=lambda: BUILT_IN)
+    """By the names that channels call them by."""
+    reorder_window_ns: int = 10_000_000
+    """How late a packet may come and be but reordered."""
+    reset_distance: int = 100_000
+    """How far back a sequence must jump to be a reset."""
+    switch: SwitchSettings = field(default_factory=SwitchSettings)
+    """Which stamps of a switch are looked for."""
     recorder: RecorderOptions = field(default_factory=RecorderOptions)
     """How segments are written; an import decides where to begin and how much is a batch."""
 

@@ -10,11 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nanotape.capture.counters import Flow, SourceCounters
+from nanotape.capture.feeds.decoder import FeedDecoder
 from nanotape.capture.ring import Ring
+from nanotape.capture.switch_stamps import SwitchStamps
 from nanotape.storage.archive import Archive
 from nanotape.storage.capture_files import CaptureFile
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import ImportRefusedError, SegmentWriteError
+from nanotape.storage.feed_options import FeedOptions
 from nanotape.storage.import_log import LOG_NAME, Begun, ImportLog
 from nanotape.storage.import_options import Damage, ImportOptions
 from nanotape.storage.import_reader import FileSpan, ImportReader
@@ -156,10 +159,30 @@ class Session:
         )
         self._reader = reader
         facts = _HostedRing(ring, self._options.host)
-        recorder = Recorder(facts, reader, Archive.create(self._archive), options, clock=self._clock, log=self._log)
+        recorder = Recorder(
+            facts,
+            reader,
+            Archive.create(self._archive),
+            options,
+            clock=self._clock,
+            log=self._log,
+            feeds=self._decoder(facts),
+            feed_options=FeedOptions(is_live=False),
+        )
         recorder.begin()
         self._recorder = recorder
         return reader, recorder
+
+    def _decoder(self, ring: "_HostedRing") -> FeedDecoder:
+        options = self._options
+        switch = SwitchStamps({source.interface: options.switch for source in ring.sources()})
+        return FeedDecoder(
+            options.framings,
+            window_ns=options.reorder_window_ns,
+            reset_distance=options.reset_distance,
+            switch=switch,
+            sources=ring.sources,
+        )
 
     def _begin(self, file: CaptureFile, sha256: str, first_seq: int, skipped: int) -> None:
         now = datetime.fromtimestamp(self._clock.utc_ns() / 1e9, UTC)

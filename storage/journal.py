@@ -6,6 +6,8 @@ had not come to is told by the next one. It never stops a recorder: what cannot 
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,8 @@ from nanotape.storage.books import Occasion, Reading, RingReadings, channel_rows
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import StorageError
 from nanotape.storage.events import ARCHIVE, RECORDER_WRITE, Event, Severity, event_batch
+from nanotape.storage.feed_attribution import Attribution
+from nanotape.storage.gap_stats import Settled, gap_rows
 from nanotape.storage.log import Log
 from nanotape.storage.packets import RingFacts
 from nanotape.storage.settlement import Loss
@@ -55,12 +59,15 @@ class Journal:
         """
         self.read_ring: ReadRing | None = None
         """None: the ring's own counters are not to be had here."""
+        self.attribution: Attribution | None = None
+        """Hears of counters and losses; None: nobody asks whose fault a gap is."""
         self._archive, self._ring, self._tables, self._clock = archive, ring, tables, clock
         self._log, self._read_recorder = log, read_recorder
         self._belonging = Belonging(ring.host, ring.name, ring.ring_id)
         self._stats = TrafficStats(self._belonging)
         self._recorded_seq = 0
         self._told_seq = 0
+        self._summed_seq = 0  # stats say how far packets are summed up: no row may say more
         self._last_ts_ns: int | None = None
         self._last_packet_ns = 0
         self._read_ns = 0
@@ -88,17 +95,60 @@ class Journal:
     def lost(self, losses: Sequence[Loss], rows: pa.RecordBatch) -> None:
         """Tells losses, each before one of the rows of packets, which are about to be written."""
         through = rows.column("ring_seq")[-1].as_py()
+        if self.attribution:
+            self.attribution.lost(losses)
         events = [self._loss_event(loss, *_around(loss, rows, self._last_ts_ns), through) for loss in losses]
         self._told_seq = max(self._told_seq, through)
         self._tables.add("events", event_batch(events))
         self._tables.write("events")  # or it waits
 
     def recorded(self, rows: pa.RecordBatch) -> None:
-        """Sums up packets that are in the archive now."""
+        """Takes packets that are in the archive now; `sum_up` them next."""
         self._recorded_seq = rows.column("ring_seq")[-1].as_py()
         self._last_ts_ns = rows.column("ts").cast(pa.int64())[-1].as_py()
         self._last_packet_ns = self._clock.monotonic_ns()
-        self._sum_up(rows)
+
+    def sum_up(self, rows: pa.RecordBatch, first: Any = None) -> None:
+        """Sums up packets that are in the archive now.
+
+        Args:
+            rows: Of `packets`.
+            first: A number for each: 1 its line was the first to bring it, 0 it was not, 2 unknown; None: unknown.
+        """
+        self._sum_up(rows, first)
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Tells events that others have found; they belong to what is recorded now."""
+        if events:
+            ring_seq = max(self._recorded_seq, self._told_seq)
+            self._tables.add("events", event_batch([replace(each, ring_seq=ring_seq) for each in events]))
+
+    def gaps(self, settled: Sequence[Settled]) -> None:
+        """Adds what is missing to the seconds that it is missing in."""
+        if settled:
+            flows = {flow.id: flow for flow in self._ring.flows()}
+            self._add_stats(gap_rows(self._belonging, self._summed_seq, settled, flows))
+
+    def tell_links(self, outages: Sequence[Any]) -> None:
+        """Tells of links that went away or came back: `nanotape.capture.link_watch.LinkOutage`."""
+        ring = (self._ring.host, self._ring.name, self._ring.ring_id)
+        self.tell(
+            [
+                Event(
+                    "link",
+                    each.ts_start_ns,
+                    each.ts_end_ns,
+                    "warning" if each.is_over else "error",
+                    *ring,
+                    detail=each.detail,
+                )
+                for each in outages
+            ]
+        )
+
+    def is_all_told(self) -> bool:
+        """Writes the events that wait; whether all of them are written."""
+        return self._tables.write("events")
 
     @property
     def is_refused(self) -> bool:
@@ -218,6 +268,8 @@ class Journal:
             if occasion != "second":
                 self._tell_flows()
         self._writer = writer
+        if self.attribution and self.read_ring:
+            self.attribution.read(at_ns, ring)
         readings += ring.readings
         if readings:
             rows = counter_rows(self._belonging, self._recorded_seq, at_ns, ring.epoch, readings, occasion)
@@ -225,7 +277,7 @@ class Journal:
 
     def _tell_for_the_dead(self) -> None:
         """What an earlier recorder had recorded and was killed before it could tell."""
-        after = told_through(self._archive, self._ring.ring_id)
+        after = self._summed_seq = told_through(self._archive, self._ring.ring_id)
         losses = UntoldLosses(self._archive, self._ring.ring_id, after)
         for rows in rows_after(self._archive, self._ring.ring_id, after):
             for loss in losses.look(rows):
@@ -233,11 +285,12 @@ class Journal:
                 self._tables.add("events", event_batch([event]))
             self._sum_up(rows)
 
-    def _sum_up(self, rows: pa.RecordBatch) -> None:
-        self._add_stats(self._stats.add(rows.select(SOURCE_COLUMNS)))
+    def _sum_up(self, rows: pa.RecordBatch, first: Any = None) -> None:
+        self._add_stats(self._stats.add(rows.select(SOURCE_COLUMNS), first))
 
     def _add_stats(self, rows: pa.RecordBatch | None) -> None:
         if rows is not None:
+            self._summed_seq = rows.column("ring_seq")[-1].as_py()
             self._tables.add("stats", rows)
 
 

@@ -4,7 +4,7 @@ Names the flows by the ring's own flow table and leaves what only a feed decoder
 by column; no row is ever touched by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,17 +81,19 @@ class PacketMapper:
         self._dictionaries: dict[str, pa.StringArray] = {}
         self._load_tables()
 
-    def map(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def map(self, batch: pa.RecordBatch, decoded: Mapping[str, pa.Array] | None = None) -> pa.RecordBatch:
         """The same packets, with the columns of `packets`.
 
         Args:
             batch: Columns of `nanotape.capture.columns.RING_SCHEMA`.
+            decoded: Columns of `packets` that somebody could read out of the frames; None: nobody looked.
         """
         rows = batch.num_rows
         columns = {name: batch.column(name) for name in _COPIED}
         columns |= self._flow_columns(batch.column("flow_id").to_numpy(), batch.column("source").to_numpy())
         self._prepare_constants(rows)
         columns |= {name: constant.slice(0, rows) for name, constant in self._constants.items()}
+        columns |= decoded or {}
         return pa.RecordBatch.from_arrays([columns[field.name] for field in self._schema], schema=self._schema)
 
     def _flow_columns(self, flow_ids: npt.NDArray[np.uint32], sources: npt.NDArray[np.uint8]) -> dict[str, pa.Array]:

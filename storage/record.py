@@ -4,8 +4,8 @@ It goes over to the new ring when the old one is made anew.
 """
 
 import signal
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -19,12 +19,18 @@ from nanotape.capture.errors import (
     RingNotFound,
     RingNotReady,
 )
+from nanotape.capture.feeds.decoder import FeedDecoder
+from nanotape.capture.link_watch import LinkWatch
 from nanotape.capture.reader import RingReader
 from nanotape.capture.readers import RUN_DIRECTORY
 from nanotape.capture.ring import SHM_DIRECTORY, Ring
+from nanotape.capture.switch_stamps import SwitchStamps
+from nanotape.config.framing import BUILT_IN, Framing
+from nanotape.config.switch import SwitchSettings
 from nanotape.storage.archive import Archive
 from nanotape.storage.books import RING_STAGES, Reading, RingReadings
 from nanotape.storage.clock import Clock, SystemClock
+from nanotape.storage.feed_options import FeedOptions, Quiet
 from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.recorder import Recorder, RecorderOptions, RecorderTotals
 from nanotape.storage.upkeep import Upkeep, UpkeepOptions
@@ -43,6 +49,39 @@ class RecordPlaces:
     reader_name: str | None = "recorder"
     """None: no status file."""
 
+    def facts_path(self, ring_name: str) -> Path | None:
+        """Where the facts of each line are written, beside the status file; None: no status file."""
+        if self.reader_name is None:
+            return None
+        return self.run_directory / ring_name / "readers" / f"{self.reader_name}.feeds.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """What a recorder is to know of the feeds that it records."""
+
+    framings: Mapping[str, Framing] = field(default_factory=lambda: BUILT_IN)
+    window_ns: int = 10_000_000
+    """How late a packet may come and be but reordered."""
+    reset_distance: int = 100_000
+    """How far back a sequence must jump to be a reset."""
+    quiet: Mapping[str, Quiet] = field(default_factory=dict)
+    """By channel: when its silence is worth an event."""
+    interfaces: Sequence[str] = ()
+    """Whose links are watched."""
+    switch: SwitchSettings = field(default_factory=SwitchSettings)
+    """Which stamps of switches are looked for."""
+
+    def decoder(self, ring: Ring) -> FeedDecoder:
+        """A new one for a ring."""
+        return FeedDecoder(
+            self.framings,
+            window_ns=self.window_ns,
+            reset_distance=self.reset_distance,
+            switch=SwitchStamps({source.interface: self.switch for source in ring.sources()}),
+            sources=ring.sources,
+        )
+
 
 def record(
     ring_name: str,
@@ -52,6 +91,7 @@ def record(
     places: RecordPlaces | None = None,
     on_begin: Callable[[Recorder], None] | None = None,
     upkeep: UpkeepOptions | None = None,
+    feeds: Feeds | None = None,
     clock: Clock | None = None,
     log: Log = log_to_stderr,
 ) -> RecorderTotals:
@@ -64,6 +104,7 @@ def record(
         places: None: the defaults.
         on_begin: Called with each recorder before its first step, once it has the archive to itself.
         upkeep: What goes on beside; None: nothing.
+        feeds: How feeds are followed; None: the defaults.
         clock: None: the host's.
         log: Takes one line at a time; from several threads.
 
@@ -76,9 +117,8 @@ def record(
     """
     clock = clock or SystemClock()
     beside = Upkeep(Path(archive_path), upkeep or UpkeepOptions(), clock, log)
-    return _Recording(ring_name, Path(archive_path), options, places or RecordPlaces(), beside, clock, log).run(
-        on_begin
-    )
+    where = places or RecordPlaces()
+    return _Recording(ring_name, Path(archive_path), options, where, beside, feeds or Feeds(), clock, log).run(on_begin)
 
 
 class _Recording:
@@ -91,11 +131,14 @@ class _Recording:
         options: RecorderOptions | None,
         places: RecordPlaces,
         upkeep: Upkeep,
+        feeds: Feeds,
         clock: Clock,
         log: Log,
     ) -> None:
         self._ring_name, self._archive_path, self._options = ring_name, archive, options
         self._places, self._upkeep, self._clock, self._log = places, upkeep, clock, log
+        self._feeds = feeds
+        self._links = LinkWatch(feeds.interfaces) if feeds.interfaces else None
         self._recorder: Recorder | None = None
         self._stopping = False
 
@@ -129,6 +172,13 @@ class _Recording:
                 log=self._log,
                 on_segment=self._upkeep.finished,
                 read_ring=partial(_readings, ring),
+                feeds=self._feeds.decoder(ring),
+                feed_options=FeedOptions(
+                    quiet=self._feeds.quiet,
+                    is_live=any(source.kind not in ("pcap", "synthetic") for source in ring.sources()),
+                    facts_path=self._places.facts_path(ring.name),
+                    links=self._links.look if self._links else None,
+                ),
             )
             if self._stopping:
                 recorder.stop()

@@ -15,6 +15,9 @@ from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.complaints import Complaints
 from nanotape.storage.errors import ArchiveAheadError, SegmentWriteError
 from nanotape.storage.events import ARCHIVE
+from nanotape.storage.feed_findings import FeedSource
+from nanotape.storage.feed_options import FeedOptions
+from nanotape.storage.feed_recording import FeedRecording
 from nanotape.storage.journal import Journal, ReadRing
 from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.packets import PacketMapper, RingFacts
@@ -45,6 +48,8 @@ class Recorder:
         log: Log | None = None,
         read_ring: ReadRing | None = None,
         on_segment: OnFinished | None = None,
+        feeds: FeedSource | None = None,
+        feed_options: FeedOptions | None = None,
     ) -> None:
         """Touches nothing yet.
 
@@ -57,6 +62,8 @@ class Recorder:
             log: Takes one line at a time; None: stderr.
             read_ring: Gives the counters of the ring's sources, for the books; None: they are not to be had.
             on_segment: Told of each complete segment of packets, those of a dead recorder too.
+            feeds: Reads the headers of feeds and follows their sequences; None: they are not looked at.
+            feed_options: How; None: the defaults.
 
         Raises:
             StorageError: `options.rotate_at` is no time, or its zone is not known.
@@ -71,6 +78,8 @@ class Recorder:
         self._read_ring = read_ring
         self._files = RecordingFiles(archive, ring, self._options, self._clock, self._log, on_segment)
         self._journal: Journal | None = None
+        self._feed_source, self._feed_options = feeds, feed_options or FeedOptions()
+        self._feeds: FeedRecording | None = None
         self._stopping = False
         self._pending_since_ns: int | None = None
         self._is_in_hand = False
@@ -119,6 +128,11 @@ class Recorder:
         begin = self._settlement.begin_seq
         journal = Journal(self._archive, self._ring, self._files.tables, self._clock, self._log, self._books)
         journal.read_ring = self._read_ring
+        if self._feed_source:
+            self._feeds = FeedRecording(
+                self._feed_source, self._feed_options, self._ring, journal, self._clock, self._log
+            )
+            self._feeds.begin(self._archive, self._files.directory, self._settlement.recorded_seq)
         journal.begin(
             self._settlement.recorded_seq,
             f"recorder begins with {'the first record' if begin is None else f'ring sequence {begin}'}",
@@ -171,6 +185,8 @@ class Recorder:
         if self._files.is_at_boundary():
             self._flush()  # what was read before the boundary goes into the segment that it ends
         self._files.tick()
+        if self._feeds:
+            self._feeds.tick(self._files.directory, self._settlement.recorded_seq)
         if self._journal:
             self._journal.tick()
         self._save()
@@ -227,6 +243,8 @@ class Recorder:
                 self._save()
                 self._files.finish()
                 self._backlog = self._left_behind()
+                if self._feeds:
+                    self._feeds.finish(self._files.directory, self._settlement.recorded_seq)
                 self._journal.finish(f"recorder ends in order, {self._recorded} rows recorded")
             self._publish()
         finally:
@@ -279,7 +297,8 @@ class Recorder:
         if chosen is None:
             return
         self._save()
-        rows = self._mapper.map(chosen)
+        decoded = self._feeds.decode(chosen) if self._feeds else None
+        rows = self._mapper.map(chosen, decoded.columns if decoded else None)
         sequences = chosen.column("ring_seq")
         if not journal.is_refused:  # while all is refused the losses grow
             self._tell_losses(rows, journal)
@@ -294,6 +313,9 @@ class Recorder:
         self._settlement.written(chosen)
         self._tell_losses(rows, journal)
         journal.recorded(rows)
+        if self._feeds and decoded:
+            self._feeds.recorded(decoded, rows)
+        journal.sum_up(rows, decoded.first if decoded else None)
         journal.accepted()
         self._last_seq = sequences[-1].as_py()
         self._first_seq = sequences[0].as_py() if self._first_seq is None else self._first_seq

@@ -13,13 +13,15 @@ import pyarrow as pa
 
 from nanotape.storage.table_schemas import table_schema
 
-SOURCE_COLUMNS = ("ring_seq", "ts", "wire_len", "rx_delay_ns", "feed", "channel", "line")
+SOURCE_COLUMNS = ("ring_seq", "ts", "wire_len", "rx_delay_ns", "feed", "channel", "line", "feed_count")
 """Of `packets`: all that is needed."""
 _CELLS_MAX = 4 << 20  # counted by place up to this many, by sorting beyond
 _PENDING_MAX = 8 << 20  # rows of one second
 _PENDING_BACK_MAX = 1 << 20  # where time goes back: stamps of a wrong clock, or an older file, must not fill the memory
 _SORTED_MAX = 262_144
 _UNKNOWN_DELAY = np.iinfo(np.int64).min
+_UNDECODED = -1
+_SUMMED = ("keys", "ts", "bytes", "delays", "messages", "first")
 _DELAY_SHIFT, _DELAY_BIAS = 32, 1 << 31  # delays saturate at 31 bits
 
 Longs = npt.NDArray[np.int64]
@@ -34,11 +36,15 @@ class _Packets:
     bytes: Longs
     delays: Longs
     """_UNKNOWN_DELAY where unknown."""
+    messages: Longs
+    """_UNDECODED where no framing is decoded."""
+    first: Longs
+    """1: its line was the first to bring it, 0: it was not, 2: unknown."""
     last_seq: int
 
     def slice(self, begin: int, end: int, last_seq: int) -> "_Packets":
-        part = slice(begin, end)
-        return _Packets(self.keys[part], self.ts[part], self.bytes[part], self.delays[part], last_seq)
+        cut = {name: getattr(self, name)[begin:end] for name in _SUMMED}
+        return _Packets(**cut, last_seq=last_seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +73,18 @@ class TrafficStats:
         """Packets that no row tells of yet."""
         return sum(len(each.ts) for each in self._pending)
 
-    def add(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
+    def add(self, batch: pa.RecordBatch, first: npt.NDArray[np.uint8] | None = None) -> pa.RecordBatch | None:
         """Takes recorded packets.
 
         Args:
             batch: With SOURCE_COLUMNS, of packets that come after all that were added before.
+            first: For each 1: its line was the first to bring it, 0: it was not, 2: unknown; None: unknown for all.
 
         Returns:
             The rows of the seconds before the newest one, when that begins in this batch; else None.
         """
         sequences = batch.column("ring_seq")
-        packets = self._packets(batch, sequences[-1].as_py())
+        packets = self._packets(batch, first, sequences[-1].as_py())
         seconds = packets.ts // 10**9
         newest = int(seconds.max())
         pending_max = _PENDING_MAX if newest == self._newest_s else _PENDING_BACK_MAX
@@ -98,18 +105,19 @@ class TrafficStats:
         pending, self._pending, self._newest_s = self._pending, [], None
         if not pending:
             return None
-        keys, ts, sizes, delays = (
-            np.concatenate([getattr(each, name) for each in pending]) for name in ("keys", "ts", "bytes", "delays")
-        )
-        return self._rows(_summed(keys, ts, sizes, delays, len(self._names)), pending[-1].last_seq)
+        joined = {name: np.concatenate([getattr(each, name) for each in pending]) for name in _SUMMED}
+        packets = _Packets(**joined, last_seq=pending[-1].last_seq)
+        return self._rows(_summed(packets, len(self._names)), packets.last_seq)
 
-    def _packets(self, batch: pa.RecordBatch, last_seq: int) -> _Packets:
+    def _packets(self, batch: pa.RecordBatch, first: npt.NDArray[np.uint8] | None, last_seq: int) -> _Packets:
         delays = batch.column("rx_delay_ns").fill_null(_UNKNOWN_DELAY).to_numpy()
         return _Packets(
             self._keys([batch.column(name) for name in ("feed", "channel", "line")]),
             batch.column("ts").cast(pa.int64()).to_numpy().copy(),  # what is kept must not keep the reader's memory
             batch.column("wire_len").to_numpy().astype(np.int64),
             delays.copy(),
+            batch.column("feed_count").cast(pa.int64()).fill_null(_UNDECODED).to_numpy().copy(),
+            np.full(batch.num_rows, 2, np.int64) if first is None else first.astype(np.int64),
             last_seq,
         )
 
@@ -151,6 +159,10 @@ class TrafficStats:
             "bytes": sums.bytes,
             "peak_1ms_packets": sums.peak_packets,
             "peak_1ms_bytes": sums.peak_bytes,
+            "messages": pa.array(sums.messages, mask=sums.messages == _UNDECODED),
+            "gaps_ours": pa.array(np.zeros(rows, np.int64), mask=sums.messages == _UNDECODED),
+            "gaps_upstream": pa.array(np.zeros(rows, np.int64), mask=sums.messages == _UNDECODED),
+            "first_arrivals": pa.array(sums.first_arrivals, mask=np.isnan(sums.first_arrivals)),
             "rx_delay_p50_ns": pa.array(sums.delay_p50, mask=sums.delay_p50 == _UNKNOWN_DELAY),
             "rx_delay_p99_ns": pa.array(sums.delay_p99, mask=sums.delay_p99 == _UNKNOWN_DELAY),
         }
@@ -175,17 +187,24 @@ class _Sums:
     delay_p50: Longs
     """_UNKNOWN_DELAY: none of its packets has one."""
     delay_p99: Longs
+    messages: Longs
+    """_UNDECODED: of none of its packets a framing is decoded."""
+    first_arrivals: npt.NDArray[np.float64]
+    """Not a number: unknown."""
 
 
-def _summed(keys: Longs, ts: Longs, sizes: Longs, delays: Longs, key_count: int) -> _Sums:
-    cells, packets, octets = _milliseconds(ts // 10**6, keys, sizes, key_count)
+def _summed(summed: _Packets, key_count: int) -> _Sums:
+    keys, ts = summed.keys, summed.ts
+    cells, packets, octets = _milliseconds(ts // 10**6, keys, summed.bytes, key_count)
     first_ms = cells[0]
     groups = (first_ms // 1000) * key_count + cells[1]
     order = np.argsort(groups, kind="stable")
     groups, packets, octets = groups[order], packets[order], octets[order]
     starts = np.flatnonzero(np.diff(groups, prepend=groups[0] - 1))
     named = groups[starts]
-    p50, p99 = _percentiles((ts // 10**9) * key_count + keys, delays, named)
+    of_packets = (ts // 10**9) * key_count + keys
+    p50, p99 = _percentiles(of_packets, summed.delays, named)
+    messages, first_arrivals = _of_feeds(of_packets, summed, named)
     return _Sums(
         seconds=named // key_count,
         keys=named % key_count,
@@ -195,7 +214,23 @@ def _summed(keys: Longs, ts: Longs, sizes: Longs, delays: Longs, key_count: int)
         peak_bytes=np.maximum.reduceat(octets, starts),
         delay_p50=p50,
         delay_p99=p99,
+        messages=messages,
+        first_arrivals=first_arrivals,
     )
+
+
+def _of_feeds(groups: Longs, packets: _Packets, named: Longs) -> tuple[Longs, npt.NDArray[np.float64]]:
+    """Messages, and share of first arrivals, of each of the named groups, which are sorted."""
+    decoded = packets.messages != _UNDECODED
+    if not decoded.any():
+        return np.full(len(named), _UNDECODED), np.full(len(named), np.nan)
+    places = np.searchsorted(named, groups) if len(named) > 1 else np.zeros(len(groups), np.int64)
+    size = len(named)
+    messages = np.bincount(places[decoded], weights=packets.messages[decoded], minlength=size).astype(np.int64)
+    messages[np.bincount(places[decoded], minlength=size) == 0] = _UNDECODED
+    asked = np.bincount(places[packets.first != 2], minlength=size)
+    first = np.bincount(places[packets.first == 1], minlength=size)
+    return messages, np.where(asked > 0, first / np.maximum(asked, 1), np.nan)
 
 
 def _milliseconds(ms: Longs, keys: Longs, sizes: Longs, key_count: int) -> tuple[tuple[Longs, Longs], Longs, Longs]:

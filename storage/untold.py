@@ -29,8 +29,10 @@ def told_through(archive: Archive, ring_id: str) -> int:
     return archive.visible("stats").ends.get(ring_id, 0)
 
 
-def rows_after(archive: Archive, ring_id: str, after: int) -> Iterator[pa.RecordBatch]:
-    """The packets of a ring after a sequence, in order, with SOURCE_COLUMNS and `lost_before`.
+def rows_after(
+    archive: Archive, ring_id: str, after: int, columns: Sequence[str] = _COLUMNS
+) -> Iterator[pa.RecordBatch]:
+    """The packets of a ring after a sequence, in order, with SOURCE_COLUMNS and `lost_before`, or other columns.
 
     Of segments, where as a rule all of them are, no more than a batch is held in memory: a recorder that begins cannot
     wait, while its ring goes on, for seconds of its predecessor's packets to be sorted. What is compacted by then is
@@ -40,7 +42,7 @@ def rows_after(archive: Archive, ring_id: str, after: int) -> Iterator[pa.Record
         ArchiveError: The archive cannot be read.
     """
     visible, schema = archive.visible(), table_schema("packets")
-    wanted = pa.schema([schema.field(name) for name in _COLUMNS])
+    wanted = pa.schema([schema.field(name) for name in columns])
     files = [each for each in visible.parquet if each.entry.rings.get(ring_id, _NONE).last_seq > after]
     segments = [each for each in visible.segments if each.ring_id == ring_id and each.last_seq > after]
     files_end = max((each.entry.rings[ring_id].last_seq for each in files), default=0)

@@ -4,7 +4,7 @@
 is missing, doubled, late or begun anew. One decoder serves one ring; flow ids are the ring's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,12 @@ import pyarrow as pa
 
 from nanotape.capture.counters import Flow
 from nanotape.capture.errors import CaptureError
+from nanotape.capture.feeds import state
 from nanotape.capture.feeds.columns import FeedColumns
 from nanotape.capture.feeds.findings import KINDS, Finding
 from nanotape.capture.feeds.framing_table import framing_table
+from nanotape.capture.feeds.lines import LineFacts, line_facts
+from nanotape.capture.switch_stamps import SwitchStamps
 from nanotape.config.framing import NO_FRAMING, Framing
 from nanotape.native import ffi, lib
 
@@ -29,7 +32,8 @@ class Decoded:
     """One batch."""
 
     columns: Mapping[str, pa.Array]
-    """feed_session, feed_key, feed_seq, feed_count, feed_status and ts_send."""
+    """feed_session, feed_key, feed_seq, feed_count, feed_status and ts_send; of a switch's stamps ts_switch,
+    switch_device, switch_port and flags, where somebody looks for them."""
     first: npt.NDArray[np.uint8]
     """Once it is tracked: 1 this line brought its sequences first, 0 another did, 2 unknown."""
     rows: Any
@@ -40,14 +44,25 @@ class Decoded:
 class FeedDecoder:
     """See the module."""
 
-    def __init__(self, framings: Mapping[str, Framing], *, window_ns: int, reset_distance: int = 100_000) -> None:
+    def __init__(
+        self,
+        framings: Mapping[str, Framing],
+        *,
+        window_ns: int,
+        reset_distance: int = 100_000,
+        switch: SwitchStamps | None = None,
+        sources: Callable[[], Sequence[Any]] = tuple,
+    ) -> None:
         """Knows no flow yet.
 
         Args:
             framings: By name.
             window_ns: How late a packet may come and be but reordered.
             reset_distance: How far back a sequence must jump to be a reset.
+            switch: Reads the stamps of switches; None: nobody does.
+            sources: The ring's, in the order of their slots, each with its interface; asked only where `switch` is.
         """
+        self._switch, self._sources = switch if switch and switch.is_needed else None, sources
         handle = lib.nt_feeds_new(window_ns, reset_distance)
         if handle == ffi.NULL:
             raise CaptureError("feeds: out of memory")
@@ -98,7 +113,10 @@ class FeedDecoder:
         native_rows, kept = _rows_of(batch)
         out = FeedColumns(rows)
         lib.nt_feeds_decode(self.handle, native_rows, out.native)
-        return Decoded(out.arrays(self.labels()), out.first, (native_rows, kept), out)
+        columns = dict(out.arrays(self.labels()))
+        if self._switch and "source" in batch.schema.names:
+            columns |= self._switch.columns(batch, [source.interface for source in self._sources()])
+        return Decoded(columns, out.first, (native_rows, kept), out)
 
     def track(self, decoded: Decoded) -> list[Finding]:
         """Follows the sequences of a decoded batch, which comes after all that were tracked before."""
@@ -140,6 +158,60 @@ class FeedDecoder:
                 return other.line, False
             pending = pending or covers < 0
         return None, pending
+
+    def complaints(self) -> Mapping[str, str]:
+        """By interface: what is wrong with the stamps of its switch, in a line."""
+        counts = self._switch.counts if self._switch else {}
+        return {interface: each.complaint for interface, each in counts.items() if each.complaint}
+
+    def lines(self) -> list[LineFacts]:
+        """What is known of each flow."""
+        return line_facts(self.handle, self._flows, self.label)
+
+    def save(self, ring_id: str, ring_seq: int) -> bytes:
+        """All that it knows, for the decoder of a process that comes after; see `state.py`."""
+        return state.save(self.handle, self._flows, ring_id, ring_seq)
+
+    def restore(self, saved: bytes, ring_id: str) -> int | None:
+        """Goes on with what another knew: after `set_flows`, before all else.
+
+        Returns:
+            The ring sequence that it had come to; None: of another ring.
+
+        Raises:
+            ValueError: It cannot be used.
+        """
+        return state.restore(self.handle, self._flows, saved, ring_id)
+
+    def replay(self, rows: pa.RecordBatch) -> list[Finding]:
+        """Follows packets that were recorded before this process began and after the state that it went on with.
+
+        Args:
+            rows: With the columns of `packets` that INPUT_COLUMNS names, and feed, channel and line for flow_id.
+        """
+        ids = {(flow.feed, flow.channel, flow.line): flow.id for flow in self._flows.values()}
+        names = zip(*(rows.column(name).to_pylist() for name in ("feed", "channel", "line")), strict=True)
+        flow_ids = np.array([ids.get(each, 0) for each in names], np.uint32)
+        batch = pa.record_batch(
+            {
+                **{name: rows.column(name) for name in INPUT_COLUMNS if name in rows.schema.names},
+                "flow_id": pa.array(flow_ids),
+                "flow_seq": pa.array(self._made_up(flow_ids)),
+            }
+        )
+        self.handle.is_replay = 1
+        found = self.track(self.decode(batch))
+        self.handle.is_replay = 0
+        return found
+
+    def _made_up(self, flow_ids: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+        """Flow sequences of recorded packets, as if none had been lost: the archive does not keep them."""
+        made = np.zeros(len(flow_ids), np.uint64)
+        for flow_id in np.unique(flow_ids):
+            mine = flow_ids == flow_id
+            begin = int(self.handle.flows[int(flow_id)].flow_seq) if flow_id < self.handle.flow_count else 0
+            made[mine] = np.arange(begin + 1, begin + 1 + np.count_nonzero(mine)) if begin else 0
+        return made
 
     def _take(self) -> list[Finding]:
         feeds = self.handle

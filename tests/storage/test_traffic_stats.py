@@ -34,6 +34,7 @@ def batch(packets: list[Packet], first_seq: int, order: list[int]) -> pa.RecordB
         "wire_len": pa.array([p[2] for p in packets], pa.uint32()),
         "rx_delay_ns": pa.array([p[3] for p in packets], pa.int64()),
         "feed": named(feeds, 0), "channel": named(channels, 1), "line": named(lines, 2),
+        "feed_count": pa.nulls(len(packets), pa.uint16()),
     }  # fmt: skip
     assert columns["feed"].type == NAME
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
@@ -143,3 +144,17 @@ def test_what_is_kept_does_not_keep_the_memory_of_the_batches() -> None:
     del given
     assert stats.pending_rows == 10_000
     assert pa.total_allocated_bytes() - before < 10_000  # the names
+
+
+def test_messages_and_first_arrivals_are_summed_by_second_and_line() -> None:
+    stats = TrafficStats(Belonging("box", "demo", "00" * 16))
+    packets = [(0, 1, 100, None), (1, 2, 100, None), (0, 3, 100, None), (1, 10**9 + 1, 100, None), (2, 4, 60, None)]
+    rows = batch(packets, 1, [0, 1, 2])
+    counts = pa.array([3, 2, 0, 5, None], pa.uint16())
+    rows = rows.set_column(rows.schema.get_field_index("feed_count"), "feed_count", counts)
+    done = stats.add(rows, np.array([1, 0, 2, 1, 2], np.uint8))
+    found = pa.Table.from_batches([each for each in (done, stats.flush()) if each is not None])
+    names = ["channel", "line", "messages", "first_arrivals", "gaps_ours"]
+    seen = {tuple(row[name] for name in names) for row in found.select(names).to_pylist()}
+    one, two, three = ((CHANNELS[at][1], CHANNELS[at][2]) for at in range(3))
+    assert seen == {(*one, 3, 1.0, 0), (*two, 2, 0.0, 0), (*two, 5, 1.0, 0), (*three, None, None, None)}

@@ -1,0 +1,150 @@
+"""The feeds' part of a recorder: decodes what is to be written, follows what was, tells and saves what was found."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nanotape.storage.archive import Archive
+from nanotape.storage.clock import Clock
+from nanotape.storage.errors import StorageError
+from nanotape.storage.feed_events import FEED_KINDS
+from nanotape.storage.feed_findings import DecodedFeeds, FeedSource, Found
+from nanotape.storage.feed_monitor import FeedMonitor
+from nanotape.storage.feed_options import FeedOptions
+from nanotape.storage.feed_state import FeedState, load_state, save_state
+from nanotape.storage.journal import Journal
+from nanotape.storage.log import Log
+from nanotape.storage.packets import RingFacts
+from nanotape.storage.untold import rows_after
+
+_SAVE_NS = 5 * 10**9
+_REPLAYED = (
+    "ring_seq", "ts", "payload", "payload_len", "flags", "lost_before", "feed", "channel", "line", "ring_id"
+)  # fmt: skip
+
+
+class FeedRecording:
+    """Of one recorder."""
+
+    def __init__(
+        self, source: FeedSource, options: FeedOptions, ring: RingFacts, journal: Journal, clock: Clock, log: Log
+    ) -> None:
+        """Reads the ring's flows, and hears from the journal what is counted and lost.
+
+        Args:
+            source: Decodes and follows.
+            options: How.
+            ring: Whose packets.
+            journal: Where it is told.
+            clock: For what has to wait.
+            log: Takes a line for what cannot be resumed.
+        """
+        self._source, self._ring, self._journal, self._log, self._clock = source, ring, journal, log, clock
+        self._monitor = FeedMonitor(source, ring, options, clock)
+        self._options = options
+        journal.attribution = self._monitor.attribution
+        self._saved_ns = clock.monotonic_ns()
+
+    def begin(self, archive: Archive, directory: Path, recorded_seq: int) -> None:
+        """Goes on where the recorder before came to.
+
+        Args:
+            archive: What it recorded.
+            directory: ARCHIVE/segments/RING, which keeps the state.
+            recorded_seq: Last ring sequence in the archive.
+        """
+        state = load_state(directory, self._ring.ring_id, recorded_seq)
+        if state is None:
+            return
+        try:
+            reached = self._source.restore(state.decoder, self._ring.ring_id)
+            replayed = [] if reached is None else list(self._replayed(archive, reached))
+        except (ValueError, StorageError) as error:
+            self._log(f"{directory}: what was known of feeds cannot be used: {error}; sequences are followed anew")
+            return
+        self._monitor.resume(state.pending, replayed)
+
+    def decode(self, batch: pa.RecordBatch) -> DecodedFeeds:
+        """What the headers of packets say that are to be written."""
+        return self._monitor.decode(batch)
+
+    def recorded(self, decoded: DecodedFeeds, rows: pa.RecordBatch) -> None:
+        """Follows packets that were written."""
+        self._monitor.recorded(decoded, rows.column("ts").cast(pa.int64())[-1].as_py())
+
+    def tick(self, directory: Path, recorded_seq: int) -> None:
+        """Call it about once a second: tells, and saves what is known from time to time."""
+        self._monitor.tick()
+        if self._options.links:
+            self._journal.tell_links(self._options.links())
+        self._tell()
+        if self._clock.monotonic_ns() - self._saved_ns >= _SAVE_NS:
+            self._save(directory, recorded_seq)
+        self._publish()
+
+    def finish(self, directory: Path, recorded_seq: int) -> None:
+        """Tells what waits, as well as it is known now, and saves."""
+        self._monitor.finish()
+        self._tell()
+        self._save(directory, recorded_seq)
+        self._publish()
+
+    def _tell(self) -> None:
+        self._journal.tell(self._monitor.take_events())
+        self._journal.gaps(self._monitor.take_settled())
+
+    def _save(self, directory: Path, recorded_seq: int) -> None:
+        """Not before all is told that it takes for told."""
+        self._saved_ns = self._clock.monotonic_ns()
+        if not self._journal.is_all_told():
+            return
+        saved = self._source.save(self._ring.ring_id, recorded_seq)
+        with suppress(OSError):  # then the state before does, and more has to be read again
+            save_state(directory, FeedState(self._ring.ring_id, recorded_seq, tuple(self._monitor.pending), saved))
+
+    def _publish(self) -> None:
+        path = self._options.facts_path
+        if path is None:
+            return
+        facts = {"at_ns": self._clock.utc_ns(), "lines": [asdict(each) for each in self._source.lines()]}
+        draft = path.with_name(f".{path.name}.new")
+        with suppress(OSError):  # that others see it is worth less than that it is recorded
+            draft.write_text(json.dumps(facts), encoding="utf-8")
+            os.replace(draft, path)
+
+    def _replayed(self, archive: Archive, reached: int) -> Iterator[Found]:
+        """What is found in the packets since, and no event tells."""
+        told = _Told(archive, self._ring.ring_id, reached)
+        for rows in rows_after(archive, self._ring.ring_id, reached, _REPLAYED):
+            for finding in self._source.replay(rows):
+                found = Found.of(finding)
+                flow = next((each for each in self._ring.flows() if each.id == found.flow_id), None)
+                if flow and not told.has(found, flow.channel, flow.line):
+                    yield found
+
+
+class _Told:
+    """Events of feeds that an earlier recorder told after a ring sequence."""
+
+    def __init__(self, archive: Archive, ring_id: str, after: int) -> None:
+        names = ["kind", "ring_id", "ring_seq", "channel", "line", "feed_key", "seq_first", "seq_last"]
+        rows = archive.rows("events", names)
+        chosen = rows.filter((pc.field("ring_id") == ring_id) & (pc.field("ring_seq") >= after))
+        self._rows = [each for each in chosen.to_pylist() if each["kind"] in FEED_KINDS]
+
+    def has(self, found: Found, channel: str, line: str) -> bool:
+        """Whether one tells of this finding, or of some of its sequences."""
+        is_gap = found.kind == "gap"
+        return any(
+            (each["channel"], each["line"], each["feed_key"]) == (channel, line, found.feed_key)
+            and (each["kind"] == "feed_gap") == is_gap
+            and each["seq_first"] <= found.seq_last
+            and each["seq_last"] >= found.seq_first
+            for each in self._rows
+        )

@@ -1,0 +1,70 @@
+"""What a recorder knows of its feeds, beside the segments, for its successor: the newest and the one before.
+
+A state says the ring sequence that it goes with. Where recovery has cut the archive back behind the newest, the one
+before may still do; without any, sequences are followed from the next packet on.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from nanotape.storage.feed_findings import Found
+
+STATE_NAME = "feeds.state"
+_OLD_NAME = "feeds.state.old"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """One of them."""
+
+    ring_id: str
+    ring_seq: int
+    """All packets up to it are followed."""
+    pending: tuple[Found, ...]
+    """Found, and not told yet."""
+    decoder: bytes
+
+
+def save_state(directory: Path, state: FeedState) -> None:
+    """Makes it the newest.
+
+    Raises:
+        OSError: It cannot be written; the one before still stands.
+    """
+    path = directory / STATE_NAME
+    head = {"version": _VERSION, "ring_id": state.ring_id, "ring_seq": state.ring_seq}
+    head |= {"pending": [asdict(each) for each in state.pending]}
+    draft = directory / f"{STATE_NAME}.new"
+    draft.write_bytes(json.dumps(head).encode() + b"\n" + state.decoder)
+    with suppress(FileNotFoundError):
+        os.replace(path, directory / _OLD_NAME)
+    os.replace(draft, path)
+
+
+def load_state(directory: Path, ring_id: str, recorded_seq: int) -> FeedState | None:
+    """The newest that the archive has come up to; of another ring, the newest.
+
+    Args:
+        directory: ARCHIVE/segments/RING.
+        ring_id: Of the ring that is recorded now.
+        recorded_seq: Last ring sequence in the archive.
+    """
+    for name in (STATE_NAME, _OLD_NAME):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            state = _read(directory / name)
+            if state.ring_id != ring_id or state.ring_seq <= recorded_seq:
+                return state
+    return None
+
+
+def _read(path: Path) -> FeedState:
+    line, _, rest = path.read_bytes().partition(b"\n")
+    head = json.loads(line)
+    if head["version"] != _VERSION:
+        raise ValueError("it is of another version")
+    pending = tuple(replace(Found(**each), stream=-1) for each in head["pending"])
+    return FeedState(head["ring_id"], head["ring_seq"], pending, rest)

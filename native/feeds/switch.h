@@ -39,6 +39,8 @@ struct nt_switch_keyframe {
 	uint64_t counter;      /* ticks at that instant */
 	uint64_t frequency_hz; /* 0: the place is free */
 	int64_t captured_ns;   /* stamp of the capture */
+	uint32_t form;         /* enum nt_switch_form */
+	uint32_t reserved;
 };
 
 struct nt_switch_counts {

@@ -58,10 +58,15 @@ static uint16_t take_ethernet(struct nt_switch_frame *frame, struct cursor *curs
 		return 0;
 	frame->source_mac = nt_switch_number(at + 6, 6);
 	type = (uint16_t)nt_switch_number(at + 12, 2);
-	if (type == ARISTA)
-		type = take_arista(frame, cursor);
+	return type == ARISTA ? take_arista(frame, cursor) : type;
+}
+
+/* The type behind the tags, whatever link they follow. */
+static uint16_t take_tags(struct cursor *cursor, uint16_t type)
+{
 	for (int tags = 0; tags < TAGS_MAX && (type == TAG_8021Q || type == TAG_8021AD || type == TAG_OLD); tags++) {
-		at = take(cursor, TAG_BYTES);
+		const uint8_t *at = take(cursor, TAG_BYTES);
+
 		if (!at)
 			return 0;
 		type = (uint16_t)nt_switch_number(at + 2, 2);
@@ -82,9 +87,11 @@ static uint16_t take_link(struct nt_switch_frame *frame, struct cursor *cursor)
 	}
 	if (flags & (NT_RECORD_LINUX_SLL | NT_RECORD_LINUX_SLL2)) {
 		at = take(cursor, flags & NT_RECORD_LINUX_SLL ? SLL_BYTES : SLL2_BYTES);
-		return !at ? 0 : (uint16_t)nt_switch_number(flags & NT_RECORD_LINUX_SLL ? at + 14 : at, 2);
+		if (!at)
+			return 0;
+		return take_tags(cursor, (uint16_t)nt_switch_number(flags & NT_RECORD_LINUX_SLL ? at + 14 : at, 2));
 	}
-	return take_ethernet(frame, cursor);
+	return take_tags(cursor, take_ethernet(frame, cursor));
 }
 
 /* What IP says of its own length, and of its protocol. */
@@ -140,9 +147,10 @@ void nt_switch_locate(struct nt_switch_frame *frame, const struct nt_switch_row 
 	frame->row = row;
 	frame->type = take_link(frame, &cursor);
 	begin = cursor.taken;
+	if (!frame->type)
+		return; /* cut short within the link's header */
 	frame->network = cursor.here.bytes ? cursor.here : cursor.next;
-	if (frame->type)
-		read_network(frame);
+	read_network(frame);
 	frame->tail_known = frame->network_size != 0;
 	if (row->wire_len > row->header.bytes + row->payload.bytes + row->trailer.bytes)
 		return; /* its end was not captured */

@@ -44,7 +44,7 @@ static uint32_t read_extension(struct nt_switch_stamp *stamp, struct nt_switch_s
 	if ((words + 1) * WORD > left)
 		return 0;
 	if (tag == TAG_SEQUENCE) {
-		stamp->sequence = word >> 16;
+		stamp->sequence = word >> 8 & 0xFFFF;
 		stamp->has_sequence = true;
 	} else if (tag == TAG_SUB_NS) {
 		stamp->sub_ns = word >> 8;

@@ -55,14 +55,14 @@ static bool read_arista(struct nt_switch_keyframe *keyframe, const struct nt_swi
 }
 
 /* The device's own place, else a free one, else that of the one not heard of for longest. */
-static struct nt_switch_keyframe *place_of(struct nt_switch *state, uint64_t device)
+static struct nt_switch_keyframe *place_of(struct nt_switch *state, uint32_t form, uint64_t device)
 {
 	struct nt_switch_keyframe *place = &state->keyframes[0];
 
 	for (uint32_t i = 0; i < NT_SWITCH_DEVICES; i++) {
 		struct nt_switch_keyframe *each = &state->keyframes[i];
 
-		if (each->frequency_hz && each->device == device)
+		if (each->frequency_hz && each->form == form && each->device == device)
 			return each;
 		if (place->frequency_hz && (!each->frequency_hz || each->captured_ns < place->captured_ns))
 			place = each;
@@ -72,14 +72,14 @@ static struct nt_switch_keyframe *place_of(struct nt_switch *state, uint64_t dev
 
 bool nt_switch_take_keyframe(struct nt_switch *state, uint32_t form, const struct nt_switch_frame *frame)
 {
-	struct nt_switch_keyframe keyframe = {.captured_ns = frame->row->ts};
+	struct nt_switch_keyframe keyframe = {.captured_ns = frame->row->ts, .form = form};
 	bool is_one = form == NT_SWITCH_EXALINK ? read_exalink(&keyframe, frame) : read_arista(&keyframe, frame);
 
 	if (!is_one)
 		return false;
 	if (keyframe.utc_ns < UTC_MOST_NS && keyframe.frequency_hz >= FREQUENCY_LEAST_HZ &&
 	    keyframe.frequency_hz <= FREQUENCY_MOST_HZ) {
-		*place_of(state, keyframe.device) = keyframe;
+		*place_of(state, form, keyframe.device) = keyframe;
 		state->counts.keyframes++;
 	}
 	return true;
@@ -138,7 +138,7 @@ static enum nt_switch_tick read_time(const struct nt_switch *state, const struct
 	for (uint32_t i = 0; i < NT_SWITCH_DEVICES; i++) {
 		const struct nt_switch_keyframe *keyframe = &state->keyframes[i];
 
-		if (!time_of(keyframe, tick, wrap, near_ns, captured_ns, &ns))
+		if (keyframe->form != state->form || !time_of(keyframe, tick, wrap, near_ns, captured_ns, &ns))
 			continue;
 		if (found && distance(ns, near_ns) >= distance(stamp->ns, near_ns))
 			continue;

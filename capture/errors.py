@@ -106,5 +106,13 @@ class ServiceError(CaptureError):
         self.status, self.told = status, told
 
 
+class RelayRefused(HostError):
+    """Raised when a relay is asked for what cannot be: no destination, one that is captured here, no right to."""
+
+
+class RelayLooped(CaptureError):
+    """Raised when a destination of a running relay has become a captured flow: it is ended at once."""
+
+
 class OutputFailed(CaptureError):
     """Raised when what a ring's reader shows cannot be written."""

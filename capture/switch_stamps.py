@@ -6,7 +6,7 @@ stamp is null, counted and flagged. Frames stay as they are. docs/switch-stamps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -84,18 +84,21 @@ class SwitchCounts:
 class SwitchStamps:
     """Decodes the batches of one ring, in their order."""
 
-    def __init__(self, forms: Mapping[str, SwitchSettings]) -> None:
+    def __init__(self, forms: Mapping[str, SwitchSettings], log: Callable[[str], None] = lambda _: None) -> None:
         """Begins without keyframes.
 
         Args:
             forms: How the stamps of each interface are read; other interfaces are not looked at.
+            log: Takes a line when `auto` has found which form they have.
         """
+        self._log = log
         self._settings = {interface: settings for interface, settings in forms.items() if settings.form != "off"}
         self._states: dict[str, Any] = {}
         for interface, settings in self._settings.items():
             state = ffi.new("struct nt_switch *")
             lib.nt_switch_init(state, FORMS.index(settings.form), settings.tai_ns, settings.plausible_ns)
             self._states[interface] = state
+        self._unknown = {interface for interface, settings in self._settings.items() if settings.form == _AUTO}
 
     @property
     def is_needed(self) -> bool:
@@ -120,6 +123,8 @@ class SwitchStamps:
         _point_at_inputs(native, batch)
         buffers = _allocate(native, batch.num_rows)
         lib.nt_switch_fill(native)
+        if self._unknown:
+            self._tell_found()
         rows = batch.num_rows
         return {
             "ts_switch": _array(_TIMESTAMP, rows, buffers, "ts_switch", "ts_valid", native.ts_nulls),
@@ -127,6 +132,13 @@ class SwitchStamps:
             "switch_port": _array(pa.uint16(), rows, buffers, "port", "port_valid", native.port_nulls),
             "flags": pa.Array.from_buffers(pa.uint16(), rows, [None, buffers["flags_out"]], 0),
         }
+
+    def _tell_found(self) -> None:
+        for interface in sorted(self._unknown):
+            form = FORMS[self._states[interface].form]
+            if form != _AUTO:
+                self._unknown.remove(interface)
+                self._log(f"{interface}: the frames carry stamps of a switch: {form}")
 
     def _counts(self, interface: str, state: Any) -> SwitchCounts:
         form, counts = FORMS[state.form], state.counts

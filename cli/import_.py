@@ -16,7 +16,7 @@ from nanotape.cli.options import AsJson, talk
 from nanotape.cli.record import recorder_options
 from nanotape.config import Settings, load
 from nanotape.storage.capture_files import capture_paths
-from nanotape.storage.import_options import Damage, ImportOptions, ImportReport
+from nanotape.storage.import_options import Damage, ImportOptions, ImportReport, chosen_switch
 from nanotape.storage.import_options import Progress as Reached
 from nanotape.storage.import_ring import without_interfaces
 from nanotape.storage.pcap_import import OnProgress, import_captures
@@ -37,13 +37,25 @@ def import_pcap(
     host: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the host that they get. Default: this host's.")
     ] = None,
+    switch_stamps: Annotated[
+        str | None,
+        typer.Option(metavar="FORM", help="Stamps that a switch wrote into the frames; auto: see for yourself."),
+    ] = None,
+    switch_tai: Annotated[
+        str | None, typer.Option(metavar="OFFSET", help="Subtract this from them: 37s where the switch sends TAI.")
+    ] = None,
+    switch_plausible: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Farthest that they may be from the file's stamps. [1s]")
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Also what the archive has already, a second time.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Import capture files into an archive, each packet with the stamp that its file gives it."""
     settings = load(config) if config else Settings()
     channels = without_interfaces(settings.channel, talk)
-    options = ImportOptions(ring, host, again, channels, recorder_options(settings.of_ring(settings.rings[0])))
+    own = settings.of_ring(settings.rings[0])
+    switch = chosen_switch(own.source.switch, switch_stamps, switch_tai, switch_plausible)
+    options = ImportOptions(ring, host, again, channels, switch=switch, recorder=recorder_options(own))
     with ExitStack() as stack:
         stop = stack.enter_context(StopSignals())
         show = stack.enter_context(_bar())

@@ -1,9 +1,11 @@
 """How an import is set, and what it tells."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from nanotape.config import loads
 from nanotape.config.channel import Channel
 from nanotape.config.framing import BUILT_IN, Framing
 from nanotape.config.switch import SwitchSettings
@@ -32,6 +34,30 @@ class ImportOptions:
     """Which stamps of a switch are looked for."""
     recorder: RecorderOptions = field(default_factory=RecorderOptions)
     """How segments are written; an import decides where to begin and how much is a batch."""
+
+
+def chosen_switch(
+    configured: SwitchSettings, form: str | None, tai: str | None, plausible: str | None
+) -> SwitchSettings:
+    """Which stamps of a switch are looked for: as configured, but for what is asked for here.
+
+    Args:
+        configured: By a configuration file.
+        form: A value of `source.switch_stamps`; None: as configured. Likewise the others.
+        tai: Of `source.switch_tai`.
+        plausible: Of `source.switch_plausible`.
+
+    Raises:
+        ConfigError: It is no such value.
+    """
+    asked = {"switch_stamps": form, "switch_tai": tai, "switch_plausible": plausible}
+    keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asked.items() if value is not None)
+    found = loads(f'[source]\nkind = "pcap"\nfile = "/imported"\n{keys}', "options of import").source.switch
+    return SwitchSettings(
+        configured.form if form is None else found.form,
+        configured.tai_ns if tai is None else found.tai_ns,
+        configured.plausible_ns if plausible is None else found.plausible_ns,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ class Session:
 
     def _decoder(self, ring: "_HostedRing") -> FeedDecoder:
         options = self._options
-        switch = SwitchStamps({source.interface: options.switch for source in ring.sources()})
+        switch = SwitchStamps({source.interface: options.switch for source in ring.sources()}, self._log)
         return FeedDecoder(
             options.framings,
             window_ns=options.reorder_window_ns,

@@ -72,13 +72,13 @@ class Feeds:
     switch: SwitchSettings = field(default_factory=SwitchSettings)
     """Which stamps of switches are looked for."""
 
-    def decoder(self, ring: Ring) -> FeedDecoder:
-        """A new one for a ring."""
+    def decoder(self, ring: Ring, log: Log) -> FeedDecoder:
+        """A new one for a ring; `log` takes a line when a switch's stamps were found."""
         return FeedDecoder(
             self.framings,
             window_ns=self.window_ns,
             reset_distance=self.reset_distance,
-            switch=SwitchStamps({source.interface: self.switch for source in ring.sources()}),
+            switch=SwitchStamps({source.interface: self.switch for source in ring.sources()}, log),
             sources=ring.sources,
         )
 
@@ -172,7 +172,7 @@ class _Recording:
                 log=self._log,
                 on_segment=self._upkeep.finished,
                 read_ring=partial(_readings, ring),
-                feeds=self._feeds.decoder(ring),
+                feeds=self._feeds.decoder(ring, self._log),
                 feed_options=FeedOptions(
                     quiet=self._feeds.quiet,
                     is_live=any(source.kind not in ("pcap", "synthetic") for source in ring.sources()),

@@ -363,6 +363,15 @@ def test_slices_and_empty_batches_are_taken_as_they_are() -> None:
 
 def test_auto_reports_nothing_before_eight_frames_agree() -> None:
     rows = [Row(BASE + hpt(1_700_000_000, each)) for each in range(8)]
+    said: list[str] = []
+    stamps = SwitchStamps({"eth1": SwitchSettings("auto")}, said.append)
+    for row in (*rows, *rows):
+        assert said == []
+        stamps.columns(ring_batch([row]), ["eth1"])
+        if stamps.counts["eth1"].form:
+            break
+    stamps.columns(ring_batch(rows), ["eth1"])
+    assert said == ["eth1: the frames carry stamps of a switch: exablaze-hpt"]
     assert stamps_of(rows[:7], SwitchSettings("auto"))[2].form is None
     counts = stamps_of(rows, SwitchSettings("auto"))[2]
     assert (counts.form, counts.is_detected, counts.stamped) == ("exablaze-hpt", True, 8)

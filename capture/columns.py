@@ -26,8 +26,11 @@ FLAG_BITS = {
     "linux_sll": 1 << 8,
     "linux_sll2": 1 << 9,
     "raw_ip": 1 << 10,
+    "switch_degraded": 1 << 11,
+    "switch_duplicate": 1 << 12,
+    "switch_implausible": 1 << 13,
 }
-"""The bits of the column `flags`; `enum nt_record_flag` says what each means."""
+"""The bits of the column `flags`; `enum nt_record_flag` and `enum nt_switch_flag` say what each means."""
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 

@@ -21,13 +21,6 @@ COLUMNS = ("ts_switch", "switch_device", "switch_port", "flags")
 FORMS: tuple[str, ...] = get_args(SwitchForm)
 """By number of `enum nt_switch_form`."""
 
-SWITCH_FLAG_BITS = {
-    "switch_degraded": int(lib.NT_SWITCH_DEGRADED),
-    "switch_duplicate": int(lib.NT_SWITCH_DUPLICATE),
-    "switch_implausible": int(lib.NT_SWITCH_IMPLAUSIBLE),
-}
-"""Bits of `flags` that come from a switch's stamp."""
-
 _NO_OFFSET = (1 << 63) - 1
 _TIMESTAMP = pa.timestamp("ns", "UTC")
 _AUTO = "auto"

@@ -132,7 +132,7 @@ def _frame_fields() -> list[pa.Field]:
             pa.uint16(),
             "1 truncated, 2 unstamped, 4 rebuilt header, 8 backwards, 16 fragment, 32 bad checksum, 64 unparsed, "
             "128 bad stamp; the frame begins with: 256 a Linux cooked header, 512 one of version 2, 1024 IP, "
-            "none of these: Ethernet",
+            "none of these: Ethernet; of a switch's stamp: 2048 degraded, 4096 of a duplicate, 8192 implausible",
             unit="bits",
         ),
     ]

@@ -35,7 +35,7 @@ CREATE OR REPLACE MACRO utc_ago(seconds) AS
 
 FLAGS = {
     1: "truncated", 2: "unstamped", 4: "rebuilt_header", 8: "backwards", 16: "fragment", 32: "bad_checksum",
-    64: "unparsed", 128: "bad_stamp",
+    64: "unparsed", 128: "bad_stamp", 2048: "switch_degraded", 4096: "switch_duplicate", 8192: "switch_implausible",
 }  # fmt: skip
 """Bits of `flags` that the view of packets shows as booleans."""
 

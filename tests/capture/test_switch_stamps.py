@@ -28,6 +28,7 @@ from switch_frames import (
     with_fcs,
 )
 
+from nanotape.capture.columns import FLAG_BITS
 from nanotape.capture.switch_stamps import COLUMNS, FORMS, SwitchCounts, SwitchStamps
 from nanotape.config.switch import SwitchForm, SwitchSettings
 from nanotape.native import ffi, lib
@@ -385,6 +386,12 @@ def test_a_rebuilt_header_has_no_switch_s_stamp() -> None:
 def test_the_forms_stand_in_the_order_of_the_native_enumeration() -> None:
     names = ["NT_SWITCH_" + form.upper().replace("-", "_") for form in FORMS]
     assert [getattr(lib, name) for name in names] == list(range(len(FORMS)))
+
+
+def test_the_bits_have_the_names_of_the_native_enumeration() -> None:
+    names = {name: bit for name, bit in FLAG_BITS.items() if name.startswith("switch_")}
+    assert names == {name: getattr(lib, f"NT_{name.upper()}") for name in names}
+    assert len(names) == 3
 
 
 def test_an_fcs_is_what_ethernet_sends() -> None:

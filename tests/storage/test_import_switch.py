@@ -74,5 +74,5 @@ def test_what_is_asked_for_comes_before_what_is_configured() -> None:
     configured = SwitchSettings("ixia", 37 * S, 5)
     assert chosen_switch(configured, None, None, None) == configured
     assert chosen_switch(configured, "auto", "off", "2ms") == SwitchSettings("auto", 0, 2_000_000)
-    with pytest.raises(ConfigError, match=r'source.switch_stamps: expected one of .*, found "ixa"; did you mean "ixia"'):
+    with pytest.raises(ConfigError, match=r'switch_stamps: expected one of .*, found "ixa"; did you mean "ixia"'):
         chosen_switch(configured, "ixa", None, None)

@@ -7,40 +7,41 @@
 #define SECOND_NS 1000000000ull
 #define SEND_MIN_NS (365ull * 86400 * SECOND_NS) /* 1971: a clock that was never set says 1970 */
 
+/* Whatever its width, a number is read as eight bytes: this many have to be readable behind the last one that is used. */
+#define SLACK 8u
+#define COPY_BYTES (NT_HEADER_BYTES_MAX + 8u + SLACK)
+
 static inline uint64_t load(const uint8_t *bytes, unsigned width, bool big_endian)
 {
-	uint64_t value = 0;
+	unsigned unused = 64 - 8 * width;
+	uint64_t value;
 
-	switch (width) {
-	case 1:
-		return bytes[0];
-	case 2: {
-		uint16_t word;
+	memcpy(&value, bytes, 8);
+	return big_endian ? __builtin_bswap64(value) >> unused : value << unused >> unused;
+}
 
-		memcpy(&word, bytes, 2);
-		return big_endian ? __builtin_bswap16(word) : word;
-	}
-	case 4: {
-		uint32_t word;
+/* The header, with as many bytes behind it as `load` may touch: in its place, or of a short packet a copy. */
+static inline const uint8_t *readable(const struct nt_framing *framing, const uint8_t *header, uint32_t room, uint8_t *copy)
+{
+	uint32_t wanted = framing->header_bytes, count_end = (uint32_t)framing->count.offset + framing->count.width;
 
-		memcpy(&word, bytes, 4);
-		return big_endian ? __builtin_bswap32(word) : word;
-	}
-	case 8:
-		memcpy(&value, bytes, 8);
-		return big_endian ? __builtin_bswap64(value) : value;
-	default:
-		for (unsigned i = 0; i < width; i++)
-			value = value << 8 | bytes[big_endian ? i : width - 1 - i];
-		return value;
-	}
+	if (count_end > wanted)
+		wanted = count_end;
+	if (room >= wanted + SLACK)
+		return header;
+	memset(copy, 0, COPY_BYTES);
+	memcpy(copy, header, room < wanted ? room : wanted);
+	return copy;
+}
+
+static inline uint64_t masked(const struct nt_number *place, uint64_t value)
+{
+	return place->mask ? (value & place->mask) >> __builtin_ctzll(place->mask) : value;
 }
 
 static inline uint64_t number(const struct nt_number *place, const uint8_t *header, bool big_endian)
 {
-	uint64_t value = load(header + place->offset, place->width, big_endian);
-
-	return place->mask ? (value & place->mask) >> __builtin_ctzll(place->mask) : value;
+	return masked(place, load(header + place->offset, place->width, big_endian));
 }
 
 static inline uint64_t sign_extended(uint64_t value, unsigned width)
@@ -48,6 +49,18 @@ static inline uint64_t sign_extended(uint64_t value, unsigned width)
 	unsigned unused = 64 - 8 * width;
 
 	return (uint64_t)((int64_t)(value << unused) >> unused);
+}
+
+/* Up to 16 bytes, the first one lowest. */
+static inline struct nt_label_bytes label_bytes(const struct nt_number *place, const uint8_t *header)
+{
+	const uint8_t *bytes = header + place->offset;
+
+	if (!place->width)
+		return (struct nt_label_bytes){0};
+	if (place->width <= 8)
+		return (struct nt_label_bytes){.low = load(bytes, place->width, false)};
+	return (struct nt_label_bytes){.low = load(bytes, 8, false), .high = load(bytes + 8, place->width - 8u, false)};
 }
 
 static struct nt_label text(const uint8_t *bytes, unsigned width)
@@ -63,34 +76,40 @@ static struct nt_label text(const uint8_t *bytes, unsigned width)
 	return label;
 }
 
-static inline struct nt_label label(const struct nt_number *place, const uint8_t *header, bool big_endian)
+struct nt_label nt_label_of(const struct nt_number *place, bool big_endian, struct nt_label_bytes found)
 {
-	struct nt_label found = {.kind = place->width ? place->kind : NT_LABEL_NONE};
+	struct nt_label label = {.kind = place->width ? place->kind : NT_LABEL_NONE};
+	uint8_t bytes[NT_LABEL_BYTES_MAX + SLACK] = {0};
 
-	if (found.kind == NT_LABEL_TEXT)
-		return text(header + place->offset, place->width);
-	if (found.kind != NT_LABEL_NONE)
-		found.low = number(place, header, big_endian);
-	if (found.kind == NT_LABEL_SIGNED && !place->mask)
-		found.low = sign_extended(found.low, place->width);
-	return found;
+	memcpy(bytes, &found.low, 8);
+	memcpy(bytes + 8, &found.high, 8);
+	if (label.kind == NT_LABEL_TEXT)
+		return text(bytes, place->width);
+	if (label.kind != NT_LABEL_NONE)
+		label.low = masked(place, load(bytes, place->width, big_endian));
+	if (label.kind == NT_LABEL_SIGNED && !place->mask)
+		label.low = sign_extended(label.low, place->width);
+	return label;
 }
 
 static int64_t send_time(const struct nt_framing *framing, const uint8_t *header)
 {
-	static const uint64_t units[] = {
-		[NT_SEND_NS] = 1, [NT_SEND_US] = 1000, [NT_SEND_MS] = 1000000, [NT_SEND_S] = SECOND_NS, [NT_SEND_S_NS] = SECOND_NS};
-	uint64_t value, ns = 0, unit = units[framing->send_form];
+	static const struct {
+		uint64_t unit_ns, first, last; /* from 1971 to the last full unit in 2262 */
+	} forms[] = {
+		[NT_SEND_NS] = {1, SEND_MIN_NS, INT64_MAX},
+		[NT_SEND_US] = {1000, SEND_MIN_NS / 1000, INT64_MAX / 1000 - 1},
+		[NT_SEND_MS] = {1000000, SEND_MIN_NS / 1000000, INT64_MAX / 1000000 - 1},
+		[NT_SEND_S] = {SECOND_NS, SEND_MIN_NS / SECOND_NS, INT64_MAX / SECOND_NS - 1},
+		[NT_SEND_S_NS] = {SECOND_NS, SEND_MIN_NS / SECOND_NS, INT64_MAX / SECOND_NS - 1},
+	};
+	uint64_t value = number(&framing->send, header, framing->big_endian), ns = 0;
 
-	value = number(&framing->send, header, framing->big_endian);
-	if (framing->send_form == NT_SEND_S_NS) {
+	if (framing->send_form == NT_SEND_S_NS)
 		ns = number(&framing->send_ns, header, framing->big_endian);
-		if (ns >= SECOND_NS)
-			return NT_SEND_UNKNOWN;
-	}
-	if (value > ((uint64_t)INT64_MAX - ns) / unit || value * unit + ns < SEND_MIN_NS)
+	if (ns >= SECOND_NS || value < forms[framing->send_form].first || value > forms[framing->send_form].last)
 		return NT_SEND_UNKNOWN;
-	return (int64_t)(value * unit + ns);
+	return (int64_t)(value * forms[framing->send_form].unit_ns + ns);
 }
 
 static bool is_expected(const struct nt_framing *framing, const uint8_t *header)
@@ -172,16 +191,19 @@ static void follow_chain(const struct nt_framing *framing, const uint8_t *payloa
 	int status = packet->status;
 
 	while (at < payload_length) {
-		int here = at <= captured ? status_of(framing, payload + at, captured - at) : NT_FEED_BAD;
+		uint8_t copy[COPY_BYTES];
+		uint32_t room = at <= captured ? captured - at : 0;
+		const uint8_t *header = readable(framing, payload + (at <= captured ? at : 0), room, copy);
+		int here = status_of(framing, header, room);
 		int64_t bytes;
 
 		if (here == NT_FEED_BAD) {
 			packet->status = NT_FEED_BAD;
 			return;
 		}
-		bytes = (int64_t)(number(&framing->chain, payload + at, framing->big_endian) & UINT32_MAX) + framing->chain_add;
+		bytes = (int64_t)(number(&framing->chain, header, framing->big_endian) & UINT32_MAX) + framing->chain_add;
 		if (bytes < framing->header_bytes || bytes > (int64_t)payload_length - at ||
-		    (here == NT_FEED_DATA && !count && !read_sequence(framing, payload + at, packet))) {
+		    (here == NT_FEED_DATA && !count && !read_sequence(framing, header, packet))) {
 			packet->status = NT_FEED_BAD;
 			return;
 		}
@@ -209,21 +231,24 @@ static bool is_whole(const struct nt_framing *framing, const uint8_t *header, ui
 void nt_feed_decode(const struct nt_framing *framing, enum nt_feed_role role, const uint8_t *payload, uint32_t captured,
 		    uint32_t payload_length, bool is_fragment, struct nt_feed_packet *packet)
 {
-	packet->status = is_fragment ? NT_FEED_BAD : status_of(framing, payload, captured);
+	uint8_t copy[COPY_BYTES];
+	const uint8_t *header = readable(framing, payload, captured, copy);
+
+	packet->status = is_fragment ? NT_FEED_BAD : status_of(framing, header, captured);
 	if (packet->status == NT_FEED_BAD)
 		return;
-	if (!is_whole(framing, payload, payload_length) || !read_sequence(framing, payload, packet)) {
+	if (!is_whole(framing, header, payload_length) || !read_sequence(framing, header, packet)) {
 		packet->status = NT_FEED_BAD;
 		return;
 	}
-	packet->status = count_messages(framing, payload, captured, packet);
+	packet->status = count_messages(framing, header, captured, packet);
 	if (packet->status != NT_FEED_BAD && framing->chain.width)
 		follow_chain(framing, payload, captured, payload_length, packet);
 	if (packet->status == NT_FEED_BAD)
 		return;
 	if (packet->status == NT_FEED_DATA && role != NT_ROLE_INCREMENTAL)
 		packet->status = role == NT_ROLE_SNAPSHOT ? NT_FEED_SNAPSHOT : NT_FEED_RETRANSMIT;
-	packet->session = label(&framing->session, payload, framing->big_endian);
-	packet->key = label(&framing->key, payload, framing->big_endian);
-	packet->send_ns = framing->send_form ? send_time(framing, payload) : NT_SEND_UNKNOWN;
+	packet->session = label_bytes(&framing->session, header);
+	packet->key = label_bytes(&framing->key, header);
+	packet->send_ns = framing->send_form ? send_time(framing, header) : NT_SEND_UNKNOWN;
 }

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNKNOWN (-2) /* no label has been looked up for the flow yet */
+#define HEADER_USUAL 32
+#define AHEAD 24u /* rows whose payload is fetched into the cache before it is needed */
+
 struct nt_feeds *nt_feeds_new(int64_t window_ns, int64_t reset_distance)
 {
 	struct nt_feeds *feeds = calloc(1, sizeof(*feeds));
@@ -64,8 +68,8 @@ int nt_feeds_set_flow(struct nt_feeds *feeds, uint32_t flow, int32_t framing, ui
 		for (uint32_t i = feeds->flow_count; i <= flow; i++)
 			grown[i] = (struct nt_feed_flow){.framing = NT_FRAMING_NONE,
 							 .last_stream = NT_STREAM_NONE,
-							 .session_index = -1,
-							 .key_index = -1};
+							 .session_index = UNKNOWN,
+							 .key_index = UNKNOWN};
 		feeds->flow_count = flow + 1;
 	}
 	feeds->flows[flow].framing = framing;
@@ -75,33 +79,44 @@ int nt_feeds_set_flow(struct nt_feeds *feeds, uint32_t flow, int32_t framing, ui
 	return 0;
 }
 
-static inline void set_bit(uint8_t *bitmap, uint32_t row, bool value)
-{
-	uint8_t before = row & 7 ? bitmap[row >> 3] : 0; /* what lies there at first is whatever the memory held */
+/* Eight rows of each bitmap, before they are written. */
+struct bits {
+	uint8_t session;
+	uint8_t key;
+	uint8_t status;
+	uint8_t seq;
+	uint8_t send;
+};
 
-	bitmap[row >> 3] = before | (uint8_t)((unsigned)value << (row & 7));
-}
-
-static inline bool is_same(const struct nt_label *one, const struct nt_label *other)
+static inline void write_bits(struct nt_feed_columns *columns, uint32_t row, struct bits *bits)
 {
-	return one->low == other->low && one->high == other->high && one->kind == other->kind;
+	columns->session_valid[row >> 3] = bits->session;
+	columns->key_valid[row >> 3] = bits->key;
+	columns->status_valid[row >> 3] = bits->status;
+	columns->seq_valid[row >> 3] = bits->seq;
+	columns->send_valid[row >> 3] = bits->send;
+	*bits = (struct bits){0};
 }
 
 /* Nearly always that of the flow's packet before. */
-static inline int32_t index_of(struct nt_labels *labels, const struct nt_label *label, struct nt_label *cached, int32_t *index)
+static inline int32_t index_of(struct nt_feeds *feeds, const struct nt_number *place, const struct nt_label_bytes *bytes,
+			       struct nt_label_bytes *cached, int32_t *index, bool big_endian)
 {
-	if (!is_same(label, cached)) {
-		*cached = *label;
-		*index = nt_label_index(labels, label);
+	if (*index == UNKNOWN || bytes->low != cached->low || bytes->high != cached->high) {
+		struct nt_label label = nt_label_of(place, big_endian, *bytes);
+
+		*cached = *bytes;
+		*index = nt_label_index(&feeds->labels, &label);
 	}
 	return *index;
 }
 
-static void fill_row(struct nt_feed_columns *columns, uint32_t row, const struct nt_feed_packet *packet, int32_t session,
-		     int32_t key)
+static inline void fill_row(struct nt_feed_columns *columns, uint32_t row, const struct nt_feed_packet *packet, int32_t session,
+			    int32_t key, struct bits *bits)
 {
 	bool is_decoded = packet->status != NT_FEED_NONE, is_sequenced = is_decoded && packet->status != NT_FEED_BAD;
 	bool is_sent = is_sequenced && packet->send_ns != NT_SEND_UNKNOWN;
+	unsigned at = row & 7;
 
 	columns->session[row] = session;
 	columns->key[row] = key;
@@ -109,11 +124,11 @@ static void fill_row(struct nt_feed_columns *columns, uint32_t row, const struct
 	columns->seq[row] = is_sequenced ? packet->seq : 0;
 	columns->count[row] = is_sequenced ? (uint16_t)packet->count : 0;
 	columns->send_ns[row] = is_sent ? packet->send_ns : 0;
-	set_bit(columns->session_valid, row, session >= 0);
-	set_bit(columns->key_valid, row, key >= 0);
-	set_bit(columns->status_valid, row, is_decoded);
-	set_bit(columns->seq_valid, row, is_sequenced);
-	set_bit(columns->send_valid, row, is_sent);
+	bits->session |= (uint8_t)((session >= 0) << at);
+	bits->key |= (uint8_t)((key >= 0) << at);
+	bits->status |= (uint8_t)(is_decoded << at);
+	bits->seq |= (uint8_t)(is_sequenced << at);
+	bits->send |= (uint8_t)(is_sent << at);
 	columns->session_nulls += session < 0;
 	columns->key_nulls += key < 0;
 	columns->status_nulls += !is_decoded;
@@ -121,26 +136,44 @@ static void fill_row(struct nt_feed_columns *columns, uint32_t row, const struct
 	columns->send_nulls += !is_sent;
 }
 
+static void decode_row(struct nt_feeds *feeds, const struct nt_feed_rows *rows, struct nt_feed_columns *columns, uint32_t row,
+		       struct bits *bits)
+{
+	struct nt_feed_flow *flow = &feeds->flows[rows->flow_id[row] < feeds->flow_count ? rows->flow_id[row] : 0];
+	const struct nt_framing *framing = &feeds->framings[flow->framing];
+	int32_t at = rows->payload_offsets[row], session = -1, key = -1;
+	struct nt_feed_packet packet;
+
+	packet.status = NT_FEED_NONE;
+	if (flow->framing != NT_FRAMING_NONE)
+		nt_feed_decode(framing, flow->role, rows->payload + at, (uint32_t)(rows->payload_offsets[row + 1] - at),
+			       rows->payload_length[row], rows->flags[row] & NT_RECORD_FRAGMENT, &packet);
+	if (packet.status != NT_FEED_NONE && packet.status != NT_FEED_BAD) {
+		session = index_of(feeds, &framing->session, &packet.session, &flow->session, &flow->session_index,
+				   framing->big_endian);
+		key = index_of(feeds, &framing->key, &packet.key, &flow->key, &flow->key_index, framing->big_endian);
+	}
+	fill_row(columns, row, &packet, session, key, bits);
+}
+
 void nt_feeds_decode(struct nt_feeds *feeds, const struct nt_feed_rows *rows, struct nt_feed_columns *columns)
 {
+	struct bits bits = {0};
+
 	columns->session_nulls = columns->key_nulls = columns->status_nulls = columns->seq_nulls = columns->send_nulls = 0;
 	for (uint32_t row = 0; row < rows->rows; row++) {
-		uint32_t flow_id = rows->flow_id[row] < feeds->flow_count ? rows->flow_id[row] : 0;
-		struct nt_feed_flow *flow = &feeds->flows[flow_id];
-		int32_t at = rows->payload_offsets[row];
-		struct nt_feed_packet packet = {.status = NT_FEED_NONE};
-		int32_t session = -1, key = -1;
+		if (row + AHEAD < rows->rows) {
+			const uint8_t *payload = rows->payload + rows->payload_offsets[row + AHEAD];
 
-		if (flow->framing != NT_FRAMING_NONE)
-			nt_feed_decode(&feeds->framings[flow->framing], flow->role, rows->payload + at,
-				       (uint32_t)(rows->payload_offsets[row + 1] - at), rows->payload_length[row],
-				       rows->flags[row] & NT_RECORD_FRAGMENT, &packet);
-		if (packet.status != NT_FEED_NONE && packet.status != NT_FEED_BAD) {
-			session = index_of(&feeds->labels, &packet.session, &flow->session, &flow->session_index);
-			key = index_of(&feeds->labels, &packet.key, &flow->key, &flow->key_index);
+			__builtin_prefetch(payload);
+			__builtin_prefetch(payload + HEADER_USUAL); /* on the next cache line, now and then */
 		}
-		fill_row(columns, row, &packet, session, key);
+		decode_row(feeds, rows, columns, row, &bits);
+		if ((row & 7) == 7)
+			write_bits(columns, row, &bits);
 	}
+	if (rows->rows & 7)
+		write_bits(columns, rows->rows, &bits);
 }
 
 int nt_feeds_covers(const struct nt_feeds *feeds, uint32_t index, int64_t first, int64_t last)

@@ -49,9 +49,9 @@ struct nt_feed_flow {
 	int64_t first_ts_ns;
 	int64_t last_ts_ns;
 	uint64_t flow_seq;
-	int64_t lost;            /* packets of it that were lost after XDP, by its own sequence */
-	struct nt_label session; /* of its last packet, with their indices */
-	struct nt_label key;
+	int64_t lost;                  /* packets of it that were lost after XDP, by its own sequence */
+	struct nt_label_bytes session; /* of its last packet, with the indices of the labels; those are -2 without one */
+	struct nt_label_bytes key;
 	int32_t session_index;
 	int32_t key_index;
 };

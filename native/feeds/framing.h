@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define NT_HEADER_BYTES_MAX 255u /* offsets, too, are at most that */
 #define NT_EXPECT_MAX 4u
 #define NT_EXPECT_VALUES 4u
 #define NT_LABEL_BYTES_MAX 16u

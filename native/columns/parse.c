@@ -9,11 +9,20 @@
 #define SLL_BYTES 16u
 #define SLL2_BYTES 20u
 #define TAG_BYTES 4u
+#define STAMP_VERSION_BYTES 4u
+#define STAMP_LONG_BYTES 12u
 #define IPV4_BYTES 20u
 #define IPV6_BYTES 40u
 #define UDP_BYTES 8u
 
-enum ether_type { ETHER_IPV4 = 0x0800, ETHER_IPV6 = 0x86DD, ETHER_8021Q = 0x8100, ETHER_8021AD = 0x88A8, ETHER_QINQ_OLD = 0x9100 };
+enum ether_type {
+	ETHER_IPV4 = 0x0800,
+	ETHER_IPV6 = 0x86DD,
+	ETHER_8021Q = 0x8100,
+	ETHER_8021AD = 0x88A8,
+	ETHER_QINQ_OLD = 0x9100,
+	ETHER_ARISTA = 0xD28B
+};
 enum ip_protocol { IP_HOP_BY_HOP = 0, IP_UDP = 17, IP_ROUTING = 43, IP_FRAGMENT = 44, IP_AUTHENTICATION = 51, IP_DESTINATION = 60 };
 
 struct view {
@@ -72,6 +81,25 @@ static struct link link_of(uint16_t record_flags)
 	return (struct link){ETHERNET_BYTES, ETHERNET_BYTES - 2};
 }
 
+/* Walks over an Arista 7280's stamp, where it is one: *type is then what follows it. False: cut short. */
+static bool parse_stamp(struct nt_frame *frame, const struct view *view, uint16_t *type)
+{
+	const uint8_t *at = view->data + frame->header_bytes;
+	uint32_t left = view->captured - frame->header_bytes, form, bytes;
+
+	if (left < STAMP_VERSION_BYTES)
+		return false;
+	form = at[3] >> 4;
+	if (be16(at) != 1 || form < 1 || form > 2)
+		return true; /* another protocol of theirs */
+	bytes = STAMP_LONG_BYTES + 2 - 2 * form;
+	if (left < bytes + 2)
+		return false;
+	*type = be16(at + bytes);
+	frame->header_bytes += bytes + 2;
+	return true;
+}
+
 /* Returns the type behind the tags, 0 when there is none; header_bytes then covers what was whole. */
 static uint16_t parse_link(struct nt_frame *frame, const struct view *view, struct link link)
 {
@@ -83,6 +111,8 @@ static uint16_t parse_link(struct nt_frame *frame, const struct view *view, stru
 	}
 	frame->header_bytes = link.bytes;
 	type = be16(view->data + link.type_at);
+	if (link.bytes == ETHERNET_BYTES && type == ETHER_ARISTA && !parse_stamp(frame, view, &type))
+		return 0;
 	for (uint32_t tags = 0; tags < NT_PARSE_TAGS_MAX && is_tag(type); tags++) {
 		if (view->captured - frame->header_bytes < TAG_BYTES)
 			return 0;

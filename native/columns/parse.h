@@ -10,7 +10,7 @@
 #define NT_PARSE_TAGS_MAX 2u       /* 802.1Q and 802.1ad tags; a third leaves the frame unparsed */
 #define NT_PARSE_EXTENSIONS_MAX 8u /* IPv6 extension headers */
 
-/* Parsed: Ethernet II or a Linux cooked header, with up to two tags, or neither; then IPv4 with options, IPv6 with hop-by-hop,
+/* Parsed: Ethernet II, with the stamp of an Arista 7280 (0xD28B) or without, or a Linux cooked header, with up to two tags, or neither; then IPv4 with options, IPv6 with hop-by-hop,
  * routing, destination, authentication and fragment headers; UDP. `header` ends after UDP, in a fragment after IP; `payload` is what
  * UDP's length covers, in a fragment what IP's length covers; `trailer` is the rest: padding, FCS, a switch's stamp. Of any other
  * frame `header` is the link's header with its tags: of raw IP nothing. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The program, top to bottom; every jump goes forward, and X is the number of bytes that tags take:
  *
- *     link       tags (two may be left in the frame), then IPv4 or IPv6; anything else is dropped
+ *     link       a switch's stamp passes; tags (two may be left in the frame), then IPv4 or IPv6; anything else is dropped
  *     ipv4       version, header length, protocol; A = group
  *     ipv6       version, next header, or the one after it; A = low 32 bits of the group
  *     search4    ranges of groups, found -> found4, else dropped
@@ -123,6 +123,7 @@ static void load_type(struct nt_filter *filter, uint32_t bytes)
 static void emit_link(struct nt_filter *filter, uint32_t select)
 {
 	load_type(filter, 0);
+	branch(filter, BPF_JEQ, 0xD28B, ACCEPT, NEXT); /* an Arista 7280's stamp: what follows it the classifier sees */
 	branch_tag(filter, ONE_TAG);
 	jump(filter, TYPE);
 	stand(filter, ONE_TAG);

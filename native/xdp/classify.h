@@ -3,6 +3,7 @@
  * a frame is judged alike wherever it comes in. Never reads at or beyond `end`.
  *
  *     link       Ethernet (14 bytes), Linux cooked (16), Linux cooked 2 (20) or nothing
+ *     stamp      of an Arista 7280: behind Ethernet's 0xD28B its subtype 1, version and stamp, then the frame's own type
  *     tags       up to two of 0x8100, 0x88A8, 0x9100; the outermost id other than 0 is the VLAN
  *     IPv4       with options
  *     IPv6       up to eight hop-by-hop, routing, destination, authentication and fragment headers
@@ -40,13 +41,15 @@
 #define NT_EXTENSIONS_MAX 8
 
 enum nt_link_bytes { NT_ETHERNET_BYTES = 14, NT_LINUX_SLL_BYTES = 16, NT_LINUX_SLL2_BYTES = 20, NT_TAG_BYTES = 4 };
+enum nt_stamp_bytes { NT_STAMP_VERSION_BYTES = 4, NT_STAMP_LONG_BYTES = 12 };
 enum nt_ip_bytes { NT_IPV4_BYTES = 20, NT_IPV6_BYTES = 40, NT_EXTENSION_BYTES = 8, NT_UDP_BYTES = 8 };
 enum nt_ether_type {
 	NT_ETHER_IPV4 = 0x0800,
 	NT_ETHER_IPV6 = 0x86DD,
 	NT_ETHER_8021Q = 0x8100,
 	NT_ETHER_8021AD = 0x88A8,
-	NT_ETHER_9100 = 0x9100
+	NT_ETHER_9100 = 0x9100,
+	NT_ETHER_ARISTA = 0xD28B
 };
 enum nt_ip_protocol {
 	NT_IP_HOP_BY_HOP = 0,
@@ -167,10 +170,29 @@ NT_INLINE enum nt_class nt_classify_raw(struct nt_headers *headers, const __u8 *
 	return begin[0] >> 4 == 6 ? NT_CLASS_IPV6 : NT_CLASS_UNPARSED;
 }
 
+/* Walks over an Arista 7280's stamp, where it is one: *type is then what follows it. False: cut short. */
+NT_INLINE bool nt_step_stamp(struct nt_headers *headers, const __u8 *end, __u16 *type)
+{
+	const __u8 *at = headers->ip;
+	__u32 form;
+
+	if (!nt_stands(at, end, NT_STAMP_VERSION_BYTES))
+		return false;
+	form = at[3] >> 4;
+	if (nt_load16(at) != NT_BE16(1) || form - 1 > 1)
+		return true;                                           /* another protocol of theirs */
+	if (!nt_step(&at, end, NT_STAMP_LONG_BYTES + 2 - 2 * form, 2)) /* form 1: seconds of 4 bytes; 2: of 2 */
+		return false;
+	*type = nt_load16(at);
+	headers->ip = at + 2;
+	return true;
+}
+
 /* What the link layer says: _IPV4, _IPV6, _FOREIGN or _UNPARSED. Sets `vlan` and `ip`. */
 NT_INLINE enum nt_class nt_classify_link(struct nt_headers *headers, enum nt_link link, const __u8 *begin, const __u8 *end)
 {
 	__u32 bytes = NT_ETHERNET_BYTES, type_at = 12;
+	__u16 type;
 
 	headers->vlan = NT_VLAN_NONE;
 	headers->port = 0;
@@ -187,7 +209,10 @@ NT_INLINE enum nt_class nt_classify_link(struct nt_headers *headers, enum nt_lin
 	if (!nt_stands(begin, end, bytes))
 		return NT_CLASS_UNPARSED;
 	headers->ip = begin + bytes;
-	return nt_classify_type(headers, end, nt_load16(begin + type_at));
+	type = nt_load16(begin + type_at);
+	if (link == NT_LINK_ETHERNET && type == NT_BE16(NT_ETHER_ARISTA) && !nt_step_stamp(headers, end, &type))
+		return NT_CLASS_UNPARSED;
+	return nt_classify_type(headers, end, type);
 }
 
 NT_INLINE enum nt_class nt_classify_ipv4(struct nt_headers *headers, const __u8 *end)

@@ -21,6 +21,7 @@ from frames import ethernet, ipv4, ipv6, linux_sll, linux_sll2, market_data, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from pcap_file import LINK_FLAGS, read_pcap
+from switch_frames import switch_header
 
 from nanotape.capture.counters import address_text
 from nanotape.native import ffi, lib
@@ -67,6 +68,10 @@ FRAMES = {
     "ARP": ethernet(bytes(28), kind=0x0806),
     "LLC": ethernet(bytes(50), kind=50),
     "switch header": ethernet(bytes(40), kind=0xD28B),
+    "switch header of 64 bits": switch_header(market_data(b"abc"), 0x0010, 1, 2),
+    "switch header of 48 bits": switch_header(ethernet(ipv4(udp(b"abc")), (0x88A8, 7), (0x8100, 5)), 0x0121, 1, 2),
+    "switch header of no known form": switch_header(market_data(b"abc"), 0x0030, 1, 2),
+    "switch header before IPv6": switch_header(ethernet(ipv6(udp(b"abc"))), 0x0110, 1, 2) + b"trailer",
     "IPv6": ethernet(ipv6(udp(b"abc"))),
     "IPv6 in a VLAN": ethernet(ipv6(udp(b"abc")), (0x8100, 5)) + b"trailer",
     "IPv6 hop-by-hop": ethernet(ipv6(HOP_BY_HOP + udp(b"abc"), following=0)),
@@ -94,6 +99,8 @@ LINKS = {
     "Linux cooked 2": (LINUX_SLL2, linux_sll2),
     "raw IP": (RAW_IP, raw_ip),
 }
+COOKABLE = [name for name in FRAMES if len(FRAMES[name]) >= 14 and FRAMES[name][12:14] != b"\xd2\x8b"]
+"""A switch's stamp is looked for behind Ethernet's header only."""
 UNTAGGED = [name for name in FRAMES if FRAMES[name][12:14] in (b"\x08\x00", b"\x86\xdd") and len(FRAMES[name]) > 14]
 
 
@@ -168,7 +175,7 @@ def test_the_checksum_of_a_rebuilt_header_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize("link", ["Linux cooked 1", "Linux cooked 2"])
-@pytest.mark.parametrize("name", [name for name in FRAMES if len(FRAMES[name]) >= 14])
+@pytest.mark.parametrize("name", COOKABLE)
 def test_a_cooked_frame_says_what_its_ethernet_original_says(name: str, link: str) -> None:
     flag, as_link = LINKS[link]
     original, cooked = native(FRAMES[name]), native(as_link(FRAMES[name]), record_flags=flag)

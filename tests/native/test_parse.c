@@ -51,6 +51,25 @@ static void a_frame_cut_anywhere_still_adds_up(void **state)
 	}
 }
 
+static void a_frame_with_a_switch_s_stamp_cut_anywhere_still_adds_up(void **state)
+{
+	(void)state;
+	for (uint32_t form = 0; form < 4; form++) { /* 1 and 2 are whole stamps, of 12 and of 10 bytes */
+		uint32_t stamp = form == 2 ? 10 : 12, bytes = (uint32_t)sizeof(MULTICAST_FRAME) + stamp + 2;
+		uint8_t frame[sizeof(MULTICAST_FRAME) + 14] = {0};
+		struct nt_frame out;
+
+		memcpy(frame, MULTICAST_FRAME, 12);
+		memcpy(frame + 12, (uint8_t[]){0xD2, 0x8B, 0, 1, 0, (uint8_t)(form << 4)}, 6);
+		memcpy(frame + 14 + stamp, MULTICAST_FRAME + 12, sizeof(MULTICAST_FRAME) - 12);
+		for (uint32_t captured = 0; captured <= bytes; captured++)
+			parse_copy(frame, captured, bytes, 0);
+		nt_frame_parse(&out, frame, bytes, bytes, 0);
+		assert_int_equal(out.flags, form == 1 || form == 2 ? 0 : NT_RECORD_UNPARSED);
+		assert_int_equal(out.header_bytes, form == 1 ? 56 : form == 2 ? 54 : 14);
+	}
+}
+
 static void raw_ip_has_no_header_of_a_link(void **state)
 {
 	struct nt_frame out;
@@ -136,6 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_cut_anywhere_still_adds_up),
+		cmocka_unit_test(a_frame_with_a_switch_s_stamp_cut_anywhere_still_adds_up),
 		cmocka_unit_test(raw_ip_has_no_header_of_a_link),
 		cmocka_unit_test(random_frames_are_never_read_beyond_their_capture),
 	};

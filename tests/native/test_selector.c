@@ -297,8 +297,17 @@ static void shape(uint8_t *frame, uint32_t bytes, enum nt_link link, uint64_t *s
 		frame[i] = (uint8_t)random_u32(seed);
 	if (link != NT_LINK_RAW_IP)
 		put16(frame + types_at[link], type);
+	if (link == NT_LINK_ETHERNET && random_u32(seed) % 4 == 0) { /* an Arista 7280's stamp */
+		bool is_short = random_u32(seed) % 2;
+
+		put16(frame + 12, 0xD28B);
+		put16(frame + 14, 1);
+		frame[17] = is_short ? 0x20 : 0x10;
+		at += is_short ? 12 : 14;
+		put16(frame + at - 2, type);
+	}
 	for (; type == 0x8100 || type == 0x88A8 || type == 0x9100; at += 4) {
-		type = at < 32 ? random_type(seed) : random_ip(seed);
+		type = at < 46 ? random_type(seed) : random_ip(seed);
 		put16(frame + at + 2, type);
 	}
 	if (type == 0x0800)

@@ -84,6 +84,11 @@ def _link(frame: bytes, record_flags: int, out: Decoded, spans: _Spans) -> int:
     size, type_at = LINK_HEADERS[record_flags & (LINUX_SLL | LINUX_SLL2)]
     spans.link = min(size, len(frame))
     ether_type = number(take(frame, 0, size)[type_at : type_at + 2])
+    if ether_type == 0xD28B and not record_flags & (LINUX_SLL | LINUX_SLL2):
+        version = take(frame, size, 4)
+        if version[:2] == b"\0\1" and version[3] >> 4 in (1, 2):
+            stamp = take(frame, size, 14 if version[3] >> 4 == 1 else 12)
+            ether_type, spans.link = number(stamp[-2:]), size + len(stamp)
     for _ in range(2):
         if ether_type not in TAGS:
             break

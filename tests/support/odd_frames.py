@@ -19,7 +19,23 @@ def traffic() -> list[bytes]:
     for inner in (*_ipv4(), *_ipv6()):
         made.append(frames.ethernet(inner))
         made += [frames.ethernet(inner, *tags) for tags in _tags()]
-    return [*made, *_runts(), *_other_protocols()]
+    return [*made, *_stamped(), *_runts(), *_other_protocols()]
+
+
+def _stamped() -> list[bytes]:
+    """With what looks like an Arista 7280's header; of subtype 1 and forms 1 and 2 it is one."""
+    plain = frames.ethernet(frames.ipv4(_udp(61), dst=GROUP))
+    tagged = frames.ethernet(frames.ipv4(_udp(62), dst=GROUP), (AD, 7), (Q, 9))
+    newer = frames.ethernet(frames.ipv6(_udp(63), dst=GROUP6))
+    heads = [
+        struct.pack(">HHH", 0xD28B, *head) for head in ((1, 0x10), (1, 0x120), (1, 0x30), (2, 0x10), (0x101, 0x20))
+    ]
+    made = [
+        frame[:12] + head + bytes(6 if head[5] >> 4 == 2 else 8) + frame[12:]
+        for frame in (plain, tagged, newer)
+        for head in heads
+    ]
+    return [*made, made[0][:30], made[0][:27], made[1][:25], made[0][:17]]
 
 
 def _tags() -> list[tuple[tuple[int, int], ...]]:

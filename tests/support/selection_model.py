@@ -17,6 +17,8 @@ NO_VLAN, ANY_VLAN, OTHER = 0xFFFF, 0xFFFE, 0
 LINK_HEADERS = {ETHERNET: (14, 12), LINUX_SLL: (16, 14), LINUX_SLL2: (20, 0)}
 """How long it is, and where in it the type of what follows stands."""
 TAGS = (0x8100, 0x88A8, 0x9100)
+ARISTA = 0xD28B
+"""A stamp of an Arista 7280 stands behind it, then the frame's own type."""
 HOP_BY_HOP, UDP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 17, 43, 44, 51, 60
 EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION)
 PTP_PORTS = (319, 320)
@@ -113,6 +115,11 @@ def read(frame: bytes, link: int = ETHERNET) -> Packet:
         return _ipv4(frame, 0, NO_VLAN) if version == 4 else _ipv6(frame, 0, NO_VLAN)
     at, type_at = LINK_HEADERS[link]
     kind, vlan, tags = _number(_take(frame, 0, at)[type_at : type_at + 2]), NO_VLAN, 0
+    if link == ETHERNET and kind == ARISTA:
+        version = _take(frame, at, 4)
+        if version[:2] == b"\0\1" and version[3] >> 4 in (1, 2):
+            stamp = _take(frame, at, 14 if version[3] >> 4 == 1 else 12)
+            kind, at = _number(stamp[-2:]), at + len(stamp)
     while kind in TAGS:
         if tags == 2:
             raise Unparsed

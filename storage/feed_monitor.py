@@ -77,6 +77,8 @@ class FeedMonitor:
         """
         self._newest_ns = max(newest_ns, self._newest_ns or newest_ns)
         self._take(self._source.track(decoded))
+        if not self.options.is_live:  # hours may pass until the next tick
+            self._settle(is_last=False)
 
     def read(self, at_ns: int, readings: RingReadings) -> None:
         """Takes the ring's counters."""
@@ -96,11 +98,16 @@ class FeedMonitor:
         if self.options.is_live:
             self._told += self._presence.look(self._source.lines(), self._clock.utc_ns())
 
-    def finish(self) -> None:
-        """Nothing more comes: what waits is settled as it is."""
-        if self._newest_ns is not None:
+    def finish(self, *, goes_on: bool) -> None:
+        """Settles what waits.
+
+        Args:
+            goes_on: A successor will know what we know: what another line may still bring is left to it. Else nothing
+                more comes, and all is told as it is.
+        """
+        if not goes_on:
             self._take(self._source.expire(2**63 - 1))
-        self._settle(is_last=True)
+        self._settle(is_last=True, leaves_open=goes_on)
         self._complain()
 
     def take_events(self) -> list[Event]:
@@ -131,12 +138,13 @@ class FeedMonitor:
             else:
                 self._told.append(self._events.of(found))
 
-    def _settle(self, *, is_last: bool) -> None:
+    def _settle(self, *, is_last: bool, leaves_open: bool = True) -> None:
         now, waiting = self._clock.monotonic_ns(), []
         for each in self._pending:
-            line, may_come = self._source.covered_by(each.gap) if each.gap.stream >= 0 else (None, False)
+            line, may_come = self._source.covered_by(each.gap)
             waited = now - each.since_ns
-            if not is_last and ((may_come and waited < _FILL_NS) or not self._is_counted(each.gap, waited)):
+            is_counted = is_last or self._is_counted(each.gap, waited)
+            if (leaves_open and may_come and waited < _FILL_NS) or not is_counted:
                 waiting.append(each)
                 continue
             flow = self._flows.get(each.gap.flow_id)

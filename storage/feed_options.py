@@ -33,6 +33,8 @@ class FeedOptions:
     """By channel; of one that is not named silence is never told."""
     is_live: bool = True
     """Stamps are of now: else neither silence nor the counters of this host say anything."""
+    goes_on: bool = True
+    """Another recorder follows, with this ring or the next of its name: what is known is kept. An import ends."""
     facts_path: Path | None = None
     """Where the facts of each line are written every second, for `nanotape channels`; None: nowhere."""
     links: Callable[[], Sequence[Any]] | None = None

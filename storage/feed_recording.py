@@ -59,7 +59,7 @@ class FeedRecording:
             directory: ARCHIVE/segments/RING, which keeps the state.
             recorded_seq: Last ring sequence in the archive.
         """
-        state = load_state(directory, self._ring.ring_id, recorded_seq)
+        state = load_state(directory, self._ring.ring_id, recorded_seq) if self._options.goes_on else None
         if state is None:
             return
         try:
@@ -68,7 +68,7 @@ class FeedRecording:
         except (ValueError, StorageError) as error:
             self._log(f"{directory}: what was known of feeds cannot be used: {error}; sequences are followed anew")
             return
-        self._monitor.resume(state.pending, replayed)
+        self._monitor.resume(state.pending if state.ring_id == self._ring.ring_id else (), replayed)
 
     def decode(self, batch: pa.RecordBatch) -> DecodedFeeds:
         """What the headers of packets say that are to be written."""
@@ -88,9 +88,15 @@ class FeedRecording:
             self._save(directory, recorded_seq)
         self._publish()
 
-    def finish(self, directory: Path, recorded_seq: int) -> None:
-        """Tells what waits, as well as it is known now, and saves."""
-        self._monitor.finish()
+    def finish(self, directory: Path, recorded_seq: int, *, goes_on: bool) -> None:
+        """Tells what waits, as well as it is known now, and saves what a successor goes on with.
+
+        Args:
+            directory: ARCHIVE/segments/RING.
+            recorded_seq: Last ring sequence in the archive.
+            goes_on: The ring is still there.
+        """
+        self._monitor.finish(goes_on=goes_on and self._options.goes_on)
         self._tell()
         self._save(directory, recorded_seq)
         self._publish()
@@ -102,7 +108,7 @@ class FeedRecording:
     def _save(self, directory: Path, recorded_seq: int) -> None:
         """Not before all is told that it takes for told."""
         self._saved_ns = self._clock.monotonic_ns()
-        if not self._journal.is_all_told():
+        if not self._options.goes_on or not self._journal.is_all_told():
             return
         saved = self._source.save(self._ring.ring_id, recorded_seq)
         with suppress(OSError):  # then the state before does, and more has to be read again

@@ -167,7 +167,7 @@ class Session:
             clock=self._clock,
             log=self._log,
             feeds=self._decoder(facts),
-            feed_options=FeedOptions(is_live=False),
+            feed_options=FeedOptions(is_live=False, goes_on=False),
         )
         recorder.begin()
         self._recorder = recorder

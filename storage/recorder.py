@@ -244,7 +244,7 @@ class Recorder:
                 self._files.finish()
                 self._backlog = self._left_behind()
                 if self._feeds:
-                    self._feeds.finish(self._files.directory, self._settlement.recorded_seq)
+                    self._feeds.finish(self._files.directory, self._settlement.recorded_seq, goes_on=not self.ring_gone)
                 self._journal.finish(f"recorder ends in order, {self._recorded} rows recorded")
             self._publish()
         finally:

@@ -143,9 +143,15 @@ class FeedDecoder:
         return self._labels[index] if index >= 0 else None
 
     def covered_by(self, finding: Finding) -> tuple[str | None, bool]:
-        """Which other line of the channel brought all of a gap, and whether one may still."""
-        flow = self._flows[finding.flow_id]
-        stream = self.handle.streams.streams[finding.stream]
+        """Which other line of the channel brought all of a gap, and whether one may still.
+
+        Args:
+            finding: Of this decoder, or with stream -1 of one whose knowledge it goes on with.
+        """
+        index = finding.stream if finding.stream >= 0 else self._stream_of(finding)
+        if index is None:
+            return None, False
+        flow, stream = self._flows[finding.flow_id], self.handle.streams.streams[index]
         pending = False
         for other in self._flows.values():
             if (other.feed, other.channel) != (flow.feed, flow.channel) or other.id == flow.id:
@@ -158,6 +164,15 @@ class FeedDecoder:
                 return other.line, False
             pending = pending or covers < 0
         return None, pending
+
+    def _stream_of(self, finding: Finding) -> int | None:
+        """Of a finding of an earlier decoder, whose knowledge we go on with."""
+        for index in range(self.handle.streams.count):
+            stream = self.handle.streams.streams[index]
+            if stream.flow == finding.flow_id and self.label(stream.session) == finding.session:
+                if self.label(stream.key) == finding.key:
+                    return index
+        return None
 
     def complaints(self) -> Mapping[str, str]:
         """By interface: what is wrong with the stamps of its switch, in a line."""

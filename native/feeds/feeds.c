@@ -180,7 +180,7 @@ int nt_feeds_covers(const struct nt_feeds *feeds, uint32_t index, int64_t first,
 {
 	const struct nt_feed_stream *stream = &feeds->streams.streams[index];
 
-	if (first < stream->first || nt_holes_touch(&feeds->streams, &stream->open, first, last) ||
+	if (first < stream->first || first <= stream->forgotten || nt_holes_touch(&feeds->streams, &stream->open, first, last) ||
 	    nt_holes_touch(&feeds->streams, &stream->told, first, last))
 		return 0;
 	return last < stream->expected ? 1 : -1;

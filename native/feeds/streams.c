@@ -193,7 +193,7 @@ struct nt_feed_hole nt_hole_pop(struct nt_feed_streams *all, struct nt_feed_hole
 /* The part behind last, as a hole of its own just behind `hole`. A full list loses it: callers keep room among the open ones. */
 static void split(struct nt_feed_streams *all, struct nt_feed_holes *list, uint32_t hole, int64_t last)
 {
-	uint32_t new = list->count < NT_HOLES_MAX ? new_hole(all) : 0;
+	uint32_t new = list->count < NT_TOLD_MAX ? new_hole(all) : 0;
 	struct nt_feed_hole *before = &all->holes[hole - 1];
 
 	if (!new)

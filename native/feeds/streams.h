@@ -9,7 +9,8 @@
 
 #define NT_STREAMS_MAX 65536u
 #define NT_STREAM_NONE UINT32_MAX
-#define NT_HOLES_MAX 64u /* open, and told, of each stream */
+#define NT_HOLES_MAX 64u /* open ones of each stream */
+#define NT_TOLD_MAX 512u /* told ones */
 
 /* Sequences first..last of a stream, between two packets of it. */
 struct nt_feed_hole {
@@ -50,7 +51,8 @@ struct nt_feed_stream {
 	uint64_t duplicates; /* messages */
 	uint64_t reordered;  /* messages that came late, within the window */
 	uint64_t gaps;
-	uint64_t missing; /* messages in them, less those that came after all */
+	uint64_t missing;  /* messages in them, less those that came after all */
+	int64_t forgotten; /* last sequence of the told holes that are no longer kept */
 	struct nt_feed_holes open;
 	struct nt_feed_holes told;
 };

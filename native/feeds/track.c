@@ -109,8 +109,11 @@ static int tell_gap(struct nt_feeds *feeds, uint32_t index)
 	feeds->streams.open_count--;
 	stream->gaps++;
 	stream->missing += found.messages;
-	while (stream->told.count >= NT_HOLES_MAX)
-		nt_hole_pop(&feeds->streams, &stream->told);
+	while (stream->told.count >= NT_TOLD_MAX) {
+		int64_t last = nt_hole_pop(&feeds->streams, &stream->told).last;
+
+		stream->forgotten = last > stream->forgotten ? last : stream->forgotten;
+	}
 	if (!nt_hole_add(&feeds->streams, &stream->told, &hole))
 		return -ENOMEM;
 	return tell(feeds, &found);
@@ -218,6 +221,7 @@ static int restart(struct nt_feeds *feeds, uint32_t index, const struct packet *
 		error = tell_between(feeds, NT_FOUND_RESET, index, packet, stream->expected, packet->seq, 0);
 	stream->first = packet->seq;
 	stream->expected = packet->seq + packet->count;
+	stream->forgotten = INT64_MIN;
 	while (stream->told.count)
 		nt_hole_pop(&feeds->streams, &stream->told);
 	feeds->streams.group_next[stream->group] = packet->seq;

@@ -116,7 +116,7 @@ class LinkWatch:
         clock: Callable[[], int] = time.time_ns,
         read: Callable[[str], LinkState] = read_link,
     ) -> None:
-        """Looks at nothing yet.
+        """Looks once, so that what befalls them from now on is seen.
 
         Args:
             interfaces: Their names.
@@ -124,7 +124,8 @@ class LinkWatch:
             read: Asks for the state of one.
         """
         self._clock = clock
-        self._links = [_Link(name, read) for name in dict.fromkeys(interfaces)]
+        now_ns = clock()
+        self._links = [_Link(name, read, now_ns) for name in dict.fromkeys(interfaces)]
 
     def look(self) -> list[LinkOutage]:
         """What has changed since the last look: outages that have begun, and those that are over."""
@@ -140,11 +141,12 @@ class LinkWatch:
 class _Link:
     """One interface, and what the last look at it found."""
 
-    def __init__(self, name: str, read: Callable[[str], LinkState]) -> None:
+    def __init__(self, name: str, read: Callable[[str], LinkState], now_ns: int) -> None:
         self._name, self._read = name, read
-        self._before: LinkState | None = None
-        self._index = 0
-        self._up_ns: int | None = None
+        state = read(name)
+        self._before = state if state.is_up else None  # one that is down is told of by the first look
+        self._index = state.index
+        self._up_ns = now_ns if state.is_up else None
         self.outage: LinkOutage | None = None
 
     def look(self, now_ns: int) -> list[LinkOutage]:

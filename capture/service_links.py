@@ -27,7 +27,7 @@ class ServiceLinks:
         report: Callable[[str], None] | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Looks at once, so that what is as it should be now is what later looks are compared with.
+        """Looks at nothing yet.
 
         Args:
             watch: Of the interfaces.
@@ -38,7 +38,6 @@ class ServiceLinks:
         self._watch, self._log, self._report, self._clock = watch, log, report, clock
         self._due = clock()
         self._renewal_due: float | None = None
-        self._first = watch.look()
 
     @property
     def wait_s(self) -> float:
@@ -56,8 +55,7 @@ class ServiceLinks:
         if now < self._due:
             return []
         self._due = now + INTERVAL_S
-        first, self._first = self._first, []
-        found = [*first, *self._watch.look()]
+        found = self._watch.look()
         for outage in found:
             self._log(outage.detail)
             if outage.is_over and outage.needs_new_sockets:

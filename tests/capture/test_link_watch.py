@@ -100,6 +100,18 @@ def test_an_interface_that_was_replaced_between_two_looks_is_told(host: Host) ->
     assert host.look(replace(UP, index=9)) == []
 
 
+def test_what_befalls_a_link_before_the_first_look_is_seen() -> None:
+    states = {"eth1": UP, "eth2": UP, "eth3": NO_CARRIER}
+    now_ns = 5
+    watch = LinkWatch(["eth1", "eth2", "eth3"], lambda: now_ns, lambda name: states.get(name, GONE))
+    states |= {"eth1": replace(UP, carrier_changes=4), "eth2": GONE}
+    now_ns = 9
+    flapped, gone, down = watch.look()
+    assert (flapped.interface, flapped.ts_start_ns, flapped.ts_end_ns) == ("eth1", 5, 9)
+    assert (gone.cause, gone.ts_start_ns) == ("gone", 5)
+    assert (down.interface, down.ts_start_ns, down.is_over) == ("eth3", 9, False)
+
+
 def test_an_interface_that_was_never_seen_is_never_told_of(host: Host) -> None:
     assert [host.look(GONE), host.look(GONE)] == [[], []]
     assert host.look(UP) == []

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import namespaces
 import pytest
@@ -76,6 +77,21 @@ def set_link(side: namespaces.Side, state: str) -> None:
         side.run("ip", "route", "replace", "224.0.0.0/4", "dev", side.interface)
 
 
+def link_events(rig: Rig) -> list[dict[str, Any]]:
+    return [event for event in rig.archive().rows("events").to_pylist() if event["kind"] == "link"]
+
+
+def assert_told(rig: Rig, outages: int) -> None:
+    """Each outage is an event when it begins, which has no end yet, and one when it is over; they begin alike."""
+    told = link_events(rig)
+    begun = [event for event in told if event["ts_end"] is None]
+    over = [event for event in told if event["ts_end"] is not None]
+    assert [event["severity"] for event in (*begun, *over)] == ["error"] * outages + ["warning"] * outages
+    assert [event["ts_start"] for event in begun] == [event["ts_start"] for event in over]
+    assert all(event["ts_start"] < event["ts_end"] for event in over)
+    assert all(event["detail"].startswith("veth-r: link ") for event in told)
+
+
 def findings(rig: Rig) -> list[str]:
     """What `nanotape status` finds wrong."""
     _, output, errors = call("status", "--config", rig.config, "--json", "--interval", "0.2")
@@ -99,11 +115,13 @@ def test_a_link_flap_is_told_groups_are_joined_again_and_packets_come_again(
         set_link(side, "down")
         wait_for(lambda: said(small, "veth-r: link down: "), "the outage to be told")
         assert any("nothing comes in: veth-r: link down: " in what for what in findings(small))
+        wait_for(lambda: link_events(small), "the event of its beginning")
         set_link(side, "up")
         wait_for(lambda: said(small, "veth-r: link was down"), "its end to be told")
         send(small, namespace_pair)
         assert not any("nothing comes in" in what for what in findings(small))
     assert not said(small, "started anew")
+    assert_told(small, outages=1)
 
 
 @pytest.mark.parametrize("is_peer", [True, False])
@@ -163,6 +181,9 @@ def test_an_interface_that_is_removed_and_made_again_is_captured_again(
     rows = rig.archive().table(["ring_seq", "lost_before"])
     assert rows.column("ring_seq").to_pylist() == list(range(1, 31))
     assert not any(rows.column("lost_before").to_pylist())
+    told = [event for event in link_events(rig) if event["ts_end"]]
+    replaced = "veth-r: link was down: the interface was removed, and another of its name is there"
+    assert [event["detail"] for event in told] == [replaced] * 2
 
 
 def _writes(rig: Rig) -> bool:

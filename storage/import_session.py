@@ -4,7 +4,7 @@ A file is noted in the import log before its first packet is written, and again 
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from nanotape.storage.capture_files import CaptureFile
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import ImportRefusedError, SegmentWriteError
 from nanotape.storage.feed_options import FeedOptions
+from nanotape.storage.framing_store import keep_framings
 from nanotape.storage.import_log import LOG_NAME, Begun, ImportLog
 from nanotape.storage.import_options import Damage, ImportOptions
 from nanotape.storage.import_reader import FileSpan, ImportReader
@@ -159,10 +160,15 @@ class Session:
         )
         self._reader = reader
         facts = _HostedRing(ring, self._options.host)
+        archive = Archive.create(self._archive)
+        named = {channel.framing for channel in self._options.channels}
+        with suppress(OSError):  # messages of these channels cannot be split then, nothing else
+            framings = self._options.framings.items()
+            keep_framings(archive.path, {name: each for name, each in framings if name in named})
         recorder = Recorder(
             facts,
             reader,
-            Archive.create(self._archive),
+            archive,
             options,
             clock=self._clock,
             log=self._log,

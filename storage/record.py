@@ -5,6 +5,7 @@ It goes over to the new ring when the old one is made anew.
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.books import RING_STAGES, Reading, RingReadings
 from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.feed_options import FeedOptions, Quiet
+from nanotape.storage.framing_store import keep_framings
 from nanotape.storage.log import Log, log_to_stderr
 from nanotape.storage.recorder import Recorder, RecorderOptions, RecorderTotals
 from nanotape.storage.upkeep import Upkeep, UpkeepOptions
@@ -71,6 +73,11 @@ class Feeds:
     """Whose links are watched."""
     switch: SwitchSettings = field(default_factory=SwitchSettings)
     """Which stamps of switches are looked for."""
+
+    def of_flows(self, ring: Ring) -> dict[str, Framing]:
+        """Those that a ring's flows name."""
+        named = {flow.framing for flow in ring.flows()}
+        return {name: each for name, each in self.framings.items() if name in named}
 
     def decoder(self, ring: Ring, log: Log) -> FeedDecoder:
         """A new one for a ring; `log` takes a line when a switch's stamps were found."""
@@ -160,6 +167,8 @@ class _Recording:
 
     def _record(self, ring: Ring, on_begin: Callable[[Recorder], None] | None) -> RecorderTotals:
         archive = Archive.create(self._archive_path)  # not before there is a ring: a mistyped name makes nothing
+        with suppress(OSError):  # messages of these channels cannot be split then, nothing else
+            keep_framings(archive.path, self._feeds.of_flows(ring))
         with ring.reader("oldest") as reader:
             self._show(reader)
             options = _fitting(self._options or RecorderOptions(), ring)

@@ -12,7 +12,8 @@ from typing import Any, get_args
 
 import pyarrow as pa
 
-from nanotape.config.switch import SwitchForm, SwitchSettings
+from nanotape.capture.columns import FLAG_BITS
+from nanotape.config.switch import KEYFRAME_FORMS, SwitchForm, SwitchSettings
 from nanotape.native import ffi, lib
 
 COLUMNS = ("ts_switch", "switch_device", "switch_port", "flags")
@@ -125,6 +126,20 @@ class SwitchStamps:
             "switch_port": _array(pa.uint16(), rows, buffers, "port", "port_valid", native.port_nulls),
             "flags": pa.Array.from_buffers(pa.uint16(), rows, [None, buffers["flags_out"]], 0),
         }
+
+    def left_out(self, batch: pa.RecordBatch, interfaces: Sequence[str | None]) -> None:
+        """Takes what stands in a batch beside its flows and comes to no `columns`: keyframes are among it.
+
+        Args:
+            batch: As for `columns`, of which its flows' packets follow.
+            interfaces: By slot of the ring's source table.
+        """
+        if not any(FORMS[state.form] in (_AUTO, *KEYFRAME_FORMS) for state in self._states.values()):
+            return
+        beside = batch.column("flow_id").to_numpy() == 0
+        unparsed = batch.column("flags").to_numpy() & FLAG_BITS["unparsed"] != 0
+        if (beside & unparsed).any():
+            self.columns(batch.filter(pa.array(beside & unparsed)), interfaces)
 
     def _tell_found(self) -> None:
         for interface in sorted(self._unknown):

@@ -66,6 +66,9 @@ class FeedSource(Protocol):
     def decode(self, batch: pa.RecordBatch) -> DecodedFeeds:
         """What the headers of a reader's batch say."""
 
+    def left_out(self, batch: pa.RecordBatch) -> None:
+        """Takes a batch of which only the packets of flows come to `decode`."""
+
     def track(self, decoded: Any) -> Sequence[Any]:
         """Follows the sequences of a batch, once, in order."""
 

@@ -70,6 +70,10 @@ class FeedRecording:
             return
         self._monitor.resume(state.pending if state.ring_id == self._ring.ring_id else (), replayed)
 
+    def left_out(self, batch: pa.RecordBatch) -> None:
+        """Takes a reader's batch of which only the packets of flows are to be written."""
+        self._source.left_out(batch)
+
     def decode(self, batch: pa.RecordBatch) -> DecodedFeeds:
         """What the headers of packets say that are to be written."""
         return self._monitor.decode(batch)

@@ -293,6 +293,8 @@ class Recorder:
             self._is_in_hand = False
 
     def _write(self, read: pa.RecordBatch, journal: Journal) -> None:
+        if self._feeds and not self._options.keep_other:
+            self._feeds.left_out(read)
         chosen = self._settlement.choose(read)
         if chosen is None:
             return

@@ -118,6 +118,11 @@ class FeedDecoder:
             columns |= self._switch.columns(batch, [source.interface for source in self._sources()])
         return Decoded(columns, out.first, (native_rows, kept), out)
 
+    def left_out(self, batch: pa.RecordBatch) -> None:
+        """Takes a batch of which only the packets of flows come to `decode`: keyframes of a switch are of none."""
+        if self._switch:
+            self._switch.left_out(batch, [source.interface for source in self._sources()])
+
     def track(self, decoded: Decoded) -> list[Finding]:
         """Follows the sequences of a decoded batch, which comes after all that were tracked before."""
         _checked(lib.nt_feeds_track(self.handle, decoded.rows[0], decoded.native.native))

@@ -352,6 +352,17 @@ def test_keyframes_serve_later_batches_and_every_source_of_their_interface() -> 
     assert not SwitchStamps({"eth3": SwitchSettings()}).is_needed
 
 
+def test_keyframes_are_seen_among_what_is_left_out_and_nothing_else_is() -> None:
+    stamps = SwitchStamps({"eth1": SwitchSettings("exalink")})
+    tick = BASE + struct.pack(">I", 350)
+    stamps.left_out(ring_batch([Row(tick, TS, flow_id=1), Row(exalink_keyframe(TS, 0), TS), Row(tick, TS)]), ["eth1"])
+    assert (stamps.counts["eth1"].keyframes, stamps.counts["eth1"].without_keyframe) == (1, 0)
+    assert told(stamps.columns(ring_batch([Row(tick, TS, flow_id=1)]), ["eth1"])) == [(TS + 1000, None, None)]
+    whole = SwitchStamps({"eth1": SwitchSettings("ixia")})
+    whole.left_out(ring_batch([Row(BASE + ixia(1_700_000_000, 1))]), ["eth1"])
+    assert whole.counts["eth1"].stamped == 0
+
+
 def test_slices_and_empty_batches_are_taken_as_they_are() -> None:
     rows = [Row(BASE + metamako(1_700_000_000, each, port=each), flags=0) for each in range(40)]
     stamps = SwitchStamps({"eth1": SwitchSettings("arista-7130")})

@@ -156,6 +156,8 @@ class Relay:
         if now - self._guarded >= GUARD_S:
             self._guarded = now
             self._check()
+            for outlet in self._outlets:
+                outlet.mend()
         if self._options.interval_s and now - self._told >= self._options.interval_s:
             self._tell(self.report())
 
@@ -234,7 +236,8 @@ class Relay:
                 book.count(self._era(epoch), sequences[mine & (epochs == epoch)])
             for why, mask in (("truncated", truncated), ("fragment", fragment), ("unparsed", unparsed)):
                 book.left_out[why] += int(np.count_nonzero(mine & mask))
-        return ~(fragment | truncated | unparsed)
+        whole: Mask = ~(fragment | truncated | unparsed)
+        return whole
 
     def _era(self, epoch: int) -> Era:
         """AF_XDP counts for as long as its holder lives, all else in each epoch anew."""

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanotape.capture.errors import RelayRefused
+from nanotape.capture.interface_state import interface_index
 from nanotape.capture.relay_target import Target
 
 Addresses = npt.NDArray[np.uint64]
@@ -94,13 +95,31 @@ class Outlet:
         self.refused = 0
         """Answers that nobody listens there, to what was sent before."""
         self.last_error: str | None = None
+        self._ttl, self._loop, self._is_raw = ttl, loop, is_raw
         self._sleep, self._clock = sleep, clock
-        self._socket = _open(target, ttl, loop=loop, is_raw=is_raw)
-        name = _name(target, 0 if is_raw else target.port)
-        self._name = ctypes.create_string_buffer(name, len(name))
         self._messages = np.zeros(_CHUNK, _MMSGHDR)
+        self._open()
+
+    def _open(self) -> None:
+        target = self.target
+        self._index = interface_index(target.interface) if target.interface else 0
+        self._socket = _open(target, self._ttl, loop=self._loop, is_raw=self._is_raw)
+        name = _name(target, 0 if self._is_raw else target.port, self._index)
+        self._name = ctypes.create_string_buffer(name, len(name))
         self._messages["name"] = ctypes.addressof(self._name)
         self._messages["name_length"] = len(name)
+
+    def mend(self) -> None:
+        """Opens the socket anew where its interface was removed and made again: the old one would fail for ever."""
+        if self.target.interface is None or interface_index(self.target.interface) in (0, self._index):
+            return
+        before = self._socket
+        try:
+            self._open()
+        except RelayRefused:  # it may be ready the next time
+            self._index = 0
+        else:
+            before.close()
 
     def close(self) -> None:
         """May be called twice."""
@@ -205,10 +224,9 @@ def _reason(target: Target, error: OSError, is_raw: bool) -> str:
     return f"{target}: cannot be opened: {error.strerror}"
 
 
-def _name(target: Target, port: int) -> bytes:
+def _name(target: Target, port: int, scope: int) -> bytes:
     """A sockaddr_in or sockaddr_in6."""
     if target.version == 4:
         return struct.pack("=H", socket.AF_INET) + struct.pack(">H", port) + socket.inet_aton(target.address) + bytes(8)
-    scope = socket.if_nametoindex(target.interface) if target.interface else 0
     packed = socket.inet_pton(socket.AF_INET6, target.address)
     return struct.pack("=H", socket.AF_INET6) + struct.pack(">HI", port, 0) + packed + struct.pack("=I", scope)

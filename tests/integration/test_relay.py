@@ -224,3 +224,45 @@ def test_a_destination_that_is_captured_is_refused_and_one_that_a_capture_of_all
             status, _, errors = call(*command, wrap=rig.capture_side)
             assert status == 2
             assert f"nanotape: {target}: {said}" in errors
+
+
+def test_a_destinations_interface_that_is_made_again_is_used_again(
+    make_service_rig: Callable[..., Rig], namespace_pair: namespaces.NamespacePair
+) -> None:
+    """What could not go out meanwhile is counted; the relay itself goes on."""
+    rig = make_service_rig(channels=TWO_CHANNELS, capacity="64 MiB", descriptors=16_384)
+    out = dataclasses.replace(namespace_pair.left, interface="veth-x")
+    with contextlib.ExitStack() as stack:
+        add_wire(namespace_pair)
+        service = stack.enter_context(rig.service(record=False))
+        first = stack.enter_context(datagram_log(out, GROUP, 6000))
+        relay = stack.enter_context(relaying(rig, "--channel", "first", "--to", f"{GROUP}:6000@veth-y"))
+        before = send(rig, service, "--rate", "1000", "--packets", "100")["A"].sent
+        wait_relayed(rig)
+        first.wait_still()
+        assert len(first.finish()) == before
+        namespace_pair.right.run("ip", "link", "delete", "veth-y")
+        missed = send(rig, service, "--rate", "1000", "--packets", "100")["A"].sent
+        wait_relayed(rig)
+        add_wire(namespace_pair)
+        second = stack.enter_context(datagram_log(out, GROUP, 6000))
+        after = send(rig, service, "--rate", "1000", "--packets", "3000")["A"].sent
+        wait_relayed(rig)
+        second.wait_still()
+        status, report = relay.finish()
+        arrived = len(second.finish())
+    (target,) = report["targets"]
+    assert (status, report["packets"]) == (1, before + missed + after)
+    assert missed <= target["failures"] < missed + after
+    assert target["sent"] == before + arrived == before + missed + after - target["failures"]
+
+
+def add_wire(pair: namespaces.NamespacePair) -> None:
+    """A second one between the namespaces: veth-x on the left, veth-y on the right."""
+    peer = ("peer", "name", "veth-y", "netns", pair.right.namespace)
+    pair.left.run("ip", "link", "add", "veth-x", "type", "veth", *peer)
+    for side, name in ((pair.left, "veth-x"), (pair.right, "veth-y")):
+        side.run("sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
+        side.run("sysctl", "-qw", f"net.ipv4.conf.{name}.rp_filter=0")
+        side.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0")
+        side.run("ip", "link", "set", name, "up")

@@ -9,11 +9,21 @@ from nanotape.storage.feed_findings import Found
 from nanotape.storage.packets import RingFacts
 
 _KINDS = {
-    "reorder": "reorder", "late": "reorder", "duplicate": "duplicate", "reset": "feed_reset", "session": "session",
+    "gap": "feed_gap",
+    "reorder": "reorder",
+    "late": "reorder",
+    "duplicate": "duplicate",
+    "reset": "feed_reset",
+    "session": "session",
     "end": "session",
-}  # fmt: skip
-FEED_KINDS = ("feed_gap", *dict.fromkeys(_KINDS.values()))
+}
+FEED_KINDS = tuple(dict.fromkeys(_KINDS.values()))
 """Kinds of events that follow from the sequences of feeds."""
+
+
+def kind_of(found: Found) -> str:
+    """The kind of event that tells of a finding."""
+    return _KINDS[found.kind]
 
 
 class FeedEvents:

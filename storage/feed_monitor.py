@@ -17,6 +17,7 @@ from nanotape.storage.feed_events import FeedEvents
 from nanotape.storage.feed_findings import LOST, DecodedFeeds, FeedSource, Found
 from nanotape.storage.feed_options import FeedOptions
 from nanotape.storage.feed_presence import FeedPresence
+from nanotape.storage.feed_told import ToldBefore
 from nanotape.storage.gap_stats import Settled
 from nanotape.storage.packets import RingFacts
 from nanotape.storage.settlement import Loss
@@ -48,6 +49,8 @@ class FeedMonitor:
         """
         self.attribution = Attribution()
         """Takes counters and losses."""
+        self.told_before: ToldBefore | None = None
+        """What an earlier recorder told and we find again; None: there was none."""
         self.options = options
         self._source, self._ring, self._clock = source, ring, clock
         self._flows = {flow.id: flow for flow in ring.flows()}
@@ -125,7 +128,7 @@ class FeedMonitor:
         """Gaps that no event tells yet."""
         return [each.gap for each in self._pending]
 
-    def resume(self, pending: Iterable[Found], replayed: Iterable[Found]) -> None:
+    def resume(self, pending: Iterable[Found], replayed: Iterable[object]) -> None:
         """Goes on with what an earlier recorder had found, and what is found in packets that it did not come to."""
         self._take([*pending, *replayed])
 
@@ -133,6 +136,8 @@ class FeedMonitor:
         now = self._clock.monotonic_ns()
         for each in findings:
             found = each if isinstance(each, Found) else Found.of(each)
+            if self.told_before and self.told_before.has(found):
+                continue
             if found.kind == LOST:
                 self._pending.append(Pending(found, now))
             else:

@@ -8,16 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import StorageError
-from nanotape.storage.feed_events import FEED_KINDS
-from nanotape.storage.feed_findings import DecodedFeeds, FeedSource, Found
+from nanotape.storage.feed_findings import DecodedFeeds, FeedSource
 from nanotape.storage.feed_monitor import FeedMonitor
 from nanotape.storage.feed_options import FeedOptions
 from nanotape.storage.feed_state import FeedState, load_state, save_state
+from nanotape.storage.feed_told import ToldBefore
 from nanotape.storage.journal import Journal
 from nanotape.storage.log import Log
 from nanotape.storage.packets import RingFacts
@@ -64,6 +63,8 @@ class FeedRecording:
             return
         try:
             reached = self._source.restore(state.decoder, self._ring.ring_id)
+            if reached is not None:
+                self._monitor.told_before = ToldBefore(archive, self._ring, reached, recorded_seq)
             replayed = [] if reached is None else list(self._replayed(archive, reached))
         except (ValueError, StorageError) as error:
             self._log(f"{directory}: what was known of feeds cannot be used: {error}; sequences are followed anew")
@@ -122,39 +123,17 @@ class FeedRecording:
         path = self._options.facts_path
         if path is None:
             return
-        facts = {"at_ns": self._clock.utc_ns(), "lines": [asdict(each) for each in self._source.lines()]}
+        facts = {
+            "at_ns": self._clock.utc_ns(),
+            "lines": [asdict(each) for each in self._source.lines()],
+            "switches": self._source.switches(),
+        }
         draft = path.with_name(f".{path.name}.new")
         with suppress(OSError):  # that others see it is worth less than that it is recorded
             draft.write_text(json.dumps(facts), encoding="utf-8")
             os.replace(draft, path)
 
-    def _replayed(self, archive: Archive, reached: int) -> Iterator[Found]:
-        """What is found in the packets since, and no event tells."""
-        told = _Told(archive, self._ring.ring_id, reached)
+    def _replayed(self, archive: Archive, reached: int) -> Iterator[object]:
+        """What is found in the packets since."""
         for rows in rows_after(archive, self._ring.ring_id, reached, _REPLAYED):
-            for finding in self._source.replay(rows):
-                found = Found.of(finding)
-                flow = next((each for each in self._ring.flows() if each.id == found.flow_id), None)
-                if flow and not told.has(found, flow.channel, flow.line):
-                    yield found
-
-
-class _Told:
-    """Events of feeds that an earlier recorder told after a ring sequence."""
-
-    def __init__(self, archive: Archive, ring_id: str, after: int) -> None:
-        names = ["kind", "ring_id", "ring_seq", "channel", "line", "feed_key", "seq_first", "seq_last"]
-        rows = archive.rows("events", names)
-        chosen = rows.filter((pc.field("ring_id") == ring_id) & (pc.field("ring_seq") >= after))
-        self._rows = [each for each in chosen.to_pylist() if each["kind"] in FEED_KINDS]
-
-    def has(self, found: Found, channel: str, line: str) -> bool:
-        """Whether one tells of this finding, or of some of its sequences."""
-        is_gap = found.kind == "gap"
-        return any(
-            (each["channel"], each["line"], each["feed_key"]) == (channel, line, found.feed_key)
-            and (each["kind"] == "feed_gap") == is_gap
-            and each["seq_first"] <= found.seq_last
-            and each["seq_last"] >= found.seq_first
-            for each in self._rows
-        )
+            yield from self._source.replay(rows)

@@ -1,163 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "feeds.h"
+#include "findings.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stddef.h>
 
-#define FINDINGS_APART 1024u /* at once; more of a kind and stream are told together */
-#define RESTART_SLACK 1000   /* a sequence of 1 that is no further back is one that comes late */
+#define RESTART_SLACK 1000 /* a sequence of 1 that is no further back is one that comes late */
 
-struct packet {
-	int64_t seq;
-	int64_t count;
-	int64_t ts_ns;
-	uint64_t ring_seq;
-	int32_t status;
-	int32_t session;
-	int32_t key;
-	bool next_only; /* it names the sequence that comes next, and has none itself */
-};
-
-static bool may_join(const struct nt_finding *before, const struct nt_finding *found)
-{
-	return before->kind == found->kind && before->stream == found->stream && found->kind != NT_FOUND_SESSION;
-}
-
-static int tell(struct nt_feeds *feeds, const struct nt_finding *found)
-{
-	if (feeds->finding_count >= FINDINGS_APART) {
-		for (uint32_t i = feeds->finding_count; i-- > feeds->finding_count - FINDINGS_APART / 2;) {
-			struct nt_finding *before = &feeds->findings[i];
-
-			if (!may_join(before, found))
-				continue;
-			before->seq_first = found->seq_first < before->seq_first ? found->seq_first : before->seq_first;
-			before->seq_last = found->seq_last > before->seq_last ? found->seq_last : before->seq_last;
-			before->packets += found->packets;
-			before->messages += found->messages;
-			before->hole.ts_ns = found->hole.ts_ns;
-			before->hole.ring_seq = found->hole.ring_seq;
-			before->hole.flow_lost = before->hole.flow_lost < 0 || found->hole.flow_lost < 0
-							 ? -1
-							 : before->hole.flow_lost + found->hole.flow_lost;
-			before->hole.ring_lost += found->hole.ring_lost;
-			return 0;
-		}
-	}
-	if (feeds->finding_count == feeds->finding_capacity) {
-		uint32_t capacity = feeds->finding_capacity ? feeds->finding_capacity * 2 : 64;
-		struct nt_finding *grown = realloc(feeds->findings, capacity * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		feeds->findings = grown;
-		feeds->finding_capacity = capacity;
-	}
-	feeds->findings[feeds->finding_count++] = *found;
-	return 0;
-}
-
-/* Between the last packet of the stream and this one. */
-static struct nt_feed_hole between(const struct nt_feeds *feeds, const struct nt_feed_stream *stream, const struct packet *packet)
-{
-	const struct nt_feed_flow *flow = &feeds->flows[stream->flow];
-	bool is_known = flow->flow_seq && flow->restarts == stream->flow_restarts && !feeds->is_replay;
-
-	return (struct nt_feed_hole){
-		.first = stream->expected,
-		.last = packet->seq - 1,
-		.ts_before_ns = stream->last_ts_ns,
-		.ts_ns = packet->ts_ns,
-		.ring_seq_before = stream->last_ring_seq,
-		.ring_seq = packet->ring_seq,
-		.flow_lost = is_known ? flow->lost - stream->flow_lost : -1,
-		.ring_lost = feeds->ring_lost - stream->ring_lost,
-	};
-}
-
-static int tell_between(struct nt_feeds *feeds, uint32_t kind, uint32_t index, const struct packet *packet, int64_t seq_first,
-			int64_t seq_last, uint64_t messages)
-{
-	struct nt_finding found = {
-		.kind = kind,
-		.stream = index,
-		.seq_first = seq_first,
-		.seq_last = seq_last,
-		.packets = 1,
-		.messages = messages,
-		.session_before = -1,
-		.hole = between(feeds, &feeds->streams.streams[index], packet),
-	};
-
-	return tell(feeds, &found);
-}
-
-static int tell_gap(struct nt_feeds *feeds, uint32_t index)
+static int open_hole(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked *packet)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
-	struct nt_feed_hole hole = nt_hole_pop(&feeds->streams, &stream->open);
-	struct nt_finding found = {
-		.kind = NT_FOUND_GAP,
-		.stream = index,
-		.seq_first = hole.first,
-		.seq_last = hole.last,
-		.messages = (uint64_t)(hole.last - hole.first) + 1,
-		.session_before = -1,
-		.hole = hole,
-	};
-
-	feeds->streams.open_count--;
-	stream->gaps++;
-	stream->missing += found.messages;
-	while (stream->told.count >= NT_TOLD_MAX) {
-		int64_t last = nt_hole_pop(&feeds->streams, &stream->told).last;
-
-		stream->forgotten = last > stream->forgotten ? last : stream->forgotten;
-	}
-	if (!nt_hole_add(&feeds->streams, &stream->told, &hole))
-		return -ENOMEM;
-	return tell(feeds, &found);
-}
-
-static int tell_gaps(struct nt_feeds *feeds, uint32_t index)
-{
-	int error = 0;
-
-	while (!error && feeds->streams.streams[index].open.count)
-		error = tell_gap(feeds, index);
-	return error;
-}
-
-int nt_feeds_expire(struct nt_feeds *feeds, int64_t now_ns)
-{
-	int64_t oldest = INT64_MAX;
-
-	for (uint32_t i = 0; feeds->streams.open_count && i < feeds->streams.count; i++) {
-		struct nt_feed_stream *stream = &feeds->streams.streams[i];
-
-		while (stream->open.count) {
-			int64_t since = feeds->streams.holes[stream->open.oldest - 1].ts_ns;
-
-			if (now_ns - since <= feeds->window_ns) {
-				oldest = since < oldest ? since : oldest;
-				break;
-			}
-			if (tell_gap(feeds, i))
-				return -ENOMEM;
-		}
-	}
-	feeds->oldest_hole_ns = oldest;
-	return 0;
-}
-
-static int open_hole(struct nt_feeds *feeds, uint32_t index, const struct packet *packet)
-{
-	struct nt_feed_stream *stream = &feeds->streams.streams[index];
-	struct nt_feed_hole hole = between(feeds, stream, packet);
+	struct nt_feed_hole hole = nt_feed_between(feeds, stream, packet);
 	int error = 0;
 
 	if (stream->open.count >= NT_HOLES_MAX - 1) /* one is kept free for a split */
-		error = tell_gap(feeds, index);
+		error = nt_finding_gap(feeds, index);
 	if (error || !nt_hole_add(&feeds->streams, &stream->open, &hole))
 		return -ENOMEM;
 	feeds->streams.open_count++;
@@ -167,7 +23,7 @@ static int open_hole(struct nt_feeds *feeds, uint32_t index, const struct packet
 }
 
 /* A packet from before what is expected: what of it fills open holes or gaps. Returns whether any did; an error in `*error`. */
-static bool fill(struct nt_feeds *feeds, uint32_t index, const struct packet *packet, int *error)
+static bool fill(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked *packet, int *error)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
 	int64_t last = packet->seq + packet->count - 1, since = packet->ts_ns;
@@ -180,7 +36,7 @@ static bool fill(struct nt_feeds *feeds, uint32_t index, const struct packet *pa
 		last = stream->expected - 1;
 	found.seq_last = last;
 	if (open >= NT_HOLES_MAX - 1) { /* one is kept free for a split */
-		*error = tell_gap(feeds, index);
+		*error = nt_finding_gap(feeds, index);
 		open = stream->open.count;
 	}
 	found.messages = nt_holes_fill(&feeds->streams, &stream->open, packet->seq, last, &since);
@@ -196,29 +52,29 @@ static bool fill(struct nt_feeds *feeds, uint32_t index, const struct packet *pa
 					   .ring_seq = packet->ring_seq,
 					   .flow_lost = -1};
 	if (found.messages && !*error)
-		*error = tell(feeds, &found);
+		*error = nt_finding_add(feeds, &found);
 	open = found.messages != 0;
 	found.kind = NT_FOUND_LATE;
 	found.messages = late;
 	if (late && !*error)
-		*error = tell(feeds, &found);
+		*error = nt_finding_add(feeds, &found);
 	return open || late;
 }
 
-static bool is_restart(const struct nt_feeds *feeds, const struct nt_feed_stream *stream, const struct packet *packet)
+static bool is_restart(const struct nt_feeds *feeds, const struct nt_feed_stream *stream, const struct nt_tracked *packet)
 {
 	int64_t back = stream->expected - packet->seq;
 
 	return back > feeds->reset_distance || (packet->seq <= 1 && back > RESTART_SLACK);
 }
 
-static int restart(struct nt_feeds *feeds, uint32_t index, const struct packet *packet)
+static int restart(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked *packet)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
-	int error = tell_gaps(feeds, index);
+	int error = nt_finding_gaps(feeds, index);
 
 	if (!error && packet->status != NT_FEED_SNAPSHOT)
-		error = tell_between(feeds, NT_FOUND_RESET, index, packet, stream->expected, packet->seq, 0);
+		error = nt_finding_between(feeds, NT_FOUND_RESET, index, packet, stream->expected, packet->seq, 0);
 	stream->first = packet->seq;
 	stream->expected = packet->seq + packet->count;
 	stream->forgotten = INT64_MIN;
@@ -228,7 +84,7 @@ static int restart(struct nt_feeds *feeds, uint32_t index, const struct packet *
 	return error;
 }
 
-static int come_early(struct nt_feeds *feeds, uint32_t index, const struct packet *packet)
+static int come_early(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked *packet)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
 	int64_t end = packet->seq + packet->count;
@@ -250,10 +106,10 @@ static int come_early(struct nt_feeds *feeds, uint32_t index, const struct packe
 	}
 	stream->duplicates += (uint64_t)packet->count;
 	return error ? error
-		     : tell_between(feeds, NT_FOUND_DUPLICATE, index, packet, packet->seq, end - 1, (uint64_t)packet->count);
+		     : nt_finding_between(feeds, NT_FOUND_DUPLICATE, index, packet, packet->seq, end - 1, (uint64_t)packet->count);
 }
 
-static int follow(struct nt_feeds *feeds, uint32_t index, const struct packet *packet)
+static int follow(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked *packet)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
 	int error = 0;
@@ -287,7 +143,7 @@ static int32_t session_before(const struct nt_feeds *feeds, uint32_t index)
 	return found ? found->session : -1;
 }
 
-static int begin_stream(struct nt_feeds *feeds, uint32_t flow_id, const struct packet *packet, uint32_t *index)
+static int begin_stream(struct nt_feeds *feeds, uint32_t flow_id, const struct nt_tracked *packet, uint32_t *index)
 {
 	struct nt_feed_flow *flow = &feeds->flows[flow_id];
 	struct nt_feed_stream *stream;
@@ -304,19 +160,19 @@ static int begin_stream(struct nt_feeds *feeds, uint32_t flow_id, const struct p
 	before = session_before(feeds, *index);
 	if (before < 0)
 		return 0;
-	return tell(feeds, &(struct nt_finding){.kind = NT_FOUND_SESSION,
-						.stream = *index,
-						.seq_first = packet->seq,
-						.seq_last = packet->seq,
-						.packets = 1,
-						.session_before = before,
-						.hole = {.ts_before_ns = packet->ts_ns,
-							 .ts_ns = packet->ts_ns,
-							 .ring_seq = packet->ring_seq,
-							 .flow_lost = -1}});
+	return nt_finding_add(feeds, &(struct nt_finding){.kind = NT_FOUND_SESSION,
+							  .stream = *index,
+							  .seq_first = packet->seq,
+							  .seq_last = packet->seq,
+							  .packets = 1,
+							  .session_before = before,
+							  .hole = {.ts_before_ns = packet->ts_ns,
+								   .ts_ns = packet->ts_ns,
+								   .ring_seq = packet->ring_seq,
+								   .flow_lost = -1}});
 }
 
-static int end_session(struct nt_feeds *feeds, uint32_t index, const struct packet *packet)
+static int end_session(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked *packet)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
 
@@ -327,10 +183,10 @@ static int end_session(struct nt_feeds *feeds, uint32_t index, const struct pack
 	if (stream->ended)
 		return 0;
 	stream->ended = 1;
-	return tell_between(feeds, NT_FOUND_END, index, packet, packet->seq, packet->seq, 0);
+	return nt_finding_between(feeds, NT_FOUND_END, index, packet, packet->seq, packet->seq, 0);
 }
 
-static void remember(struct nt_feeds *feeds, uint32_t index, const struct packet *packet)
+static void remember(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked *packet)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
 	const struct nt_feed_flow *flow = &feeds->flows[stream->flow];
@@ -345,7 +201,7 @@ static void remember(struct nt_feeds *feeds, uint32_t index, const struct packet
 }
 
 /* The line that brings a sequence first. */
-static uint8_t arrival(struct nt_feeds *feeds, uint32_t index, const struct packet *packet)
+static uint8_t arrival(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked *packet)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
 	int64_t *next = &feeds->streams.group_next[stream->group], end = packet->seq + packet->count;
@@ -372,7 +228,7 @@ static void count_flow(struct nt_feed_flow *flow, uint64_t flow_seq, int64_t ts_
 	flow->flow_seq = flow_seq;
 }
 
-static int track_packet(struct nt_feeds *feeds, uint32_t flow_id, const struct packet *packet, uint8_t *first)
+static int track_packet(struct nt_feeds *feeds, uint32_t flow_id, const struct nt_tracked *packet, uint8_t *first)
 {
 	struct nt_feed_flow *flow = &feeds->flows[flow_id];
 	uint32_t index = flow->last_stream;
@@ -406,7 +262,7 @@ int nt_feeds_track(struct nt_feeds *feeds, const struct nt_feed_rows *rows, cons
 	for (uint32_t row = 0; row < rows->rows && !error; row++) {
 		uint32_t flow_id = rows->flow_id[row] < feeds->flow_count ? rows->flow_id[row] : 0;
 		struct nt_feed_flow *flow = &feeds->flows[flow_id];
-		struct packet packet = {.status = columns->status[row], .ts_ns = rows->ts_ns[row]};
+		struct nt_tracked packet = {.status = columns->status[row], .ts_ns = rows->ts_ns[row]};
 		bool is_empty = packet.status == NT_FEED_HEARTBEAT || packet.status == NT_FEED_END;
 
 		columns->first[row] = NT_FIRST_UNKNOWN;

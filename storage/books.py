@@ -44,6 +44,8 @@ class RingReadings:
     holder_id: int | None
     """Whoever holds the sockets; None: nobody, or unknown. A new writer under the same holder is a hand-over."""
     readings: tuple[Reading, ...]
+    counted_ns: int | None = None
+    """UTC: up to when what is counted before the ring is in it; None: unknown, or up to the moment of reading."""
 
 
 def counter_rows(

@@ -42,8 +42,8 @@ class Attribution:
         self._losses: deque[Loss] = deque(maxlen=_LOSSES_MAX)
 
     def read(self, at_ns: int, readings: RingReadings) -> None:
-        """Takes the counters as they were at a moment, UTC."""
-        self._readings.append((at_ns, readings))
+        """Takes the counters as they were at a moment, UTC: those before the ring may be of a little earlier."""
+        self._readings.append((at_ns if readings.counted_ns is None else readings.counted_ns, readings))
 
     def lost(self, losses: Sequence[Loss]) -> None:
         """Takes losses of the ring's records."""
@@ -51,7 +51,7 @@ class Attribution:
 
     @property
     def newest_ns(self) -> int | None:
-        """When the counters were read last; None: never."""
+        """Up to when all is counted; None: never."""
         return self._readings[-1][0] if self._readings else None
 
     def blame(self, gap: Found, interface: str | None) -> Blame:

@@ -231,11 +231,13 @@ class _Recording:
 def _readings(ring: Ring) -> RingReadings:
     """The books of a ring's sources; each source's loop is read before what lies upstream of it."""
     readings = []
-    for source in ring.sources():
+    sources = ring.sources()
+    for source in sources:
         books = asdict(source_books(source))
         readings += [Reading(source.name, source.interface or None, stage, books[stage]) for stage in RING_STAGES]
     epoch = ring.epoch_entry(ring.epoch)
-    return RingReadings(ring.epoch, epoch.holder_id if epoch else None, tuple(readings))
+    counted_ns = min((each.stats.updated_ns for each in sources if each.stats.updated_ns), default=None)
+    return RingReadings(ring.epoch, epoch.holder_id if epoch else None, tuple(readings), counted_ns)
 
 
 def _fitting(options: RecorderOptions, ring: Ring) -> RecorderOptions:

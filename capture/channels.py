@@ -166,6 +166,7 @@ def _notes(place: _Place, now_ns: int) -> list[str]:
     elif not place.recorded.is_fresh(now_ns):
         ago = (now_ns - place.recorded.at_ns) / 1e9
         said.append(f"{place.name}: its recorder told of its lines last {ago:,.0f} s ago")
+    said += place.recorded.switches if place.recorded else ()
     if place.watched.lost:
         said.append(f"{place.name}: {place.watched.lost:,} packets were missed by this look: rates are too low")
     return said

@@ -36,6 +36,8 @@ class RecordedFeeds:
     """UTC: when it was told. Written each second; what is older is of a recorder that has ended."""
     lines: dict[tuple[str, str], RecordedLine]
     """By channel and line."""
+    switches: tuple[str, ...] = ()
+    """A line for each interface whose switch's stamps are read: counts, and what is wrong with them."""
 
     def is_fresh(self, now_ns: int) -> bool:
         """Whether the recorder that told it is still at it."""
@@ -48,7 +50,8 @@ def read_feeds(run_directory: Path, ring: str, recorder: str) -> RecordedFeeds |
     try:
         told = json.loads(path.read_bytes())
         lines = {(str(each["channel"]), str(each["line"])): _line(each) for each in told["lines"]}
-        return RecordedFeeds(int(told["at_ns"]), lines)
+        switches = (str(each["complaint"] or each["summary"]) for each in told.get("switches", ()))
+        return RecordedFeeds(int(told["at_ns"]), lines, tuple(switches))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

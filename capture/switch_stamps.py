@@ -7,7 +7,7 @@ stamp is null, counted and flagged. Frames stay as they are. docs/switch-stamps.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 import pyarrow as pa
@@ -64,6 +64,21 @@ class SwitchCounts:
                 "without one; have the switch send keyframes to this interface"
             )
         return None
+
+    @property
+    def summary(self) -> str:
+        """One line of counts."""
+        form = self.form or "switch (none seen yet)"
+        detected = ", detected" if self.is_detected else ""
+        parts = [f"{self.interface}: {form} stamps{detected}: {self.stamped:,} used, {self.implausible:,} implausible"]
+        if self.form in KEYFRAME_FORMS:
+            parts.append(f"{self.without_keyframe:,} without a keyframe of {self.keyframes:,}")
+        return ", ".join(parts)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All of it for JSON, `complaint` and `summary` included."""
+        return {**asdict(self), "complaint": self.complaint, "summary": self.summary}
 
     def _tai_complaint(self) -> str:
         ahead = (self.offset_ns or 0) > 0

@@ -78,6 +78,9 @@ class FeedSource(Protocol):
     def covered_by(self, finding: Any) -> tuple[str | None, bool]:
         """The other line that brought a gap, and whether one still may."""
 
+    def switches(self) -> Sequence[Mapping[str, Any]]:
+        """Facts of the stamps of each interface's switch."""
+
     def complaints(self) -> Mapping[str, str]:
         """By interface: what is wrong with the stamps of its switch."""
 

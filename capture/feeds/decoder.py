@@ -184,6 +184,10 @@ class FeedDecoder:
         counts = self._switch.counts if self._switch else {}
         return {interface: each.complaint for interface, each in counts.items() if each.complaint}
 
+    def switches(self) -> list[dict[str, Any]]:
+        """What became of the stamps of each interface's switch: facts of `SwitchCounts`."""
+        return [each.facts for each in (self._switch.counts if self._switch else {}).values()]
+
     def lines(self) -> list[LineFacts]:
         """What is known of each flow."""
         return line_facts(self.handle, self._flows, self.label)

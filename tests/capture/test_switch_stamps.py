@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -387,6 +388,15 @@ def test_auto_reports_nothing_before_eight_frames_agree() -> None:
     assert stamps_of(rows[:7], SwitchSettings("auto"))[2].form is None
     counts = stamps_of(rows, SwitchSettings("auto"))[2]
     assert (counts.form, counts.is_detected, counts.stamped) == ("exablaze-hpt", True, 8)
+
+
+def test_counts_are_told_in_a_line_and_for_json() -> None:
+    rows = [Row(exalink_keyframe(TS, 0), TS), Row(BASE + struct.pack(">I", 350), TS), Row(BASE + b"\x7f\0\0\0", TS)]
+    counts = stamps_of(rows, SwitchSettings("exalink", plausible_ns=10**6))[2]
+    assert counts.summary == "eth1: exalink stamps: 1 used, 1 implausible, 0 without a keyframe of 1"
+    assert json.loads(json.dumps(counts.facts))["complaint"] == counts.complaint
+    none = stamps_of([], SwitchSettings("auto"))[2]
+    assert none.summary == "eth1: switch (none seen yet) stamps: 0 used, 0 implausible"
 
 
 def test_a_rebuilt_header_has_no_switch_s_stamp() -> None:

@@ -13,15 +13,14 @@ from dataclasses import dataclass, replace
 from nanotape.capture.accounts import Accounts, accounts
 from nanotape.capture.child import STOP_TIMEOUT_S, Child, ending
 from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER, Commands, ServiceOptions
-from nanotape.capture.counters import Flow
-from nanotape.capture.errors import RingError, ServiceError
+from nanotape.capture.errors import ServiceError
 from nanotape.capture.feed import Feed
 from nanotape.capture.footprint import Footprint
 from nanotape.capture.listeners import ListenerWatch
 from nanotape.capture.places import Places, prepare
 from nanotape.capture.plan import write_owned, write_plan
-from nanotape.capture.ring import Ring
 from nanotape.capture.service_links import ServiceLinks, links_of
+from nanotape.capture.service_listeners import ServiceListeners
 from nanotape.capture.service_lock import LOCK_NAME, ServiceLock
 from nanotape.capture.service_state import HOLDER_DIED, STATE_NAME, STOPPED, StateFile
 from nanotape.capture.stop_signals import StopSignals
@@ -68,7 +67,7 @@ class Service:
         self._lock: ServiceLock | None = None
         self._commands: Commands | None = None
         self._feed: Feed | None = None
-        self._watch: ListenerWatch | None = None
+        self._listeners: ServiceListeners | None = None
         self._links: ServiceLinks | None = None
         self._state: StateFile | None = None
         self.places: Places | None = None
@@ -105,8 +104,9 @@ class Service:
             self._make(made)
             for name in self._names():
                 self._start(name).wait_ready(patience, wake)
-            if self._settings.source.effective_kind == "afxdp" and self._commands:
-                self._watch = ListenerWatch(self._commands.listeners(), self._log)
+            if self._settings.source.effective_kind == "afxdp" and self._commands and self.places:
+                watch = ListenerWatch(self._commands.listeners(), self._log)
+                self._listeners = ServiceListeners(watch, self._settings.ring.name, self.places.shm, self._log)
             self._links = links_of(self._settings, self._log)
         except BaseException:
             self._end_processes()
@@ -152,7 +152,7 @@ class Service:
             ServiceError: The holder died, and all was ended in order.
         """
         now = time.monotonic()
-        looks = [each.wait_s for each in (self._watch, self._links) if each]
+        looks = [each.wait_s for each in (self._listeners, self._links) if each]
         timeout_s = min([timeout_s, *looks, *(max(due - now, 0.0) for due in self._due.values())])
         watched = {child.pidfd: child for child in self._children.values() if child.pidfd >= 0}
         select.select([*watched, *([] if wake is None else [wake])], [], [], timeout_s)
@@ -188,9 +188,9 @@ class Service:
 
     def _end_processes(self, *, drain: bool = False) -> None:
         self._due.clear()
-        if self._watch:
-            self._watch.close()
-            self._watch = None
+        if self._listeners:
+            self._listeners.close()
+            self._listeners = None
         self._links = None
         for name in (HOLDER, CAPTURE, RECORDER):
             if drain and name == RECORDER:
@@ -270,17 +270,13 @@ class Service:
             self._log(f"{name}: its decompressor failed ({failure}): what it gave until then was captured")
 
     def _look_for_listeners(self) -> list[Happening]:
-        known = self._watch.known if self._watch else frozenset()
-        found = self._watch.look() if self._watch else []
-        if self._watch is None or self._watch.known == known:
+        found = self._listeners.look() if self._listeners else None
+        if found is None:
             return []
-        flows = self._flows()
-        lines = [listener.told(flows.get(listener.flow_id)) for listener in found]
+        new, all_lines = found
         if self._state:
-            self._state.listeners(each.told(flows.get(each.flow_id)) for each in self._watch.known)
-        for line in lines:
-            self._log(line)
-        return [Happening(HOLDER, "listener", line) for line in lines]
+            self._state.listeners(all_lines)
+        return [Happening(HOLDER, "listener", line) for line in new]
 
     def _look_at_links(self) -> list[Happening]:
         if self._links is None:
@@ -316,15 +312,6 @@ class Service:
                 return happened
         links.renewed()
         return happened
-
-    def _flows(self) -> dict[int, Flow]:
-        """The ring's own table; empty when it cannot be read just now."""
-        assert self.places is not None  # noqa: S101 - start() has set it
-        try:
-            with Ring.open(self._settings.ring.name, self.places.shm) as ring:
-                return {flow.id: flow for flow in ring.flows()}
-        except RingError:
-            return {}
 
     def _put_off(self, name: str, *, sound: bool) -> None:
         """Plans the next start, the later the more often it failed."""

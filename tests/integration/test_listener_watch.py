@@ -64,8 +64,8 @@ def two_looks(service: Service, happened: list[Happening]) -> None:
     idle = True
     while looks < 2:
         happened += service.wait(0.02)
-        assert service._watch is not None
-        was, idle = idle, service._watch._process is None
+        assert service._listeners is not None
+        was, idle = idle, service._listeners._watch._process is None
         looks += idle and not was
 
 
@@ -116,5 +116,5 @@ def test_a_capture_that_copies_looks_for_nobody(make_service_rig: Callable[..., 
     """And starts beside one who listens."""
     rig = make_service_rig(source='delivery = "sniff"', **SMALL)
     with joined(rig, "239.192.7.1", 31001), rig.service(record=False) as service:
-        assert service._watch is None
+        assert service._listeners is None
         assert service.wait(0) == []

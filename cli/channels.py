@@ -78,7 +78,7 @@ def _time(utc_ns: int) -> str:
 def _verdict(found: Channels) -> str:
     wrong = [line for line in found.lines if line.state in ALARMS]
     closed = sum(line.state == "closed" for line in found.lines)
-    told = f"{len(found.lines):,} lines, looked at for {found.seconds:g} s: "
+    told = f"{len(found.lines):,} line{'s' * (len(found.lines) != 1)}, looked at for {found.seconds:g} s: "
     if not wrong:
-        return told + ("all that should arrive do" + (f"; {closed:,} are outside their session" if closed else ""))
-    return told + f"{len(wrong):,} should arrive and do not"
+        return told + ("all that should arrive do" + (f"; outside their session: {closed:,}" if closed else ""))
+    return told + f"should arrive and do not: {len(wrong):,}"

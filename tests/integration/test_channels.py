@@ -84,7 +84,7 @@ def test_arriving_and_silent_lines_are_told_with_rates_sequences_and_gaps(rig: R
     assert "239.192.7.77 is joined and nothing to 239.192.7.77:31001 arrives" in silent["look_at"][0]
     assert status == 1
     assert "look at: 239.192.7.77 is joined" in page
-    assert "3 lines, looked at for 1 s: 1 should arrive and do not" in page
+    assert "3 lines, looked at for 1 s: should arrive and do not: 1" in page
 
 
 def test_without_a_recorder_it_works_and_says_so(rig: Rig) -> None:
@@ -101,6 +101,26 @@ def test_without_a_recorder_it_works_and_says_so(rig: Rig) -> None:
     first = json.loads(output)["lines"][0]
     assert (first["state"], first["counted"], first["gaps"]) == ("arriving", "meanwhile", 0)
     assert first["last_seq"] > 0
+
+
+def test_a_line_whose_packets_come_from_another_sender_says_from_whom(make_service_rig: Callable[..., Rig]) -> None:
+    channels = CHANNELS.replace('group = "239.192.7.2"', 'group = "239.192.7.2"\nsource = "203.0.113.9"')
+    rig = make_service_rig(
+        kind="packet", descriptors=16_384, capacity="64 MiB", channels=channels, source='select = "multicast"'
+    )
+    with rig.service(record=False) as service:
+        exchange = rig.exchange("--rate", "1000", "--seconds", "30")
+        try:
+            wait_for(lambda: service.wait(0.1) or rig_has_packets(rig), "packets in the ring", 30)
+            found = lines(rig)
+        finally:
+            exchange.stop()
+            service.stop()
+    assert found["itch", "A"]["state"] == "arriving"
+    wrong = found["itch", "B"]
+    assert wrong["state"] == "silent"
+    assert "239.192.7.2:31001 comes from " in wrong["look_at"][0]
+    assert "configured is source 203.0.113.9" in wrong["look_at"][0]
 
 
 def rig_has_packets(rig: Rig) -> bool:

@@ -13,7 +13,7 @@ from nanotape.capture.membership_reports import report_again
 from nanotape.config import Settings, interfaces
 
 INTERVAL_S = 0.25
-_RETRY_S = 1.0
+_RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 _KINDS = ("afxdp", "packet", "socket")
 
 
@@ -38,6 +38,7 @@ class ServiceLinks:
         self._watch, self._log, self._report, self._clock = watch, log, report, clock
         self._due = clock()
         self._renewal_due: float | None = None
+        self._tries = 0
 
     @property
     def wait_s(self) -> float:
@@ -59,7 +60,7 @@ class ServiceLinks:
         for outage in found:
             self._log(outage.detail)
             if outage.is_over and outage.needs_new_sockets:
-                self._renewal_due = now
+                self._renewal_due, self._tries = now, 0
             elif outage.is_over and self._report is not None:
                 self._report_again(outage.interface, self._report)
         return found
@@ -80,8 +81,9 @@ class ServiceLinks:
         self._renewal_due = None
 
     def failed(self) -> None:
-        """It could not be: worth another try a moment later."""
-        self._renewal_due = self._clock() + _RETRY_S
+        """It could not be: worth another try later, the later the more often it failed."""
+        self._renewal_due = self._clock() + _RETRY_S[min(self._tries, len(_RETRY_S) - 1)]
+        self._tries += 1
 
 
 def links_of(settings: Settings, log: Callable[[str], None]) -> ServiceLinks | None:

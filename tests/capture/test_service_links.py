@@ -74,6 +74,11 @@ def test_another_interface_of_the_name_has_all_opened_anew_until_that_succeeds()
     assert not host.links.must_renew
     host.look(OTHER, later_s=1.0)
     assert host.links.must_renew
+    host.links.failed()
+    host.look(OTHER, later_s=1.0)
+    assert not host.links.must_renew
+    host.look(OTHER, later_s=1.0)
+    assert host.links.must_renew
     host.links.renewed()
     assert not host.links.must_renew
 

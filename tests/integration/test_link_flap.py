@@ -64,11 +64,11 @@ def remove(pair: namespaces.NamespacePair) -> None:
     pair.right.run("ip", "link", "delete", pair.right.interface)
 
 
-def add(pair: namespaces.NamespacePair) -> None:
+def add(pair: namespaces.NamespacePair, mtu: int = 1500) -> None:
     peer = ("peer", "name", pair.right.interface, "netns", pair.right.namespace)
     pair.left.run("ip", "link", "add", pair.left.interface, "type", "veth", *peer)
     for side in (pair.left, pair.right):
-        namespaces._bring_up(side, 1500)
+        namespaces._bring_up(side, mtu)
 
 
 def set_link(side: namespaces.Side, state: str) -> None:
@@ -156,7 +156,7 @@ def wait_unreported(router: Querier) -> None:
     wait_for(is_quiet, "the reports of the start")
 
 
-@pytest.mark.parametrize("kind", ["afxdp", "packet"])
+@pytest.mark.parametrize("kind", ["afxdp", "packet", "socket"])
 def test_an_interface_that_is_removed_and_made_again_is_captured_again(
     kind: str, make_service_rig: Callable[..., Rig], namespace_pair: namespaces.NamespacePair
 ) -> None:
@@ -184,6 +184,23 @@ def test_an_interface_that_is_removed_and_made_again_is_captured_again(
     told = [event for event in link_events(rig) if event["ts_end"]]
     replaced = "veth-r: link was down: the interface was removed, and another of its name is there"
     assert [event["detail"] for event in told] == [replaced] * 2
+
+
+def test_a_new_interface_that_cannot_be_captured_yet_is_tried_again(
+    small: Rig, namespace_pair: namespaces.NamespacePair
+) -> None:
+    """Frames of 9,000 bytes do not fit into what native XDP takes of a veth; nothing of the service ends for that."""
+    with running(small) as process:
+        send(small, namespace_pair)
+        remove(namespace_pair)
+        add(namespace_pair, mtu=9000)
+        wait_for(lambda: said(small, "cannot be started on the new interface yet"), "the holder to fail", 30)
+        assert process.poll() is None
+        for side in (namespace_pair.left, namespace_pair.right):
+            side.run("ip", "link", "set", side.interface, "mtu", "1500")
+        wait_for(lambda: said(small, "capture: started anew"), "the capture to be started anew", 30)
+        wait_for(lambda: _epoch(small) == 2 and _writes(small), "the capture", 30)
+        send(small, namespace_pair)
 
 
 def _writes(rig: Rig) -> bool:

@@ -55,7 +55,17 @@ def import_pcap(
     channels = without_interfaces(settings.channel, talk)
     own = settings.of_ring(settings.rings[0])
     switch = chosen_switch(own.source.switch, switch_stamps, switch_tai, switch_plausible)
-    options = ImportOptions(ring, host, again, channels, switch=switch, recorder=recorder_options(own))
+    options = ImportOptions(
+        ring,
+        host,
+        again,
+        channels,
+        framings=settings.framings,
+        reorder_window_ns=settings.feeds.reorder_window,
+        reset_distance=settings.feeds.reset_distance,
+        switch=switch,
+        recorder=recorder_options(own),
+    )
     with ExitStack() as stack:
         stop = stack.enter_context(StopSignals())
         show = stack.enter_context(_bar())

@@ -14,8 +14,10 @@ from nanotape.capture.places import places
 from nanotape.capture.processes import end_with_parent, session_gives_way
 from nanotape.cli.options import AsJson, ConfigFile, talk
 from nanotape.config import Settings, interfaces, load
+from nanotape.config.channel import Channel
 from nanotape.storage import record as storage
 from nanotape.storage.encoder import Compression
+from nanotape.storage.feed_options import Quiet
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.rehearsal import rehearse
 from nanotape.storage.retention import RetentionPolicy
@@ -100,7 +102,20 @@ def recorder_options(settings: Settings) -> RecorderOptions:
 
 def feeds(settings: Settings) -> storage.Feeds:
     """What the configuration says of feeds."""
-    return storage.Feeds(interfaces=interfaces(settings), switch=settings.source.switch)
+    chosen = settings.feeds
+    return storage.Feeds(
+        framings=settings.framings,
+        window_ns=chosen.reorder_window,
+        reset_distance=chosen.reset_distance,
+        quiet={channel.name: _quiet(settings, channel) for channel in settings.channel},
+        interfaces=interfaces(settings),
+        switch=settings.source.switch,
+    )
+
+
+def _quiet(settings: Settings, channel: Channel) -> Quiet:
+    after_ns = settings.feeds.stale_after if channel.stale_after is None else channel.stale_after
+    return Quiet(after_ns or None, settings.session.get(channel.session or ""))
 
 
 def upkeep_options(settings: Settings) -> UpkeepOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from nanotape.config.flows import Flow, interfaces, located_flows
+from nanotape.config.framing import BUILT_IN, NO_FRAMING
 from nanotape.config.problem import Problem
 from nanotape.config.ring_checks import lines_of_rings, ring_names, shared
 from nanotape.config.rings import views
@@ -35,7 +37,7 @@ OTHER_CHANNEL = "other"
 
 def refuse(settings: Settings) -> None:
     """Raises one pydantic error of type `inconsistent` with all problems in its context, or nothing."""
-    of_all = (_names, _users, ring_names, lines_of_rings, shared)
+    of_all = (_names, _framings, _sessions, _users, ring_names, lines_of_rings, shared)
     of_each = (_flows, _source, _selection, _switch, _ring, _loop, _recorder, _paths)
     problems = [problem for check in of_all for problem in check(settings)]
     problems += [
@@ -67,6 +69,32 @@ def _names(settings: Settings) -> Iterator[Problem]:
             if first is not path:
                 found = f"{quoted(line.name)} again in channel {quoted(channel.name)}"
                 yield Problem(path, "a line name used once", found, 'rename one of the two, for example "B"', first)
+
+
+def _framings(settings: Settings) -> Iterator[Problem]:
+    """Those of channels are known, and none stands for two."""
+    for name in settings.framing:
+        if name in BUILT_IN or name == NO_FRAMING:
+            found = f"{quoted(name)}, which is built in"
+            yield Problem(("framing", name), "a name of its own", found, "give the framing another name")
+    known = settings.framings
+    for number, channel in enumerate(settings.channel):
+        if channel.framing != NO_FRAMING and channel.framing not in known:
+            yield _unknown(("channel", number, "framing"), "framing", channel.framing, [NO_FRAMING, *known])
+
+
+def _sessions(settings: Settings) -> Iterator[Problem]:
+    for number, channel in enumerate(settings.channel):
+        if channel.session is not None and channel.session not in settings.session:
+            yield _unknown(("channel", number, "session"), "session", channel.session, list(settings.session))
+
+
+def _unknown(path: KeyPath, table: str, name: str, known: list[str]) -> Problem:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    advice = (
+        f'did you mean "{nearest[0]}"?' if nearest else f"known are {', '.join(known) or 'none'}; add [{table}.{name}]"
+    )
+    return Problem(path, f"a {table} that is known", quoted(name), advice)
 
 
 def _flows(settings: Settings) -> Iterator[Problem]:

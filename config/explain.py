@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -32,7 +32,9 @@ def _problems(details: ErrorDetails) -> Iterator[Problem]:
     path, kind, value = details["loc"], details["type"], details["input"]
     if path[:1] == ("ring",) and path[1:2] in ((ONE_RING,), (SEVERAL_RINGS,)):
         path = ("ring", *path[2:])  # pydantic names the shape that it took
-    if kind == "inconsistent":
+    if path[-1:] == ("[key]",):  # the name of a table
+        yield Problem(path[:-1], context.get("expected", "a name"), quoted(path[-2]), "name the table so")
+    elif kind == "inconsistent":
         yield from context["problems"]
     elif kind == "extra_forbidden":
         yield _unknown(path)
@@ -61,7 +63,9 @@ def _advice(path: KeyPath, value: object, context: dict[str, Any]) -> str:
     if nearest := difflib.get_close_matches(quoted(value).strip('"'), choices, n=1):
         return f"did you mean {nearest[0]}?" if nearest[0].isdigit() else f'did you mean "{nearest[0]}"?'
     table = _table(path[:-1])
-    field = _fields(table)[str(path[-1])]
+    field = _fields(table).get(str(path[-1]))
+    if field is None:  # one of several, in an array or under a name of its own
+        return "correct it or leave it out"
     if field.is_required():
         return f"write for example {_example(path)}"
     default = table().model_dump(mode="json", by_alias=True)[str(path[-1])] if not _required(table) else field.default
@@ -98,11 +102,19 @@ def _unknown(path: KeyPath) -> Problem:
 
 def _table(path: KeyPath) -> type[BaseModel]:
     model: type[BaseModel] = Settings
+    is_name = False  # of a table among several, as in session.NAME
     for number, part in enumerate(path):
-        if isinstance(part, str):
-            one, *several = _models(_fields(model)[part].annotation)
+        if isinstance(part, str) and not is_name:
+            annotation = _fields(model)[part].annotation
+            found = list(_models(annotation))
+            if not found:
+                return model  # an array or table of plain values
+            one, *several = found
             is_element = isinstance(next(iter(path[number + 1 :]), None), int)
             model = several[-1] if several and is_element else one
+            is_name = get_origin(annotation) is dict
+        else:
+            is_name = False
     return model
 
 

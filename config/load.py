@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from nanotape.config.channels_from import with_channels
 from nanotape.config.document import DEFAULT_FILE, Document, parse, read
 from nanotape.config.errors import ConfigError
 from nanotape.config.explain import explain
@@ -29,6 +30,7 @@ def loads(text: str, name: str = "configuration") -> Settings:
 
 
 def _settings(document: Document) -> Settings:
+    document = with_channels(document)
     try:
         settings = Settings.model_validate(document.tree)
     except ValidationError as error:

@@ -45,6 +45,10 @@ def _rows(schema: dict[str, Any], node: dict[str, Any], at: str) -> Iterator[tup
             inner = schema["$defs"][reference.rsplit("/", 1)[1]]
             yield from _rows(schema, inner, f"{at}{key}{'[]' if 'items' in field else ''}.")
             continue
+        if named := _named(field):
+            inner = schema["$defs"][named.rsplit("/", 1)[1]]
+            yield from _rows(schema, inner, f"{at}{key}.NAME.")
+            continue
         default = field.get("default")
         default_text = f"`{'[]' if default == [] else quoted(default)}`"
         default_text = "required" if key in required else "not set" if default is None else default_text
@@ -65,6 +69,12 @@ def _one_or_several(
 def _reference(field: dict[str, Any]) -> str:
     """The table that a field is, or has in an array; empty: neither."""
     return str(field.get("$ref") or field.get("items", {}).get("$ref") or "")
+
+
+def _named(field: dict[str, Any]) -> str:
+    """The table of which a field has several, each with a name of its own; empty: it has none."""
+    tables = [field.get("additionalProperties"), *field.get("patternProperties", {}).values()]
+    return next((str(each["$ref"]) for each in tables if isinstance(each, dict) and "$ref" in each), "")
 
 
 def _takes(field: dict[str, Any]) -> str:

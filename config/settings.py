@@ -4,6 +4,7 @@ Built by load.py from TOML. A Settings that exists is consistent (checks.py); wh
 """
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -19,8 +20,11 @@ from pydantic import (
 )
 
 from nanotape.config import checks, rings
-from nanotape.config.channel import Channel, Section
+from nanotape.config.channel import FRAMING_BYTES, Channel, ChannelDefaults, Section
+from nanotape.config.channels_from import FileNames
 from nanotape.config.document import Origins
+from nanotape.config.feeds import FeedSettings
+from nanotape.config.framing import BUILT_IN, Framing
 from nanotape.config.measures import (
     AS_RECORDED_PPM,
     DURATION,
@@ -36,6 +40,7 @@ from nanotape.config.network import Interface
 from nanotape.config.quantity import Hold
 from nanotape.config.recorder import ArchiveSettings, RecorderSettings
 from nanotape.config.rules import Account, Choice, Directory, FilePath, Text, Whole, refused
+from nanotape.config.session import Session
 from nanotape.config.switch import SwitchForm, SwitchSettings, TaiOffset
 
 RING_MINIMUM_BYTES = 64 << 10
@@ -241,6 +246,17 @@ class Settings(Section):
     """What becomes of segments: how they are compacted, and what is deleted when."""
     ring_tables: Rings = Field(default=RingSettings(), alias="ring")
     """The ring between capture and its readers, or several, each a `[[ring]]` of its own."""
+    feeds: FeedSettings = FeedSettings()
+    """How the feeds of all channels are followed."""
+    session: dict[Annotated[str, Text(63)], Session] = Field(default_factory=dict)
+    """When channels trade, each a `[session.NAME]` of its own."""
+    framing: dict[Annotated[str, Text(FRAMING_BYTES, safe=True)], Framing] = Field(default_factory=dict)
+    """Packet headers besides those that are built in, each a `[framing.NAME]` of its own."""
+    channels_from: Annotated[tuple[str, ...], FileNames()] = ()
+    """CSV files with further channels, as a venue publishes them, or one file; beside this one, or by absolute
+    paths."""
+    channel_defaults: ChannelDefaults = ChannelDefaults()
+    """What the channels of `channels_from` have where their file does not say."""
     channel: Annotated[tuple[Channel, ...], Field(strict=False)] = ()
     """What is captured, each a `[[channel]]` of its own."""
 
@@ -270,6 +286,11 @@ class Settings(Section):
             ConfigError: There is none of this name, or several to choose from.
         """
         return rings.of_ring(self, name)
+
+    @property
+    def framings(self) -> Mapping[str, Framing]:
+        """All that a channel may name, but `none`."""
+        return {**self.framing, **BUILT_IN}
 
     @property
     def records_other(self) -> bool:

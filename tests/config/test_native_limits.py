@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nanotape.config import checks, measures, network, quantity, settings
-from nanotape.config.channel import Channel, Framing, Line, Role
+from nanotape.config.channel import FRAMING_BYTES, Channel, Line, Role
+from nanotape.config.framing import BUILT_IN
 from nanotape.config.rules import FILE_PATH_BYTES, Text, Whole
 
 NATIVE = Path(__file__).resolve().parents[2] / "native"
@@ -36,7 +37,8 @@ def test_names_fit_the_flow_table(model: type[Channel | Line], key: str, field: 
 
 
 def test_words_fit_the_flow_table() -> None:
-    assert max(len(word) for word in Framing.__args__) <= room("framing")  # type: ignore[attr-defined]
+    assert room("framing") == FRAMING_BYTES
+    assert max(len(word) for word in BUILT_IN) <= FRAMING_BYTES
     assert max(len(word) for word in Role.__args__) <= room("role")  # type: ignore[attr-defined]
     assert room("interface") == network.INTERFACE_BYTES
 

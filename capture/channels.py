@@ -20,12 +20,9 @@ from nanotape.capture.looks import Clocks
 from nanotape.capture.recorded_feeds import RecordedFeeds, RecordedLine, read_feeds
 from nanotape.capture.ring import RING_SUFFIX, Ring
 from nanotape.config import ConfigError, Flow, Settings, flows, load
-from nanotape.config.framing import BUILT_IN, NO_FRAMING
+from nanotape.config.framing import NO_FRAMING
 
 State = Literal["arriving", "stale", "silent", "closed", "not captured"]
-
-_WINDOW_NS = 10_000_000
-_STALE_AFTER_NS = 30 * 10**9
 
 ALARMS: tuple[State, ...] = ("stale", "silent", "not captured")
 """States of a line that should arrive and does not."""
@@ -141,9 +138,9 @@ def _watched(rings: Mapping[str, Settings], settings: Settings, seconds: float, 
     opened: dict[str, RingWatch] = {}
     refusals: dict[str, str] = {}
     with ExitStack() as stack:
-        for name in rings:
+        for name, own in rings.items():
             try:
-                made = RingWatch(Ring.open(name, shm), BUILT_IN, _WINDOW_NS)
+                made = RingWatch(Ring.open(name, shm), own.framings, own.feeds.reorder_window)
             except RingError as error:
                 refusals[name] = str(error)
             else:
@@ -189,7 +186,7 @@ def _line(flow: Flow, place: _Place, around: Surroundings, seconds: float, now_n
     last_ns = watched.last_ts_ns.get(known.id) if known else None
     if last_ns is None and recorded is not None:
         last_ns = recorded.last_ts_ns
-    state = judge(packets, last_ns, now_ns, *_quiet(place.settings, flow.channel))
+    state = judge(packets, last_ns, now_ns, *quiet(place.settings, flow.channel))
     counts, counted = _counts(flow, watched, known.id if known else 0, recorded)
     return LineState(
         ring=place.name,
@@ -243,9 +240,11 @@ def judge(
     return "stale" if stale_after_ns is not None and now_ns - last_ns > stale_after_ns else "arriving"
 
 
-def _quiet(settings: Settings, channel: str) -> tuple[int | None, Hours | None]:
-    """The channel's stale_after, and when it trades."""
-    return _STALE_AFTER_NS, None
+def quiet(settings: Settings, channel: str) -> tuple[int | None, Hours | None]:
+    """The channel's `stale_after`, None: never; and when it trades, None: always."""
+    mine = next(each for each in settings.channel if each.name == channel)
+    stale_after_ns = settings.feeds.stale_after if mine.stale_after is None else mine.stale_after
+    return stale_after_ns or None, settings.session.get(mine.session) if mine.session else None
 
 
 _NOTHING = RecordedLine(*[None] * len(RecordedLine.__slots__))

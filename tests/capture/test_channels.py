@@ -11,7 +11,7 @@ import pytest
 
 from nanotape.capture.channel_causes import Surroundings, look_at
 from nanotape.capture.channel_watch import Watched
-from nanotape.capture.channels import State, channels, judge
+from nanotape.capture.channels import State, channels, judge, quiet
 from nanotape.capture.counters import SourceStats
 from nanotape.capture.joins import Joins, read_joins
 from nanotape.capture.looks import Clocks
@@ -215,6 +215,30 @@ def test_without_a_ring_every_line_is_not_captured_and_the_reason_is_said(tmp_pa
     assert line.look_at == found.notes
     assert "nanotape" in line.look_at[0]
     assert not found.is_fine
+
+
+SESSIONS = """
+[feeds]
+stale_after = "60s"
+[session.night]
+open = "22:00"
+close = "02:00"
+""" + LINE.replace('framing = "moldudp64"', 'session = "night"\nstale_after = "5s"')
+
+
+def test_stale_after_and_session_of_a_channel_count(tmp_path: Path) -> None:
+    settings = settings_at(tmp_path, SESSIONS)
+    after_ns, hours = quiet(settings, "itch")
+    assert after_ns == 5 * S
+    assert hours is not None
+    assert [hours.is_open(NOW_NS // (86400 * S) * 86400 * S + hour * 3600 * S) for hour in (25, 12, 23)] == [
+        True,
+        False,
+        True,
+    ]
+    assert quiet(settings_at(tmp_path, SESSIONS.replace('stale_after = "5s"', "")), "itch")[0] == 60 * S
+    assert quiet(settings_at(tmp_path, SESSIONS.replace('"5s"', '"0s"')), "itch")[0] is None
+    assert quiet(settings_at(tmp_path), "itch") == (30 * S, None)
 
 
 def test_nothing_configured_is_not_fine(tmp_path: Path) -> None:

@@ -31,15 +31,16 @@ def events(rig: Rig) -> list[dict[str, Any]]:
 
 def test_every_fault_of_a_feed_is_found_once_and_nothing_else_is(wired: Rig) -> None:
     faults = {
-        "--gap": ("A:1000:5", "B:2000:3", "A:3000:7", "B:3000:7", "A:4000:6", "B:4003:6", "B:7500:1"),
-        "--duplicate": ("A:500:3", "B:1500:1", "A:6500:1"),
-        "--reorder": ("A:1200:4", "B:2500:1", "A:7200:9"),
-        "--reset": ("5000",),
-        "--new-session": ("7000",),
+        "--gap": ("A:1000:5", "B:2000:3", "A:3000:7", "B:3000:7", "A:4000:6", "B:4003:6", "B:21000:1", "A:36500:2"),
+        "--duplicate": ("A:500:3", "B:1500:1", "A:20500:1"),
+        "--reorder": ("A:1200:4", "B:2500:1", "A:37200:9"),
+        "--reset": ("20000",),
+        "--new-session": ("36000",),
     }
+    # Some seconds between what is missing and the restarts: then nobody remembers any more what the other line brought.
     options = [word for option, values in faults.items() for value in values for word in (option, value)]
     with wired.service() as service:
-        sent = wired.exchange("--rate", "3000", "--packets", "9000", "--delay", "B:300", *options).result()
+        sent = wired.exchange("--rate", "5000", "--packets", "40000", "--delay", "B:300", *options).result()
         wired.wait_taken(service)
     told = events(wired)
     assert fault_truth.found(told) == fault_truth.expected(sent)
@@ -110,11 +111,11 @@ def assert_ours(rig: Rig, sent: SentLog, stages: set[str], *, packets_known: boo
 def test_what_a_small_rx_ring_lost_while_the_capture_stood_still_is_told_as_that(
     make_service_rig: Callable[..., Rig],
 ) -> None:
-    rig = make_service_rig(descriptors=512, capacity="64 MiB")
-    gaps = ("--gap", "A:1000:4", "--gap", "A:38000:3", "--gap", "B:39000:2")
-    with rig.service() as service, sending(rig, 10_000, 40_000, *gaps) as result:
+    rig = make_service_rig(descriptors=4096, capacity="64 MiB")
+    gaps = ("--gap", "A:1000:4", "--gap", "A:47000:3", "--gap", "B:48000:2")
+    with rig.service() as service, sending(rig, 10_000, 50_000, *gaps) as result:
         wait_for(lambda: service.wait(0.02) is not None and recorded(rig) > 5000, "some packets", 30)
-        due = time.monotonic() + 0.5  # nothing on this side counts meanwhile
+        due = time.monotonic() + 1.0  # nothing on this side counts meanwhile
         stopped(service, CAPTURE, lambda: time.monotonic() > due)
         sent = result()
         rig.wait_taken(service)
@@ -124,10 +125,10 @@ def test_what_a_small_rx_ring_lost_while_the_capture_stood_still_is_told_as_that
 def test_what_a_packet_socket_dropped_is_told_as_that_though_not_by_packets(
     make_service_rig: Callable[..., Rig],
 ) -> None:
-    rig = make_service_rig(kind="packet", descriptors=256, capacity="64 MiB")
-    with rig.service() as service, sending(rig, 10_000, 40_000) as result:
+    rig = make_service_rig(kind="packet", descriptors=1024, capacity="64 MiB")
+    with rig.service() as service, sending(rig, 10_000, 50_000) as result:
         wait_for(lambda: service.wait(0.02) is not None and recorded(rig) > 5000, "some packets", 30)
-        due = time.monotonic() + 0.5
+        due = time.monotonic() + 1.0
         stopped(service, CAPTURE, lambda: time.monotonic() > due)
         sent = result()
         rig.wait_taken(service)

@@ -27,7 +27,7 @@ def test_an_example_is_fine_and_shows_as_itself(file: Path) -> None:
 
 def test_the_examples_are_what_they_say() -> None:
     found = {file.stem: load(file) for file in EXAMPLES}
-    assert set(found) == {"cloud", "colo", "lab", "laptop", "replay", "tap", "two-rings"}
+    assert set(found) == {"cloud", "colo", "lab", "laptop", "replay", "tap", "two-rings", "venue"}
     tap, cloud, replay = (found[name].source for name in ("tap", "cloud", "replay"))
     assert (tap.effective_kind, tap.join, tap.promiscuous, tap.selection) == ("afxdp", "none", True, "multicast")
     assert (cloud.effective_kind, cloud.selection, cloud.fanout) == ("packet", "udp", 2)
@@ -39,6 +39,9 @@ def test_the_examples_are_what_they_say() -> None:
     assert (colo.ring.hugepages, colo.source.umem_hugepages, colo.source.zerocopy) == ("require", "require", "prefer")
     assert colo.loop.core is not None
     assert len({line.interface for line in colo.channel[0].line}) == 2
+    venue = found["venue"]
+    assert [len(channel.line) for channel in venue.channel] == [1, 2, 2, 2]
+    assert {channel.session for channel in venue.channel} == {None, "us-options"}
     two = [found["two-rings"].of_ring(name) for name in found["two-rings"].rings]
     assert [(each.ring.name, each.source.interface, each.loop.core) for each in two] == [
         ("a", "ens1f0np0", 2),

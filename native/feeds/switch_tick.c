@@ -26,12 +26,16 @@ static struct nt_switch_span keyframe_content(const struct nt_switch_frame *fram
 	return content;
 }
 
-/* "EXKF" 4, version 1, reserved 3, utc ns 8, counter 8, frequency 8, last sync 8. */
+/* "EXKF" 4, version 1, reserved 3, utc ns 8, counter 8, frequency 8, last sync 8; of older ones, by IP, "1 0 0 0" and version 0. */
 static bool read_exalink(struct nt_switch_keyframe *keyframe, const struct nt_switch_frame *frame)
 {
 	struct nt_switch_span content = keyframe_content(frame);
+	bool is_old;
 
-	if (content.bytes < EXALINK_BYTES || memcmp(content.data, "EXKF\1", 5) != 0)
+	if (content.bytes < EXALINK_BYTES)
+		return false;
+	is_old = content.bytes == EXALINK_BYTES && frame->protocol == KEYFRAME_PROTOCOL && !memcmp(content.data, "\1\0\0\0\0", 5);
+	if (!is_old && memcmp(content.data, "EXKF\1", 5) != 0)
 		return false;
 	keyframe->device = frame->source_mac;
 	keyframe->utc_ns = nt_switch_number(content.data + 8, 8);

@@ -287,6 +287,14 @@ def test_exalink_ticks_are_counted_on_from_the_last_keyframe_over_a_wrap(by_ip: 
     assert (counts.keyframes, counts.stamped) == (1, 6)
 
 
+def test_an_older_exalink_keyframe_begins_with_the_number_one_and_comes_by_ip() -> None:
+    tick = Row(BASE + struct.pack(">I", 350), TS)
+    old = exalink_keyframe(TS, 0, by_ip=True, head=b"\1")
+    assert stamps_of([Row(old, TS), tick], SwitchSettings("exalink"))[0][1][0] == TS + 1000
+    for other in (exalink_keyframe(TS, 0, head=b"\1"), exalink_keyframe(TS, 0, by_ip=True, head=b"\2")):
+        assert stamps_of([Row(other, TS), tick], SwitchSettings("exalink"))[2].keyframes == 0
+
+
 def test_a_tick_just_before_its_keyframe_lies_before_it() -> None:
     rows = [Row(exalink_keyframe(TS, COUNTER), TS), Row(BASE + struct.pack(">I", (COUNTER - 350) & 0xFFFFFFFF), TS)]
     assert stamps_of(rows, SwitchSettings("exalink"))[0][1][0] == TS - 1000

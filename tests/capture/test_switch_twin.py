@@ -66,6 +66,7 @@ def stamped(chance: random.Random, ts_ns: int, form: str) -> bytes:
         "exalink": [
             base + struct.pack(">I", ticks & 0xFFFFFFFF),
             exalink_keyframe(keyframe_ns, ticks % (1 << 40), by_ip=chance.random() < 0.5),
+            exalink_keyframe(keyframe_ns, ticks % (1 << 40), by_ip=chance.random() < 0.5, head=b"\1"),
         ],
         "arista-7150": [
             base + arista_tick(ticks),

@@ -46,9 +46,11 @@ def switch_header(frame: bytes, version: int, seconds: int, ns: int) -> bytes:
     return frame[:12] + struct.pack(">HHH", 0xD28B, 1, version) + stamp + frame[12:]
 
 
-def exalink_keyframe(utc_ns: int, counter: int, hz: int = 350_000_000, by_ip: bool = False) -> bytes:
-    """What an ExaLINK Fusion sends each second."""
-    content = b"EXKF\1\0\0\0" + struct.pack(">QQQQ", utc_ns, counter, hz, counter)
+def exalink_keyframe(
+    utc_ns: int, counter: int, hz: int = 350_000_000, by_ip: bool = False, head: bytes = b"EXKF\1"
+) -> bytes:
+    """What an ExaLINK Fusion sends each second; its older firmware begins it with the number 1."""
+    content = head.ljust(8, b"\0") + struct.pack(">QQQQ", utc_ns, counter, hz, counter)
     if by_ip:
         return ethernet(ipv4(content, src="0.0.0.0", dst="255.255.255.255", protocol=253))
     return ethernet(content.ljust(64, b"\0"), kind=0x88B5)

@@ -290,7 +290,9 @@ class SwitchModel:
         by_ip = seen.ip_bytes != 0 and seen.protocol == 253 and seen.ip_bytes <= len(seen.network)
         content = seen.network[seen.ip_header : seen.ip_bytes] if by_ip else seen.network
         if form == "exalink":
-            if not (by_ip or seen.kind == 0x88B5) or len(content) < 40 or content[:5] != b"EXKF\1":
+            is_old = by_ip and len(content) == 40 and content[:5] == b"\1\0\0\0\0"
+            is_new = (by_ip or seen.kind == 0x88B5) and len(content) >= 40 and content[:5] == b"EXKF\1"
+            if not is_old and not is_new:
                 return False
             device: int | bytes = seen.mac
             utc, counter, hz = (number(content[at : at + 8]) for at in (8, 16, 24))

@@ -25,13 +25,14 @@ SOURCES := $(shell find $(PARTS) -type f -not -path '*/__pycache__/*' -not -name
 C_FILES := $(shell find native tests -name '*.[ch]' -type f | LC_ALL=C sort)
 WHEEL_INPUT := $(SOURCES) pyproject.toml meson.build meson.options scripts/excluded.py build/sources.txt README.md
 
-.PHONY: help setup develop demo bench bench-archive test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
+.PHONY: help setup develop demo bench bench-archive bench-feeds test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
 	check-imports check-warnings model format wheel lock clean FORCE
 
 help:
 	@echo 'demo        the main job, end to end, with its verdict (options in DEMO="--seconds 10")'
 	@echo 'bench       how fast it is here, and docs/performance.md (with options in BENCH="--quick", build/performance.md)'
 	@echo 'bench-archive  how fast an archive answers, beside tcpdump and tshark (PACKETS=10000000)'
+	@echo 'bench-feeds    what decoding feed headers and following their sequences costs a packet'
 	@echo 'test        C tests, plain and under sanitizers, and Python tests (options in PYTEST="-k ring")'
 	@echo 'test-slow   the long Python tests, and every damage to every capture file'
 	@echo 'check       formatting, lint, types, import contracts, C warnings, the model of the ring'
@@ -71,6 +72,9 @@ bench: develop
 # Ten million packets; some 12 GB of disk and a quarter of an hour.
 bench-archive: develop
 	@$(BIN)/python tests/bench/archive_bench.py build/archive-bench $(PACKETS)
+
+bench-feeds: develop
+	@$(BIN)/python tests/bench/feed_bench.py
 
 test: test-native
 	@$(MAKE) --no-print-directory develop

@@ -24,7 +24,8 @@ from switch_frames import (
     switch_header,
     with_fcs,
 )
-from switch_model import LINUX_SLL, LINUX_SLL2, RAW_IP, REBUILT_HEADER, SwitchModel
+from switch_layers import LINUX_SLL, LINUX_SLL2, RAW_IP
+from switch_model import REBUILT_HEADER, SwitchModel
 
 from nanotape.capture.switch_stamps import FORMS, SwitchStamps
 from nanotape.config.switch import SwitchSettings

@@ -9,32 +9,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-REBUILT_HEADER, LINUX_SLL, LINUX_SLL2, RAW_IP = 1 << 2, 1 << 8, 1 << 9, 1 << 10
-DEGRADED, DUPLICATE, IMPLAUSIBLE = 1 << 11, 1 << 12, 1 << 13
-S = 10**9
+from switch_layers import Layers, layers, number
+from switch_readings import IMPLAUSIBLE, TRAILERS, S, Stamp, read_7280
+
+REBUILT_HEADER = 1 << 2
 TAI_NS = 37 * S
 TICK_HZ = 350_000_000
 WHOLE_FORMS = ("arista-7280", "arista-7130", "exablaze-hpt", "ixia", "cpacket")
 """In the order in which `auto` tries them."""
 TICK_FORMS = ("exalink", "arista-7150")
-
-
-def number(octets: bytes) -> int:
-    return int.from_bytes(octets, "big")
-
-
-@dataclass
-class Stamp:
-    """What a switch says, as it says it."""
-
-    ns: int
-    device: int | None = None
-    port: int | None = None
-    flags: int = 0
-    is_utc: bool = False
-    valid: bool = True
-    sub_ns: int = 0
-    sequence: int | None = None
 
 
 @dataclass
@@ -45,155 +28,6 @@ class Row:
     device: int | None = None
     port: int | None = None
     flags: int = 0
-
-
-@dataclass
-class Layers:
-    """A frame as far as a switch's stamp asks."""
-
-    stamp: bytes = b""
-    """Behind 0xD28B."""
-    mac: bytes = b""
-    kind: int = 0
-    network: bytes = b""
-    tail: bytes | None = None
-    """Behind what IP says is its end; where no IP is, behind the link's header; None: not captured."""
-    padding: int = 0
-    """Zeros that the tail begins with, up to byte 60 of the frame."""
-    ip_bytes: int = 0
-    ip_header: int = 0
-    protocol: int = 0
-
-
-def layers(frame: bytes, wire_length: int, flags: int) -> Layers:
-    out = Layers()
-    begin = _link(frame, flags, out)
-    if not out.kind:
-        return out
-    out.network = frame[begin:]
-    ip = out.network
-    if out.kind == 0x0800 and len(ip) >= 20 and ip[0] >> 4 == 4:
-        header, total, out.protocol = (ip[0] & 15) * 4, number(ip[2:4]), ip[9]
-        if 20 <= header <= total:
-            out.ip_bytes, out.ip_header = total, header
-    elif out.kind == 0x86DD and len(ip) >= 40 and ip[0] >> 4 == 6:
-        out.protocol = ip[6]
-        if number(ip[4:6]):
-            out.ip_bytes, out.ip_header = 40 + number(ip[4:6]), 40
-    end = begin + out.ip_bytes
-    if wire_length <= len(frame) and end <= len(frame):
-        out.tail = frame[end:]
-        if out.ip_bytes:
-            filled = out.tail[: max(0, 60 - end)]
-            out.padding = len(filled) - len(filled.lstrip(b"\0"))
-    return out
-
-
-def _link(frame: bytes, flags: int, out: Layers) -> int:
-    """Where the network begins; `kind` 0: the link is cut short."""
-    if flags & RAW_IP:
-        out.kind = 0 if not frame else 0x0800 if frame[0] >> 4 == 4 else 0x86DD
-        return 0
-    if flags & (LINUX_SLL | LINUX_SLL2):
-        begin, at = (16, 14) if flags & LINUX_SLL else (20, 0)
-        kind = number(frame[at : at + 2])
-    else:
-        kind, begin = _ethernet(frame, out)
-    for _ in range(4):
-        if kind not in (0x8100, 0x88A8, 0x9100):
-            break
-        kind = number(frame[begin + 2 : begin + 4])
-        begin += 4
-    out.kind = kind if len(frame) >= begin else 0
-    return begin
-
-
-def _ethernet(frame: bytes, out: Layers) -> tuple[int, int]:
-    out.mac, kind, begin = frame[6:12], number(frame[12:14]), 14
-    if kind == 0xD28B:
-        size = 10 if frame[17:18] and frame[17] >> 4 == 2 else 12
-        if len(frame) >= begin + size:
-            out.stamp = frame[begin : begin + size]
-        begin += size + 2
-        kind = number(frame[begin - 2 : begin])
-    return kind, begin
-
-
-def seconds(at: bytes) -> Stamp:
-    """Seconds 4, nanoseconds 4."""
-    ns = number(at[4:8])
-    return Stamp(number(at[:4]) * S + ns, valid=ns < S)
-
-
-def read_cpacket(tail: bytes) -> Stamp | None:
-    if len(tail) < 16:
-        return None
-    stamp = seconds(tail[-12:-4])
-    stamp.device, stamp.port = number(tail[-3:-1]), tail[-1]
-    return stamp
-
-
-def read_7130(tail: bytes) -> Stamp | None:
-    stamp = read_cpacket(tail)
-    if stamp is None:
-        return None
-    flags = tail[-4]
-    stamp.flags = (DEGRADED if flags & 0x10 else 0) | (DUPLICATE if flags & 0x04 else 0)
-    rest = tail[:-12]
-    last = not flags & 0x02
-    while not last:
-        word = number(rest[-4:])
-        words = ((word >> 6) & 0x3FF) + 1 if word & 0x1F == 0x1F else (word >> 6) & 3
-        if len(rest) < 4 * (words + 1):
-            stamp.valid = False
-            return stamp
-        if word & 0x1F == 0:
-            stamp.sequence = word >> 8 & 0xFFFF
-        if word & 0x1F == 1:
-            stamp.sub_ns = word >> 8
-        rest = rest[: len(rest) - 4 * (words + 1)]
-        last = bool(word & 0x20)
-    stamp.valid = stamp.valid and len(rest) >= 4
-    return stamp
-
-
-def read_hpt(tail: bytes) -> Stamp | None:
-    if len(tail) < 16:
-        return None
-    at = tail[-16:]
-    picoseconds = number(at[10:15]) * 10**12 >> 40
-    return Stamp(number(at[6:10]) * S + picoseconds // 1000, at[4], at[5])
-
-
-def read_ixia(tail: bytes) -> Stamp | None:
-    at = tail[-15:]
-    if len(at) < 15 or not 3 <= at[0] <= 7 or at[1] != 8 or at[10] != 10 or at[11:13] != b"\xaf\x12":
-        return None
-    return seconds(at[2:10])
-
-
-def read_7280(at: bytes, near_ns: int) -> Stamp | None:
-    if len(at) < 10 or at[:2] != b"\0\1" or at[2] > 1:
-        return None
-    stamp = None
-    if at[3] >> 4 == 1 and len(at) >= 12:
-        stamp = seconds(at[4:12])
-    elif at[3] >> 4 == 2:
-        near = max(0, near_ns) // S
-        candidates = [(near & ~0xFFFF) + number(at[4:6]) + around for around in (0, -0x10000, 0x10000)]
-        best = max(0, min(candidates, key=lambda each: abs(each - near)))
-        stamp = Stamp(best * S + number(at[6:10]), valid=number(at[6:10]) < S)
-    if stamp:
-        stamp.is_utc = at[2] == 1
-    return stamp
-
-
-TRAILERS = {
-    "arista-7130": (read_7130, 16),
-    "cpacket": (read_cpacket, 16),
-    "exablaze-hpt": (read_hpt, 16),
-    "ixia": (read_ixia, 15),
-}
 
 
 @dataclass

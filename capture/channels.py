@@ -22,7 +22,7 @@ from nanotape.capture.ring import RING_SUFFIX, Ring
 from nanotape.config import ConfigError, Flow, Settings, flows, load
 from nanotape.config.framing import NO_FRAMING
 
-State = Literal["arriving", "stale", "silent", "closed", "not captured"]
+State = Literal["arriving", "stale", "silent", "quiet", "closed", "not captured"]
 
 ALARMS: tuple[State, ...] = ("stale", "silent", "not captured")
 """States of a line that should arrive and does not."""
@@ -50,8 +50,9 @@ class LineState:
     source: str | None
     framing: str
     state: State
-    """`arriving`; `stale`: none for `stale_after` within its session; `silent`: none since the start; `closed`: none,
-    and outside its session; `not captured`: the ring knows no such line, or there is no ring."""
+    """`arriving`; `stale`: none for `stale_after` within its session; `silent`: none since the start; `quiet`: none,
+    and `stale_after` is `0s`: no alarm; `closed`: none, and outside its session; `not captured`: the ring knows no such
+    line, or there is no ring."""
     packets: int | None
     """That came meanwhile; None: there is no ring to look at."""
     rate_pps: float | None
@@ -232,12 +233,13 @@ def judge(
         return "not captured"
     if packets:
         return "arriving"
-    quiet_ns = stale_after_ns or 0
-    if hours is not None and not (hours.is_open(now_ns) and hours.is_open(now_ns - quiet_ns)):
+    if hours is not None and not (hours.is_open(now_ns) and hours.is_open(now_ns - (stale_after_ns or 0))):
         return "closed"
+    if stale_after_ns is None:
+        return "quiet"
     if last_ns is None:
         return "silent"
-    return "stale" if stale_after_ns is not None and now_ns - last_ns > stale_after_ns else "arriving"
+    return "stale" if now_ns - last_ns > stale_after_ns else "arriving"
 
 
 def quiet(settings: Settings, channel: str) -> tuple[int | None, Hours | None]:

@@ -19,6 +19,9 @@ def sent_order(
     reorders: tuple[SentReorder, ...],
 ) -> Iterator[ExchangeBatch]:
     """Yields what was sent, in that order, as the sender of native/simulate/line.c does it."""
+    if not (gaps or duplicates or reorders):
+        yield from batches
+        return
     held: ExchangeBatch | None = None
     for made in batches:
         batch = made if held is None else _joined(held, made)

@@ -139,7 +139,7 @@ def test_what_a_small_ring_lost_while_the_recorder_stood_still_is_told_as_that(
     make_service_rig: Callable[..., Rig],
 ) -> None:
     rig = make_service_rig(descriptors=16_384, capacity="4 MiB")
-    with rig.service() as service, sending(rig, 10_000, 60_000) as result:
+    with rig.service() as service, sending(rig, 20_000, 60_000) as result:
         wait_for(lambda: service.wait(0.02) is not None and recorded(rig) > 5000, "some packets", 30)
         enough = ring_bytes(rig) + 3 * (4 << 20)
         stopped(service, RECORDER, lambda: ring_bytes(rig) > enough)
@@ -180,7 +180,7 @@ def test_what_a_full_disk_did_not_take_is_told_as_that(make_service_rig: Callabl
             return sum(each.write_failures or 0 for each in list_readers(ring, rig.folder / "run"))
 
     with small_disk(rig.folder / "archive", 256):
-        with rig.service() as service, sending(rig, 10_000, 120_000) as result:
+        with rig.service() as service, sending(rig, 20_000, 100_000) as result:
             wait_for(lambda: service.wait(0.02) is not None and recorded(rig) > 5000, "some packets", 30)
             ballast = fill(rig.folder / "archive")
             wait_for(lambda: service.wait(0.02) is not None and write_failures() > 0, "a write that fails", 30)

@@ -200,6 +200,8 @@ class Framing(Section):
     """Count of an end of session; not set: none is told by it."""
     heartbeat_next: bool = False
     """Whether heartbeats and ends of session carry the sequence that comes next."""
+    heartbeat_idle: Annotated[int | None, _WORD] = None
+    """Sequence of heartbeats outside of trading, which say nothing though others carry the next; not set: none."""
     unsequenced: Annotated[int | None, _WORD] = None
     """Sequence of packets that have none; not set: there are no such packets."""
     send: Send | None = None

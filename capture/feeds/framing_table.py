@@ -18,7 +18,7 @@ def framing_table(framing: Framing) -> Any:
     table.heartbeat_next = framing.heartbeat_next
     for name in ("sequence", "sequence_high", "count", "session", "key"):
         _place(getattr(table, name), getattr(framing, name))
-    for name in ("heartbeat_count", "end_count", "unsequenced"):
+    for name in ("heartbeat_count", "end_count", "unsequenced", "heartbeat_idle"):
         value = getattr(framing, name)
         setattr(table, f"has_{name}", value is not None)
         setattr(table, name, value or 0)

@@ -53,6 +53,7 @@ struct nt_framing {
 	uint8_t has_heartbeat_count;
 	uint8_t has_end_count;
 	uint8_t has_unsequenced;
+	uint8_t has_heartbeat_idle;
 	struct nt_number sequence;
 	struct nt_number sequence_high;
 	struct nt_number count; /* may lie behind the header */
@@ -68,6 +69,7 @@ struct nt_framing {
 	uint64_t heartbeat_count;
 	uint64_t end_count;
 	uint64_t unsequenced;
+	uint64_t heartbeat_idle;
 	struct nt_expect expect[NT_EXPECT_MAX];
 	int8_t status_of[256]; /* enum nt_feed_status of each value of `status` */
 };

@@ -255,6 +255,12 @@ static int track_packet(struct nt_feeds *feeds, uint32_t flow_id, const struct n
 	return error;
 }
 
+/* Whether a heartbeat or an end carries the sequence that comes next. */
+static bool says_next(const struct nt_framing *framing, int64_t seq)
+{
+	return framing->heartbeat_next && !(framing->has_heartbeat_idle && (uint64_t)seq == framing->heartbeat_idle);
+}
+
 int nt_feeds_track(struct nt_feeds *feeds, const struct nt_feed_rows *rows, const struct nt_feed_columns *columns)
 {
 	int error = 0;
@@ -274,9 +280,9 @@ int nt_feeds_track(struct nt_feeds *feeds, const struct nt_feed_rows *rows, cons
 		if (packet.status == NT_FEED_NONE || packet.status == NT_FEED_BAD || packet.status == NT_FEED_UNSEQUENCED)
 			continue;
 		packet.next_only = is_empty;
-		if (is_empty && !feeds->framings[flow->framing].heartbeat_next)
-			continue;
 		packet.seq = columns->seq[row];
+		if (is_empty && !says_next(&feeds->framings[flow->framing], packet.seq))
+			continue;
 		packet.count = is_empty ? 0 : columns->count[row];
 		packet.session = columns->session[row];
 		packet.key = columns->key[row];

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from nanotape.capture.discovered import Discovered, DiscoveredFlow
 from nanotape.capture.errors import DiscoverError
 from nanotape.capture.interface_state import interface_index, is_up
 from nanotape.capture.sightings import SIGHTING_DTYPE, flow_of
+from nanotape.config.framing import BUILT_IN, Framing
 from nanotape.native import ffi, lib
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -170,12 +171,15 @@ class Discovery:
         raw = ffi.buffer(sightings.entries, sightings.count * SIGHTING_DTYPE.itemsize)
         return np.frombuffer(raw, SIGHTING_DTYPE) if sightings.count else np.zeros(0, SIGHTING_DTYPE)
 
-    def snapshot(self, most: int | None = None, guesses: int = 0) -> Discovered:
+    def snapshot(
+        self, most: int | None = None, guesses: int = 0, framings: Mapping[str, Framing] = BUILT_IN
+    ) -> Discovered:
         """What was found so far.
 
         Args:
             most: Only so many flows, the busiest; None: all.
             guesses: Of how many of them, the busiest first, to guess the framing.
+            framings: Among these.
         """
         handle = self._open_handle()
         sightings = lib.nt_discover_sightings(handle)
@@ -184,7 +188,7 @@ class Discovery:
             interface=self.interface,
             seconds=self.seconds,
             select="udp" if self.options.udp else "multicast",
-            flows=self._flows(most, guesses),
+            flows=self._flows(most, guesses, framings),
             flow_count=sightings.count,
             packets=sightings.packets,
             unparsed=sightings.unparsed,
@@ -196,13 +200,13 @@ class Discovery:
             xdp_program=lib.nt_discover_xdp_program(handle) != 0,
         )
 
-    def _flows(self, most: int | None, guesses: int) -> tuple[DiscoveredFlow, ...]:
+    def _flows(self, most: int | None, guesses: int, framings: Mapping[str, Framing]) -> tuple[DiscoveredFlow, ...]:
         seen = self._seen()
         packets, octets = self._rates.of(self._listened_to_s, seen["packets"], seen["bytes"])
         # lexsort: the last key counts most; equal rates stay in the order in which they were first seen.
         order = np.lexsort((-seen["packets"].astype(np.int64), -packets))[:most]
         return tuple(
-            flow_of(row, rate, octet_rate, self.seconds, place < guesses)
+            flow_of(row, rate, octet_rate, self.seconds, framings if place < guesses else None)
             for place, (row, rate, octet_rate) in enumerate(
                 zip(seen[order], packets[order].tolist(), octets[order].tolist(), strict=True)
             )

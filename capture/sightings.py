@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from nanotape.capture.discovered import DiscoveredFlow
 from nanotape.capture.framing_guess import guess_framing
 from nanotape.capture.framing_reading import PayloadSample
+from nanotape.config.framing import Framing
 from nanotape.native import lib
 
 SAMPLE_DTYPE = np.dtype(
@@ -42,7 +43,9 @@ SIGHTING_DTYPE = np.dtype(
 _FIRST_BYTES = 32
 
 
-def flow_of(row: np.void, rate_pps: float, bytes_per_second: float, seconds: float, is_guessed: bool) -> DiscoveredFlow:
+def flow_of(
+    row: np.void, rate_pps: float, bytes_per_second: float, seconds: float, framings: Mapping[str, Framing] | None
+) -> DiscoveredFlow:
     """An entry of the table as facts.
 
     Args:
@@ -50,7 +53,7 @@ def flow_of(row: np.void, rate_pps: float, bytes_per_second: float, seconds: flo
         rate_pps: Packets a second of now.
         bytes_per_second: Of now.
         seconds: How long was listened.
-        is_guessed: Whether to guess the framing, which takes a while.
+        framings: To guess its framing among, which takes half a millisecond; None: not to.
     """
     entry: Any = row.item()
     source, group, family, port, vlan, inner, smallest, largest, packets, octets, first, last, count = entry[:13]
@@ -73,7 +76,7 @@ def flow_of(row: np.void, rate_pps: float, bytes_per_second: float, seconds: flo
         first_bytes=data[: min(kept, _FIRST_BYTES)].hex(),
         first_ns=first,
         last_ns=last,
-        framing=guess_framing(_samples(samples)) if is_guessed else None,
+        framing=None if framings is None else guess_framing(_samples(samples), framings),
     )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,7 +25,9 @@ from nanotape.capture.membership import Membership, Memberships
 from nanotape.capture.stop_signals import StopSignals
 from nanotape.cli.discover_table import table
 from nanotape.cli.options import AsJson, talk
+from nanotape.config import load
 from nanotape.config.checks import FLOWS_MAXIMUM
+from nanotape.config.framing import BUILT_IN, Framing
 
 _UNATTENDED_S = 10.0
 _REFRESH_S = 0.5
@@ -58,10 +61,15 @@ def discover(
     source_specific: Annotated[
         bool, typer.Option("--source-specific", help="Configure `source` where exactly one sender was seen.")
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("-c", "--config", metavar="FILE", help="Its [framing.NAME] are tried too, besides the built-in."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """What multicast arrives on an interface: live, then as ready configuration. Joins nothing unless told."""
     check_feed(feed)
+    framings = load(config).framings if config else BUILT_IN
     joins = [Membership.parse(text) for text in join or ()]
     options = DiscoverOptions(
         udp=udp,
@@ -69,7 +77,7 @@ def discover(
         groups=tuple(parse_network(text, unicast=udp) for text in group or ()),
         ports=tuple(_port(number) for number in port or ()),
     )
-    found = _listen(interface, options, joins, _duration(seconds))
+    found = _listen(interface, options, joins, _duration(seconds), framings)
     _report(found)
     if as_json:
         sys.stdout.write(json.dumps(found.as_json()) + "\n")
@@ -93,7 +101,13 @@ def _duration(seconds: float | None) -> float:
     return seconds or math.inf
 
 
-def _listen(interface: str, options: DiscoverOptions, joins: Sequence[Membership], seconds: float) -> Discovered:
+def _listen(
+    interface: str,
+    options: DiscoverOptions,
+    joins: Sequence[Membership],
+    seconds: float,
+    framings: Mapping[str, Framing],
+) -> Discovered:
     with ExitStack() as stack:
         stop = stack.enter_context(StopSignals())
         # Before the joins: what they bring is seen from its first packet on.
@@ -110,7 +124,7 @@ def _listen(interface: str, options: DiscoverOptions, joins: Sequence[Membership
             discovery.listen(_LAST_S)  # what waits in the socket, and its count of drops
         if not discovery.can_hear:
             talk(f"{interface}: went down or away meanwhile, and nothing was seen since; bring it up and start again")
-        return discovery.snapshot(guesses=FLOWS_MAXIMUM)
+        return discovery.snapshot(guesses=FLOWS_MAXIMUM, framings=framings)
 
 
 def _display(stack: ExitStack) -> Callable[[Discovery], None] | None:

@@ -14,7 +14,7 @@ from payloads import real_flows
 from nanotape.capture.exchange import ExchangeParameters, ExchangeStream
 from nanotape.capture.framing_guess import guess_framing
 from nanotape.capture.framing_reading import PayloadSample, read_header
-from nanotape.config.framing import BUILT_IN
+from nanotape.config.framing import BUILT_IN, Framing
 
 NOW_NS = 1_790_000_000_000_000_000
 STEP_NS = 1_000_000
@@ -155,6 +155,24 @@ def test_send_times_of_another_year_still_count_where_they_go_on_as_arrivals_do(
     assert guess is not None
     assert guess.framings == ("b3-umdf",)
     assert guess_framing(sampled(payloads, NOW_NS - years)) is None, "sent years after it came"
+
+
+def test_a_framing_of_ones_own_is_tried_too() -> None:
+    """A length, then a sequence in three bytes, then a magic number."""
+    own = Framing.model_validate(
+        {
+            "endian": "big",
+            "header": 9,
+            "length": {"offset": 0, "width": 2},
+            "sequence": {"offset": 2, "width": 3},
+            "expect": [{"offset": 5, "width": 4, "values": [0x56454E55]}],
+        }
+    )
+    payloads = [struct.pack(">HBH4s", 9 + n, 0, 300 + n, b"VENU") + bytes(n) for n in range(8)]
+    assert named(payloads) is None
+    guess = guess_framing(sampled(payloads), {**BUILT_IN, "venue-x": own})
+    assert guess is not None
+    assert (guess.framings, guess.sure) == (("venue-x",), "certain")
 
 
 def test_nothing_and_less_than_a_header_are_no_framing() -> None:

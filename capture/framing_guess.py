@@ -24,7 +24,6 @@ NAMED_MAXIMUM = 3
 
 _HOUR_NS = 3600 * 10**9
 _YEAR_NS = 366 * 24 * _HOUR_NS
-_UNTRACKED = ("unsequenced", "snapshot", "retransmit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +31,10 @@ class FramingGuess:
     """What a flow's framing is, as far as a few packets tell."""
 
     framings: tuple[str, ...]
-    """One; several where the packets do not tell them apart."""
+    """One; several, by name, where the packets do not tell them apart."""
     sure: Literal["certain", "likely"]
     bits: int
-    """Weight of the evidence for the first one."""
+    """Weight of the evidence for the likeliest."""
     packets: int
     """Looked at."""
 
@@ -62,14 +61,14 @@ def guess_framing(samples: Sequence[PayloadSample], framings: Mapping[str, Frami
     ]  # fmt: skip
     if len(close) > NAMED_MAXIMUM:
         return None
-    named = sorted(close, key=lambda name: (-weights[name], name))
     sure: Literal["certain", "likely"] = "certain" if weights[best] >= CERTAIN_BITS and len(close) == 1 else "likely"
-    return FramingGuess(tuple(named), sure, round(weights[best]), len(samples))
+    return FramingGuess(tuple(sorted(close)), sure, round(weights[best]), len(samples))
 
 
 def _header_of(framing: Framing) -> Framing:
-    """Without what follows the header: two venues that differ in that only are not told apart."""
-    return framing.model_copy(update={"messages": None})
+    """Where its fields are: two venues that differ only in what they mean by some values are not told apart."""
+    meant = ("messages", "heartbeat_count", "heartbeat_next", "heartbeat_idle", "end_count", "unsequenced")
+    return framing.model_copy(update=dict.fromkeys(meant))
 
 
 def evidence_bits(framing: Framing, samples: Sequence[PayloadSample]) -> float | None:
@@ -171,8 +170,8 @@ def _sequences(framing: Framing, samples: Sequence[PayloadSample], headers: Sequ
 def _streams(framing: Framing, headers: Sequence[Header]) -> list[list[Header]]:
     streams: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
-        tells = header.status == "data" or (framing.heartbeat_next and header.status in ("heartbeat", "end"))
-        if tells and header.status not in _UNTRACKED:
+        is_next = framing.heartbeat_next and header.status in ("heartbeat", "end")
+        if header.status == "data" or (is_next and header.sequence != framing.heartbeat_idle):
             streams.setdefault((header.session, header.key), []).append(header)
     return list(streams.values())
 

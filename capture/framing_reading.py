@@ -46,13 +46,15 @@ def read_header(framing: Framing, sample: PayloadSample) -> Header | None:
     if min(len(data), sample.payload_bytes) < framing.header or not _fits(framing, sample):
         return None
     status = _status(framing, data)
-    if status == "bad":
+    if status == "bad" or (status == "data" and framing.count is not None and len(data) < framing.count.end):
         return None
-    count = _count(framing, data)
-    status, count = _counted(framing, status, count, _sequence(framing, data))
+    sequence = _sequence(framing, data)
+    if sequence >= 1 << 63:
+        return None
+    status, count = _counted(framing, status, _count(framing, data), sequence)
     return Header(
         status=status,
-        sequence=_sequence(framing, data),
+        sequence=sequence,
         count=count,
         session=_label(framing, framing.session, data),
         key=_label(framing, framing.key, data),

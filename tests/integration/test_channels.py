@@ -87,6 +87,30 @@ def test_arriving_and_silent_lines_are_told_with_rates_sequences_and_gaps(rig: R
     assert "3 lines, looked at for 1 s: should arrive and do not: 1" in page
 
 
+def test_lines_that_have_ended_are_stale_within_their_session_and_quiet_where_that_is_no_alarm(
+    make_service_rig: Callable[..., Rig],
+) -> None:
+    channels = CHANNELS.replace('name = "nobody"', 'name = "nobody"\nstale_after = "0s"')
+    tables = '[feeds]\nstale_after = "2s"\n'
+    rig = make_service_rig(kind="packet", descriptors=16_384, capacity="64 MiB", channels=channels, tables=tables)
+    with rig.service() as service:
+        rig.exchange("--rate", "1000", "--packets", "500").result()
+        found = wait_for(lambda: stale_lines(rig), "both lines to be stale", 30)
+        service.stop()
+    for name in "AB":
+        line = found["itch", name]
+        assert (line["packets"], line["counted"]) == (0, "recorder")
+        assert line["last_packet_ns"] > 0
+        assert line["last_seq"] > 500
+        assert "is joined and nothing to" in line["look_at"][0]
+    assert (found["nobody", "A"]["state"], found["nobody", "A"]["look_at"]) == ("quiet", [])
+
+
+def stale_lines(rig: Rig) -> dict[tuple[str, str], dict[str, Any]] | None:
+    found = lines(rig)
+    return found if all(found["itch", name]["state"] == "stale" for name in "AB") else None
+
+
 def test_without_a_recorder_it_works_and_says_so(rig: Rig) -> None:
     with rig.service(record=False) as service:
         exchange = rig.exchange("--rate", "1000", "--seconds", "30")

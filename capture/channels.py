@@ -20,6 +20,7 @@ from nanotape.capture.looks import Clocks
 from nanotape.capture.recorded_feeds import RecordedFeeds, RecordedLine, read_feeds
 from nanotape.capture.ring import RING_SUFFIX, Ring
 from nanotape.config import ConfigError, Flow, Settings, flows, load
+from nanotape.config.channel import Channel
 from nanotape.config.framing import NO_FRAMING
 
 State = Literal["arriving", "stale", "silent", "quiet", "closed", "not captured"]
@@ -172,14 +173,22 @@ def _notes(place: _Place, now_ns: int) -> list[str]:
 
 def _lines(place: _Place, seconds: float, now_ns: int) -> list[LineState]:
     around = _surroundings(place)
-    return [_line(flow, place, around, seconds, now_ns) for flow in flows(place.settings)]
+    by_name = {each.name: quiet(place.settings, each) for each in place.settings.channel}
+    return [_line(flow, place, around, seconds, now_ns, by_name[flow.channel]) for flow in flows(place.settings)]
 
 
 def _surroundings(place: _Place) -> Surroundings:
     return Surroundings(place.settings, place.watched or Watched(), read_joins())
 
 
-def _line(flow: Flow, place: _Place, around: Surroundings, seconds: float, now_ns: int) -> LineState:
+def _line(
+    flow: Flow,
+    place: _Place,
+    around: Surroundings,
+    seconds: float,
+    now_ns: int,
+    expected: tuple[int | None, Hours | None],
+) -> LineState:
     watched = place.watched or Watched()
     known = watched.flows.get((flow.channel, flow.line))
     packets = None if known is None else watched.packets.get(known.id, 0)
@@ -187,7 +196,7 @@ def _line(flow: Flow, place: _Place, around: Surroundings, seconds: float, now_n
     last_ns = watched.last_ts_ns.get(known.id) if known else None
     if last_ns is None and recorded is not None:
         last_ns = recorded.last_ts_ns
-    state = judge(packets, last_ns, now_ns, *quiet(place.settings, flow.channel))
+    state = judge(packets, last_ns, now_ns, *expected)
     counts, counted = _counts(flow, watched, known.id if known else 0, recorded)
     return LineState(
         ring=place.name,
@@ -242,11 +251,10 @@ def judge(
     return "stale" if now_ns - last_ns > stale_after_ns else "arriving"
 
 
-def quiet(settings: Settings, channel: str) -> tuple[int | None, Hours | None]:
+def quiet(settings: Settings, channel: Channel) -> tuple[int | None, Hours | None]:
     """The channel's `stale_after`, None: never; and when it trades, None: always."""
-    mine = next(each for each in settings.channel if each.name == channel)
-    stale_after_ns = settings.feeds.stale_after if mine.stale_after is None else mine.stale_after
-    return stale_after_ns or None, settings.session.get(mine.session) if mine.session else None
+    stale_after_ns = settings.feeds.stale_after if channel.stale_after is None else channel.stale_after
+    return stale_after_ns or None, settings.session.get(channel.session) if channel.session else None
 
 
 _NOTHING = RecordedLine(*[None] * len(RecordedLine.__slots__))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +18,15 @@ class Joins:
 
     groups: frozenset[tuple[str, Address]]
     """(interface, group): from any sender, or from some."""
-    sources: frozenset[tuple[str, Address, Address]]
-    """(interface, group, sender) of those that are joined for single senders."""
+    sources: Mapping[tuple[str, Address], frozenset[Address]]
+    """Senders of those that are joined for single senders."""
 
     def has(self, interface: str, group: str, source: str | None) -> bool:
         """Whether a group is joined so that packets of this sender come; None: of any."""
         address = ipaddress.ip_address(group)
         if (interface, address) not in self.groups:
             return False
-        single = {sender for name, joined, sender in self.sources if (name, joined) == (interface, address)}
+        single = self.sources.get((interface, address))
         return not single or source is None or ipaddress.ip_address(source) in single
 
 
@@ -33,13 +34,16 @@ def read_joins(proc_net: Path = PROC_NET) -> Joins | None:
     """The kernel's lists; None: they may not be read, or are not there."""
     try:
         groups = {*_igmp(_lines(proc_net / "igmp")), *_igmp6(_lines(proc_net / "igmp6", optional=True))}
-        sources = {
+        filters = [
             *_filters(_lines(proc_net / "mcfilter", optional=True), 4),
             *_filters(_lines(proc_net / "mcfilter6", optional=True), 6),
-        }
+        ]
     except OSError:
         return None
-    return Joins(frozenset(groups), frozenset(sources))
+    sources: dict[tuple[str, Address], set[Address]] = {}
+    for interface, group, sender in filters:
+        sources.setdefault((interface, group), set()).add(sender)
+    return Joins(frozenset(groups), {key: frozenset(senders) for key, senders in sources.items()})
 
 
 def _lines(path: Path, *, optional: bool = False) -> list[str]:

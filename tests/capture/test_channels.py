@@ -11,7 +11,7 @@ import pytest
 
 from nanotape.capture.channel_causes import Surroundings, look_at
 from nanotape.capture.channel_watch import Watched
-from nanotape.capture.channels import State, channels, judge, quiet
+from nanotape.capture.channels import Hours, State, channels, judge, quiet
 from nanotape.capture.counters import SourceStats
 from nanotape.capture.joins import Joins, read_joins
 from nanotape.capture.looks import Clocks
@@ -78,7 +78,7 @@ def test_a_line_is_judged_by_what_came_when_and_by_its_hours(
 
 
 def joined(*groups: str) -> Joins:
-    return Joins(frozenset(("lo", ipaddress.ip_address(group)) for group in groups), frozenset())
+    return Joins(frozenset(("lo", ipaddress.ip_address(group)) for group in groups), {})
 
 
 def surroundings(text: str = LINE, **changes: object) -> tuple[Flow, Surroundings]:
@@ -229,8 +229,11 @@ close = "02:00"
 
 
 def test_stale_after_and_session_of_a_channel_count(tmp_path: Path) -> None:
-    settings = settings_at(tmp_path, SESSIONS)
-    after_ns, hours = quiet(settings, "itch")
+    def expected(text: str) -> tuple[int | None, Hours | None]:
+        settings = settings_at(tmp_path, text)
+        return quiet(settings, settings.channel[0])
+
+    after_ns, hours = expected(SESSIONS)
     assert after_ns == 5 * S
     assert hours is not None
     assert [hours.is_open(NOW_NS // (86400 * S) * 86400 * S + hour * 3600 * S) for hour in (25, 12, 23)] == [
@@ -238,9 +241,9 @@ def test_stale_after_and_session_of_a_channel_count(tmp_path: Path) -> None:
         False,
         True,
     ]
-    assert quiet(settings_at(tmp_path, SESSIONS.replace('stale_after = "5s"', "")), "itch")[0] == 60 * S
-    assert quiet(settings_at(tmp_path, SESSIONS.replace('"5s"', '"0s"')), "itch")[0] is None
-    assert quiet(settings_at(tmp_path), "itch") == (30 * S, None)
+    assert expected(SESSIONS.replace('stale_after = "5s"', ""))[0] == 60 * S
+    assert expected(SESSIONS.replace('"5s"', '"0s"'))[0] is None
+    assert expected(LINE) == (30 * S, None)
 
 
 def test_nothing_configured_is_not_fine(tmp_path: Path) -> None:

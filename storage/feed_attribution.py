@@ -14,8 +14,8 @@ from nanotape.storage.feed_findings import Found
 from nanotape.storage.settlement import Loss
 
 _BEFORE_RING = ("rx_dropped", "rx_ring_full", "socket_drops", "lost_with_holder", "oversize")
-_AFTER_XDP = ("redirected",)
-"""A source that counts these gives each packet its flow's sequence before it can lose it."""
+_AFTER_XDP = "redirected"
+"""A source that counts this gives each packet its flow's sequence before it can lose it."""
 AWAY = "not_running"
 """Stage: no capture ran, or no recorder while its ring went on."""
 _READINGS_MAX = 180
@@ -65,16 +65,17 @@ class Attribution:
         if not gap.ring_seq_before:
             return Blame("ours", AWAY, detail="the ring was made anew in between")
         grown = _growth(before, after, interface)
-        ring = {str(loss.stage): loss.packets for loss in self._losses if _lies_in(loss, gap)}
+        ring: dict[str, int] = {}
+        for loss in self._losses:
+            if loss.stage is not None and _lies_in(loss, gap):
+                ring[loss.stage] = ring.get(loss.stage, 0) + loss.packets
         if gap.flow_lost is None and before and after and before.epoch != after.epoch:
             return Blame("ours", AWAY, detail="the capture began anew in between")
         if gap.flow_lost is not None and gap.flow_lost > 0:
             return _ours(gap, gap.flow_lost, ring, grown)
         if gap.ring_lost and gap.flow_lost is None:
             return _ours(gap, None, ring, grown)
-        counts_itself = after is not None and any(
-            each.stage in _AFTER_XDP and each.value is not None for each in after.readings
-        )
+        counts_itself = any(stage == _AFTER_XDP for _, stage in _values(after, interface))
         if gap.flow_lost == 0 and counts_itself:
             return Blame("upstream")
         if grown:
@@ -97,12 +98,13 @@ def _ours(gap: Found, packets: int | None, ring: dict[str, int], grown: dict[str
     if not stages and gap.ring_lost:
         stages = {"recorder_lapped": gap.ring_lost}
     stage = max(stages, key=lambda name: stages[name]) if stages else None
-    several = "; ".join(f"{name}: {count}" for name, count in stages.items()) if len(stages) > 1 else None
-    return Blame("ours", stage, packets, several and f"lost meanwhile, of all channels: {several}")
+    told = ", ".join(f"{name} {count}" for name, count in stages.items())
+    is_plain = packets is not None and len(stages) < 2
+    return Blame("ours", stage, packets, None if is_plain else f"lost about then, of all channels: {told or 'unknown'}")
 
 
 def _lies_in(loss: Loss, gap: Found) -> bool:
-    return loss.last_seq > gap.ring_seq_before and loss.first_seq < gap.ring_seq and loss.stage is not None
+    return loss.last_seq > gap.ring_seq_before and loss.first_seq < gap.ring_seq
 
 
 def _values(readings: RingReadings | None, interface: str | None) -> dict[tuple[str, str], int]:

@@ -6,6 +6,7 @@ known is saved beside the segments, so that the next recorder goes on as if noth
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -92,14 +93,17 @@ class FeedMonitor:
         self.attribution.lost(losses)
 
     def tick(self) -> None:
-        """Call it about once a second."""
+        """Call it a few times a second."""
         now_ns = self._clock.utc_ns() if self.options.is_live else self._newest_ns
         if now_ns is not None:
             self._take(self._source.expire(now_ns))
         self._settle(is_last=False)
         self._complain()
+
+    def look(self, lines: Sequence[Any]) -> None:
+        """Looks at the facts of each line for one that is silent."""
         if self.options.is_live:
-            self._told += self._presence.look(self._source.lines(), self._clock.utc_ns())
+            self._told += self._presence.look(lines, self._clock.utc_ns())
 
     def finish(self, *, goes_on: bool) -> None:
         """Settles what waits.

@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,6 +24,8 @@ from nanotape.storage.packets import RingFacts
 from nanotape.storage.untold import rows_after
 
 _SAVE_NS = 5 * 10**9
+_TICK_NS = 200_000_000
+_LOOK_NS = 950_000_000  # about a second
 _REPLAYED = (
     "ring_seq", "ts", "payload", "payload_len", "flags", "lost_before", "feed", "channel", "line", "ring_id"
 )  # fmt: skip
@@ -49,6 +52,7 @@ class FeedRecording:
         self._options = options
         journal.attribution = self._monitor.attribution
         self._saved_ns = clock.monotonic_ns()
+        self._ticked_ns = self._looked_ns = 0
 
     def begin(self, archive: Archive, directory: Path, recorded_seq: int) -> None:
         """Goes on where the recorder before came to.
@@ -84,14 +88,22 @@ class FeedRecording:
         self._monitor.recorded(decoded, rows.column("ts").cast(pa.int64())[-1].as_py())
 
     def tick(self, directory: Path, recorded_seq: int) -> None:
-        """Call it about once a second: tells, and saves what is known from time to time."""
+        """Call it often: tells what is due, looks at each line once a second, and saves what is known now and then."""
+        now = self._clock.monotonic_ns()
+        if now - self._ticked_ns < _TICK_NS:
+            return
+        self._ticked_ns = now
         self._monitor.tick()
-        if self._options.links:
-            self._journal.tell_links(self._options.links())
+        if now - self._looked_ns >= _LOOK_NS:
+            self._looked_ns = now
+            lines = self._source.lines()
+            self._monitor.look(lines)
+            if self._options.links:
+                self._journal.tell_links(self._options.links())
+            self._publish(lines)
         self._tell()
-        if self._clock.monotonic_ns() - self._saved_ns >= _SAVE_NS:
+        if now - self._saved_ns >= _SAVE_NS:
             self._save(directory, recorded_seq)
-        self._publish()
 
     def finish(self, directory: Path, recorded_seq: int, *, goes_on: bool) -> None:
         """Tells what waits, as well as it is known now, and saves what a successor goes on with.
@@ -104,7 +116,7 @@ class FeedRecording:
         self._monitor.finish(goes_on=goes_on and self._options.goes_on)
         self._tell()
         self._save(directory, recorded_seq)
-        self._publish()
+        self._publish(self._source.lines())
 
     def _tell(self) -> None:
         self._journal.tell(self._monitor.take_events())
@@ -119,13 +131,13 @@ class FeedRecording:
         with suppress(OSError):  # then the state before does, and more has to be read again
             save_state(directory, FeedState(self._ring.ring_id, recorded_seq, tuple(self._monitor.pending), saved))
 
-    def _publish(self) -> None:
+    def _publish(self, lines: Sequence[Any]) -> None:
         path = self._options.facts_path
         if path is None:
             return
         facts = {
             "at_ns": self._clock.utc_ns(),
-            "lines": [asdict(each) for each in self._source.lines()],
+            "lines": [asdict(each) for each in lines],
             "switches": self._source.switches(),
         }
         draft = path.with_name(f".{path.name}.new")

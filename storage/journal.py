@@ -198,10 +198,13 @@ class Journal:
             self._tell_books(None)
         self._tables.tick()
 
-    def finish(self, told: str) -> None:
-        """Tells that the recorder ends in order, and writes all that waits."""
-        self._add_stats(self._stats.flush())
+    def count_last(self) -> None:
+        """Tells the books as they are at the end, before anybody asks whose fault something is."""
         self._tell_books("stop")
+
+    def finish(self, told: str) -> None:
+        """Tells that the recorder ends in order, and writes all that waits; after `count_last`."""
+        self._add_stats(self._stats.flush())
         self._event("restart", self._clock.utc_ns(), detail=told)
         self._tables.finish()
 

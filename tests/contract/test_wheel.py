@@ -12,7 +12,20 @@ import wheels
 
 PARTS = ("native", "config", "capture", "storage", "tui", "cli")
 EXECUTABLES = ("nanotape-holder", "nanotape-capture", "nanotape-bench")
-SHIPPED_SUFFIXES = {".py", ".pyi", ".so", ".toml", ".service", ".socket", ".target", ".conf", ".sql", ".tcss", ".json"}
+SHIPPED_SUFFIXES = {
+    ".py",
+    ".pyi",
+    ".so",
+    ".toml",
+    ".csv",
+    ".service",
+    ".socket",
+    ".target",
+    ".conf",
+    ".sql",
+    ".tcss",
+    ".json",
+}
 
 
 def installed_files(wheel: pathlib.Path) -> list[zipfile.ZipInfo]:

@@ -59,8 +59,8 @@ class Bench:
 
     def die(self) -> None:
         """What the kernel does to the lock of a killed process."""
-        assert self.recorder._files._folder is not None
-        self.recorder._files._folder.release()
+        assert self.recorder.recording.files._folder is not None
+        self.recorder.recording.files._folder.release()
 
     def sequences(self) -> list[int]:
         return self.archive.table(["ring_seq"]).column("ring_seq").to_pylist()  # type: ignore[no-any-return]

@@ -84,7 +84,7 @@ class History:
 
     def leave(self) -> None:
         """As a killed process does: the kernel takes its lock."""
-        folder = self.bench.recorder._files._folder if self.bench else None
+        folder = self.bench.recorder.recording.files._folder if self.bench else None
         if folder:
             folder.release()
         self.bench = None

@@ -31,7 +31,7 @@ def with_source(bench: Bench, **more: int) -> dict[str, int]:
     def read() -> RingReadings:
         return RingReadings(1, 7, tuple(Reading("eth1:0", "eth1", stage, value) for stage, value in counts.items()))
 
-    bench.recorder._read_ring = read
+    bench.recorder.recording.read_ring = read
     return counts
 
 

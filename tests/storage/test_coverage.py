@@ -24,7 +24,9 @@ class Timeline:
     def __init__(self, archive: Archive, begin_s: int = 0, newest: int = 0, epoch: int = 1) -> None:
         self.clock = later(begin_s)
         self.bench = Bench(archive, SyntheticRing(newest=newest), clock=self.clock)
-        self.bench.recorder._read_ring = lambda: RingReadings(epoch, 1, (Reading("eth1", "eth1", "in_ring", 0),))
+        self.bench.recorder.recording.read_ring = lambda: RingReadings(
+            epoch, 1, (Reading("eth1", "eth1", "in_ring", 0),)
+        )
         take = SyntheticReader.take
 
         def stamped() -> pa.RecordBatch | None:

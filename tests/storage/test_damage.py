@@ -30,7 +30,7 @@ class Specimen:
         if complete:
             bench.recorder.finish()
         else:
-            bench.recorder._files.let_go()
+            bench.recorder.recording.files.let_go()
         [facts] = self.archive.segments()
         self.path, self.sums = facts.path, facts.path.with_name(facts.name + ".arrow.sum")
         self.whole, self.whole_sums = self.path.read_bytes(), self.sums.read_bytes()

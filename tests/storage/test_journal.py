@@ -90,7 +90,7 @@ def test_an_event_of_packets_that_were_never_written_is_not_seen_and_told_anew(
     recorded(archive, SyntheticRing(newest=100))
     dead = Bench(archive, SyntheticRing(oldest=151, newest=200), clock=later())
     dead.recorder.begin()
-    monkeypatch.setattr(dead.recorder._files, "write", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(dead.recorder.recording.files, "write", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     dead.recorder.step()
     dead.clock.sleep(2)
     with pytest.raises(KeyboardInterrupt):
@@ -128,8 +128,8 @@ def test_a_loss_that_a_killed_recorder_had_no_time_to_tell_is_told_by_the_next(
     with no_file_larger_than(archive.segments()[0].bytes + 500):
         ring.newest = 200
         dead.record_all()
-    assert dead.recorder._journal is not None
-    monkeypatch.setattr(dead.recorder._journal, "lost", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert dead.recorder.recording.journal is not None
+    monkeypatch.setattr(dead.recorder.recording.journal, "lost", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     ring.newest = 300
     with pytest.raises(KeyboardInterrupt):
         dead.record_all()
@@ -185,7 +185,7 @@ def test_flows_are_written_down_once_and_again_when_they_change(archive: Archive
 def test_the_books_are_read_at_begin_each_second_at_a_new_writer_and_at_the_end(archive: Archive) -> None:
     bench = Bench(archive, SyntheticRing(newest=100))
     writer = [1, 7]
-    bench.recorder._read_ring = lambda: RingReadings(
+    bench.recorder.recording.read_ring = lambda: RingReadings(
         *writer, (Reading("eth1:0", "eth1", "in_ring", bench.ring.newest),)
     )
     bench.recorder.begin()

@@ -69,7 +69,7 @@ def test_a_refused_first_write_forgets_nothing_of_what_was_lost_before_it(archiv
     ring = SyntheticRing(newest=100)
     bench = Bench(archive, ring, batch_rows=100, start="latest")
     bench.recorder.begin()
-    bench.recorder._settlement.begin(None)  # as with a reader that does not know yet where it stands
+    bench.recorder.recording.settlement.begin(None)  # as with a reader that does not know yet where it stands
     ring.oldest, ring.newest = 151, 200
     with no_file_larger_than(4):
         bench.record_all()

@@ -148,7 +148,7 @@ def test_a_recorder_that_breaks_lets_no_other_in_before_its_disk_is_done(
     assert disk_threads() != []
     bench.ring.newest = 150
     bench.recorder.step()
-    monkeypatch.setattr(bench.recorder, "_mapper", None)
+    monkeypatch.setattr(bench.recorder.recording, "_mapper", None)
     with pytest.raises(AttributeError):
         bench.recorder.finish()
     assert disk_threads() == []

@@ -39,7 +39,7 @@ def events(archive: Archive, *kinds: str) -> list[tuple[str, str | None, int | N
 
 
 def tables(bench: Bench) -> SideTables:
-    return bench.recorder._files.tables
+    return bench.recorder.recording.files.tables
 
 
 def test_an_open_segment_that_is_deleted_while_the_feed_is_quiet_stops_nothing(archive: Archive) -> None:

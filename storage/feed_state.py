@@ -6,6 +6,7 @@ before may still do; without any, sequences are followed from the next packet on
 
 import json
 import os
+import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,7 +38,7 @@ def save_state(directory: Path, state: FeedState) -> None:
     """
     path = directory / STATE_NAME
     head = {"version": _VERSION, "ring_id": state.ring_id, "ring_seq": state.ring_seq}
-    head |= {"pending": [asdict(each) for each in state.pending]}
+    head |= {"pending": [asdict(each) for each in state.pending], "crc32": zlib.crc32(state.decoder)}
     draft = directory / f"{STATE_NAME}.new"
     draft.write_bytes(json.dumps(head).encode() + b"\n" + state.decoder)
     with suppress(FileNotFoundError):
@@ -66,5 +67,7 @@ def _read(path: Path) -> FeedState:
     head = json.loads(line)
     if head["version"] != _VERSION:
         raise ValueError("it is of another version")
+    if zlib.crc32(rest) != head["crc32"]:
+        raise ValueError("it is damaged")
     pending = tuple(replace(Found(**each), stream=-1) for each in head["pending"])
     return FeedState(head["ring_id"], head["ring_seq"], pending, rest)

@@ -56,6 +56,19 @@ def test_without_a_state_sequences_are_followed_from_the_next_packet_on(tmp_path
     assert all(900 < seq < 1_100 for _, _, seq, _ in lacking), "what was not told when the state was lost"
 
 
+def test_a_damaged_state_is_not_used_and_the_one_before_is(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    for newest in (2_000, 3_000):
+        record(path, newest)
+    state = path / "segments" / "demo" / STATE_NAME
+    assert state.with_name(f"{STATE_NAME}.old").exists()
+    damaged = bytearray(state.read_bytes())
+    damaged[-5] ^= 1
+    state.write_bytes(damaged)
+    record(path, 4_000, is_last=True)
+    assert told(path) == Counter(faults(4_000))
+
+
 def test_a_state_that_is_ahead_of_the_archive_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "archive"
     record(path, 2_000)

@@ -25,7 +25,8 @@ from nanotape.capture.places import prepare
 from nanotape.capture.plan import write_plan
 from nanotape.config import Settings
 from nanotape.config.channel import Channel
-from nanotape.config.settings import Paths, RingSettings, SourceSettings
+from nanotape.config.settings import Paths, RingSettings
+from nanotape.config.source import SourceSettings
 from nanotape.storage.capture_files import CaptureFile
 from nanotape.storage.errors import ImportRefusedError
 from nanotape.storage.import_options import Damage

@@ -17,7 +17,7 @@ from nanotape.cli.bench.steal import Steal
 from nanotape.cli.bench.summary import by_contender
 from nanotape.cli.bench.veth import FRAME_BYTES, Wire, wire
 from nanotape.cli.bench.workspace import Workspace, workspace
-from nanotape.config.settings import LoopSettings, SourceSettings
+from nanotape.config.source import LoopSettings, SourceSettings
 
 NAME, TITLE, NEEDS_ROOT = "tuning", "settings of the loop, ns a packet of a backlog", True
 _BATCHES, _PREFETCHES, _DEPTHS = (8, 16, 32, 64, 128, 256), (0, 2, 4, 8, 16, 32), (4096, 16384, 65536, 262_144)

@@ -1,4 +1,4 @@
-"""Nanoseconds a packet of decoding feed headers and of following their sequences; several repetitions, steal time beside.
+"""Nanoseconds a packet of decoding feed headers and following their sequences; repeated, steal time beside.
 
 `feed_bench.py [PACKETS]`. Each framing by itself, then 500 channels with two lines each, in the order of a ring.
 A copy of the same payloads is timed beside each, so that a slow machine can be told from slow code.

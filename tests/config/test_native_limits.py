@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nanotape.config import checks, measures, network, quantity, settings
+from nanotape.config import checks, measures, network, quantity, settings, source
 from nanotape.config.channel import FRAMING_BYTES, Channel, Line, Role
 from nanotape.config.framing import BUILT_IN
 from nanotape.config.rules import FILE_PATH_BYTES, Text, Whole
@@ -59,11 +59,11 @@ def test_numbers_agree() -> None:
     assert f"char file[{FILE_PATH_BYTES + 1}];" in plan
 
 
-def whole(model: type[settings.LoopSettings | settings.SourceSettings], key: str) -> Whole:
+def whole(model: type[source.LoopSettings | source.SourceSettings], key: str) -> Whole:
     return next(rule for rule in model.model_fields[key].metadata if isinstance(rule, Whole))
 
 
 def test_the_loop_takes_what_its_headers_allow() -> None:
-    assert whole(settings.LoopSettings, "batch").maximum == defined("source/source.h", "NT_BATCH_PACKETS")
-    assert whole(settings.LoopSettings, "prefetch").maximum == defined("source/source.h", "NT_PREFETCH_MAX")
-    assert whole(settings.SourceSettings, "descriptors").minimum == defined("source/afxdp.h", "NT_AFXDP_FRAMES_MIN")
+    assert whole(source.LoopSettings, "batch").maximum == defined("source/source.h", "NT_BATCH_PACKETS")
+    assert whole(source.LoopSettings, "prefetch").maximum == defined("source/source.h", "NT_PREFETCH_MAX")
+    assert whole(source.SourceSettings, "descriptors").minimum == defined("source/afxdp.h", "NT_AFXDP_FRAMES_MIN")

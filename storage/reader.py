@@ -7,18 +7,15 @@ instead. Needs no native code, and never writes.
 import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.dataset as pds
-import pyarrow.fs as pfs
 
 from nanotape.storage.archive import Archive, Visible, projected
 from nanotape.storage.errors import ArchiveError
 from nanotape.storage.instants import Instant
-from nanotape.storage.parquet_facts import ParquetFacts
-from nanotape.storage.parquet_writing import STAMP_OF
+from nanotape.storage.parquet_dataset import parquet_dataset
 from nanotape.storage.segment_facts import check_segment, read_segment
 from nanotape.storage.selection import Selection
 from nanotape.storage.table_schemas import table_schema
@@ -26,6 +23,8 @@ from nanotape.storage.table_schemas import table_schema
 if TYPE_CHECKING:
     import duckdb
     import polars
+
+    from nanotape.storage.arbitration import Arbitration
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -69,8 +68,8 @@ class ArchiveReader:
         """
         schema = table_schema(table)
         parts: list[pds.Dataset] = []
-        for visible in self._visible(table, selection):
-            parts += [_parquet_dataset(visible.parquet, schema)] if visible.parquet else []
+        for visible in self.visible(table, selection):
+            parts += [parquet_dataset(visible.parquet, schema)] if visible.parquet else []
             complete = [facts for facts in visible.segments if facts.complete and not facts.cut]
             for facts in complete:
                 check_segment(facts)  # Arrow itself would read damage and say nothing
@@ -98,7 +97,7 @@ class ArchiveReader:
         """
         from nanotape.storage.connection import connect
 
-        return connect({table: self._visible(table, selection) for table in tables or _TABLES}, selection, memory_bytes)
+        return connect({table: self.visible(table, selection) for table in tables or _TABLES}, selection, memory_bytes)
 
     def sql(
         self,
@@ -129,7 +128,7 @@ class ArchiveReader:
 
         selection = Selection.of(start=start, end=end, tz=tz)
         named = [table for table in _TABLES if table in query.lower()] or ["packets"]
-        tables = {table: self._visible(table, selection) for table in named}
+        tables = {table: self.visible(table, selection) for table in named}
         connection = connect(tables, selection, memory_bytes)
         if sealed:
             check_reads(connection, query)
@@ -217,6 +216,12 @@ class ArchiveReader:
 
         return coverage(self, **chosen)
 
+    def arbitrate(self, channel: str, **chosen: Any) -> "Arbitration":
+        """Each sequence of a channel once, from the line that brought it first; see `arbitration.arbitrate`."""
+        from nanotape.storage.arbitration import arbitrate
+
+        return arbitrate(self, channel, **chosen)
+
     def _table(
         self, table: str, names: Mapping[str, str | Sequence[str] | None], chosen: Mapping[str, Any]
     ) -> pa.Table:
@@ -224,16 +229,17 @@ class ArchiveReader:
         rows = self.select(table, selection).read_all()
         return rows.unify_dictionaries().combine_chunks().sort_by(selection.stamp(table))
 
-    def _visible(self, table: str, selection: Selection | None) -> list[Visible]:
+    def visible(self, table: str, selection: Selection | None = None) -> list[Visible]:
+        """What is visible of a table now in each archive, without files that have no row of the selection."""
         found = [archive.visible(table) for archive in self.archives]
         return [selection.narrowed(visible) for visible in found] if selection else found
 
     def _selected(self, table: str, selection: Selection, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         wanted = selection.expression(table)
         read = pa.schema([*schema, *(each for each in selection.fields(table) if each.name not in schema.names)])
-        for visible in self._visible(table, selection):
+        for visible in self.visible(table, selection):
             if visible.parquet:
-                dataset = _parquet_dataset(visible.parquet, table_schema(table))
+                dataset = parquet_dataset(visible.parquet, table_schema(table))
                 yield from dataset.to_batches(schema.names, filter=wanted, batch_readahead=1, fragment_readahead=1)
             for facts in visible.segments:
                 for batch in read_segment(facts, read):
@@ -243,28 +249,3 @@ class ArchiveReader:
 
 
 _TABLES = ("packets", "events", "stats", "counters", "channels", "clock")
-
-
-def _parquet_dataset(files: Sequence[ParquetFacts], schema: pa.Schema) -> pds.Dataset:
-    """Parquet files of which those without a wanted stamp are not even opened."""
-    parquet = pds.ParquetFileFormat(default_fragment_scan_options=_CHECKED)
-    system = pfs.LocalFileSystem()
-    fragments = [parquet.make_fragment(str(_now(each.path)), system, _promise(each)) for each in files]
-    return pds.FileSystemDataset(fragments, schema, parquet, filesystem=system)
-
-
-_CHECKED = pds.ParquetFragmentScanOptions(page_checksum_verification=True)
-
-
-def _now(path: Path) -> Path:
-    """The name that a file which was just committed has by now."""
-    return path if path.exists() else path.with_name(path.name.removesuffix(".part"))
-
-
-def _promise(file: ParquetFacts) -> pds.Expression:
-    """What holds for all rows of a file."""
-    lowest, highest = file.entry.ts_min_ns, file.entry.ts_max_ns
-    if lowest is None or highest is None:
-        return pds.scalar(True)
-    stamp, kind = pds.field(STAMP_OF[file.table]), pa.timestamp("ns", "UTC")
-    return (stamp >= pa.scalar(lowest, pa.int64()).cast(kind)) & (stamp <= pa.scalar(highest, pa.int64()).cast(kind))

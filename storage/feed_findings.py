@@ -60,6 +60,10 @@ class DecodedFeeds(Protocol):
 class FeedSource(Protocol):
     """What a recorder needs of `nanotape.capture.feeds.FeedDecoder`."""
 
+    @property
+    def unknown(self) -> Mapping[str, str]:
+        """Channels whose framing is not known, and its name."""
+
     def set_flows(self, flows: Sequence[Any]) -> None:
         """Says what the ring's flows are."""
 

@@ -50,6 +50,8 @@ class FeedRecording:
         self._source, self._ring, self._journal, self._log, self._clock = source, ring, journal, log, clock
         self._monitor = FeedMonitor(source, ring, options, clock)
         self._options = options
+        for channel, framing in source.unknown.items():
+            log(f"channel {channel}: expected a known framing, found {framing}; not decoded: add [framing.{framing}]")
         journal.attribution = self._monitor.attribution
         self._saved_ns = clock.monotonic_ns()
         self._ticked_ns = self._looked_ns = 0

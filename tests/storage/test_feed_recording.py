@@ -5,7 +5,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from feed_ring import FeedReader, FeedRing, faults, feed_recorder
@@ -101,6 +103,21 @@ def test_a_ring_that_was_made_anew_goes_on_with_the_sequences_of_the_last_one(tm
     assert {each["cause"] for each in away} == {"ours"}
     first = {line: FeedReader(ring)._plans["AB".index(line)].sequences[1_000] for line in "AB"}
     assert {each["line"]: each["seq_first"] for each in away} == {line: first[line] for line in "AB"}
+
+
+def test_a_channel_of_an_unknown_framing_is_recorded_and_not_decoded(tmp_path: Path) -> None:
+    class Forgotten(FeedRing):
+        def flows(self) -> tuple[Any, ...]:
+            return tuple(replace(flow, framing="house") for flow in super().flows())
+
+    ring = Forgotten(newest=100)
+    recorder = feed_recorder(ring, Archive.create(tmp_path / "archive"), FeedReader(ring))
+    recorder.begin()
+    while recorder.step():
+        pass
+    recorder.finish()
+    rows = Archive(tmp_path / "archive").table(["ring_seq", "feed_seq"])
+    assert (rows.num_rows, rows.column("feed_seq").null_count) == (100, 100)
 
 
 def kill_again_and_again(path: Path, kills: int, seed: int) -> None:

@@ -16,6 +16,7 @@ from nanotape.capture.counters import Flow
 from nanotape.capture.errors import CaptureError
 from nanotape.capture.feeds import state
 from nanotape.capture.feeds.columns import FeedColumns
+from nanotape.capture.feeds.coverage import Coverage
 from nanotape.capture.feeds.findings import KINDS, Finding
 from nanotape.capture.feeds.framing_table import framing_table
 from nanotape.capture.feeds.lines import LineFacts, line_facts
@@ -70,7 +71,10 @@ class FeedDecoder:
         self._indices = {
             name: _checked(lib.nt_feeds_add_framing(handle, framing_table(each))) for name, each in framings.items()
         }
+        self.unknown: dict[str, str] = {}
+        """Channels whose framing is not known, and its name."""
         self._flows: dict[int, Flow] = {}
+        self._coverage = Coverage(handle, self.label)
         self._channels: dict[tuple[str, str], int] = {}
         self._labels: list[str] = []
         self._dictionary: pa.StringArray = pa.array([], pa.string())
@@ -83,8 +87,7 @@ class FeedDecoder:
     def set_flows(self, flows: Sequence[Flow]) -> None:
         """Says what the ring's flows are; a table that has grown says all of them again.
 
-        Raises:
-            CaptureError: One has a framing that is not known.
+        One of a framing that is not known, as of a channel that was configured earlier, is not decoded: `unknown`.
         """
         lines: dict[tuple[str, str], int] = {}
         for flow in flows:
@@ -92,16 +95,13 @@ class FeedDecoder:
         for flow in flows:
             name = flow.framing or NO_FRAMING
             if name != NO_FRAMING and name not in self._indices:
-                known = ", ".join(self._indices)
-                raise CaptureError(
-                    f"channel {flow.channel}: a known framing expected, found {name}; known are {known}; add "
-                    f"[framing.{name}] to the configuration that this is run with"
-                )
+                self.unknown[flow.channel] = name
             channel = self._channels.setdefault((flow.feed, flow.channel), len(self._channels) + 1)
             index = self._indices.get(name, lib.NT_FRAMING_NONE)
             role, count = _ROLES.get(flow.role, 0), lines[flow.feed, flow.channel]
             _checked(lib.nt_feeds_set_flow(self.handle, flow.id, index, role, channel, count))
             self._flows[flow.id] = flow
+        self._coverage.set_flows(self._flows)
 
     def decode(self, batch: pa.RecordBatch) -> Decoded:
         """What the headers say.
@@ -153,31 +153,7 @@ class FeedDecoder:
         Args:
             finding: Of this decoder, or with stream -1 of one whose knowledge it goes on with.
         """
-        index = finding.stream if finding.stream >= 0 else self._stream_of(finding)
-        if index is None:
-            return None, False
-        flow, stream = self._flows[finding.flow_id], self.handle.streams.streams[index]
-        pending = False
-        for other in self._flows.values():
-            if (other.feed, other.channel) != (flow.feed, flow.channel) or other.id == flow.id:
-                continue
-            index = lib.nt_stream_find(ffi.addressof(self.handle, "streams"), other.id, stream.session, stream.key)
-            if index == lib.NT_STREAM_NONE:
-                continue
-            covers = lib.nt_feeds_covers(self.handle, index, finding.seq_first, finding.seq_last)
-            if covers == 1:
-                return other.line, False
-            pending = pending or covers < 0
-        return None, pending
-
-    def _stream_of(self, finding: Finding) -> int | None:
-        """Of a finding of an earlier decoder, whose knowledge we go on with."""
-        for index in range(self.handle.streams.count):
-            stream = self.handle.streams.streams[index]
-            if stream.flow == finding.flow_id and self.label(stream.session) == finding.session:
-                if self.label(stream.key) == finding.key:
-                    return index
-        return None
+        return self._coverage.of(finding)
 
     def complaints(self) -> Mapping[str, str]:
         """By interface: what is wrong with the stamps of its switch, in a line."""
@@ -187,6 +163,11 @@ class FeedDecoder:
     def switches(self) -> list[dict[str, Any]]:
         """What became of the stamps of each interface's switch: facts of `SwitchCounts`."""
         return [each.facts for each in (self._switch.counts if self._switch else {}).values()]
+
+    @property
+    def untracked(self) -> int:
+        """Packets that were not followed since there are more sessions and keys than room."""
+        return int(self.handle.untracked)
 
     def lines(self) -> list[LineFacts]:
         """What is known of each flow."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nanotape.capture.counters import Flow
+from nanotape.capture.feeds.state import SUMMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,6 @@ class LineFacts:
     channel: str
     line: str
     packets: int
-    """Since this process began."""
     last_ts_ns: int | None
     """UTC: of its newest packet; None: none came."""
     session: str | None
@@ -42,22 +42,19 @@ def line_facts(feeds: Any, flows: Mapping[int, Flow], label: Any) -> list[LineFa
         flows: By id.
         label: Gives the text of a label's index.
     """
-    sums: dict[int, dict[str, int]] = {flow_id: dict.fromkeys(_SUMMED, 0) for flow_id in flows}
+    sums = {flow_id: {name: getattr(feeds.flows[flow_id].past, name) for name in SUMMED} for flow_id in flows}
     newest: dict[int, Any] = {}
     for index in range(feeds.streams.count):
         stream = feeds.streams.streams[index]
         if stream.flow not in sums:
             continue
-        for name in _SUMMED:
+        for name in SUMMED:
             sums[stream.flow][name] += getattr(stream, name)
         if stream.flow not in newest or stream.last_ts_ns >= newest[stream.flow].last_ts_ns:
             newest[stream.flow] = stream
     return [
         _facts(feeds.flows[flow_id], flow, newest.get(flow_id), sums[flow_id], label) for flow_id, flow in flows.items()
     ]
-
-
-_SUMMED = ("messages", "gaps", "missing", "duplicates", "reordered")
 
 
 def _facts(native: Any, flow: Flow, stream: Any, sums: dict[str, int], label: Any) -> LineFacts:

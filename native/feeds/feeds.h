@@ -36,6 +36,15 @@ struct nt_finding {
 	struct nt_feed_hole hole; /* the two packets that it lies between; of what came late: the hole's stamps */
 };
 
+/* Sums over streams. */
+struct nt_feed_sums {
+	uint64_t messages;
+	uint64_t duplicates;
+	uint64_t reordered;
+	uint64_t gaps;
+	uint64_t missing;
+};
+
 /* What belongs to a flow, by its id. */
 struct nt_feed_flow {
 	int32_t framing; /* index; NT_FRAMING_NONE */
@@ -54,6 +63,9 @@ struct nt_feed_flow {
 	struct nt_label_bytes key;
 	int32_t session_index;
 	int32_t key_index;
+	uint32_t streams; /* that it has */
+	uint32_t reserved;
+	struct nt_feed_sums past; /* of streams that were given up */
 };
 
 /* Packets in the order of the ring: columns of a ring reader's batch. */
@@ -108,6 +120,8 @@ struct nt_feeds {
 	int64_t ring_lost;
 	uint64_t is_replay; /* what is tracked was recorded earlier: its flow sequences are made up */
 	uint64_t untracked; /* packets of more sessions or keys than there is room for */
+	int64_t looked_ns;  /* when streams were last looked through for such as are idle */
+	uint64_t untracked_then;
 	struct nt_labels labels;
 	struct nt_feed_streams streams;
 };
@@ -130,9 +144,14 @@ int nt_feeds_expire(struct nt_feeds *feeds, int64_t now_ns);
 /* Whether a stream brought all of first..last: 1 yes, 0 no, -1 not that far yet. */
 int nt_feeds_covers(const struct nt_feeds *feeds, uint32_t stream, int64_t first, int64_t last);
 
-/* Takes over what another instance knew: arrays as they were, flow ids and labels' indices included. 0 or -ENOMEM, -EINVAL. */
+/* Gives up streams that had no packet for long, so that a session a day does not fill the room in the end; of as good as all that are
+ * not busy, once there is none left. Before a batch is tracked, while no finding names a stream. */
+void nt_feeds_give_up_idle(struct nt_feeds *feeds, int64_t now_ns);
+
+/* Takes over what another instance knew, of which all is checked: streams name labels by index, holes each other. What is not named is
+ * left. 0, or nothing is taken over: -ENOMEM, -EINVAL. */
 int nt_feeds_restore(struct nt_feeds *feeds, const struct nt_label *labels, uint32_t label_count,
 		     const struct nt_feed_stream *streams, uint32_t stream_count, const struct nt_feed_hole *holes,
-		     uint32_t hole_count, uint32_t free_hole);
+		     uint32_t hole_count);
 
 #endif

@@ -80,6 +80,15 @@ int nt_finding_between(struct nt_feeds *feeds, uint32_t kind, uint32_t index, co
 	return nt_finding_add(feeds, &found);
 }
 
+void nt_feed_forget_told(struct nt_feeds *feeds, struct nt_feed_stream *stream)
+{
+	while (stream->told.count >= NT_TOLD_MAX) {
+		int64_t last = nt_hole_pop(&feeds->streams, &stream->told).last;
+
+		stream->forgotten = last > stream->forgotten ? last : stream->forgotten;
+	}
+}
+
 int nt_finding_gap(struct nt_feeds *feeds, uint32_t index)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
@@ -97,11 +106,7 @@ int nt_finding_gap(struct nt_feeds *feeds, uint32_t index)
 	feeds->streams.open_count--;
 	stream->gaps++;
 	stream->missing += found.messages;
-	while (stream->told.count >= NT_TOLD_MAX) {
-		int64_t last = nt_hole_pop(&feeds->streams, &stream->told).last;
-
-		stream->forgotten = last > stream->forgotten ? last : stream->forgotten;
-	}
+	nt_feed_forget_told(feeds, stream);
 	if (!nt_hole_add(&feeds->streams, &stream->told, &hole))
 		return -ENOMEM;
 	return nt_finding_add(feeds, &found);

@@ -26,6 +26,9 @@ int nt_finding_between(struct nt_feeds *feeds, uint32_t kind, uint32_t stream, c
 int nt_finding_gap(struct nt_feeds *feeds, uint32_t stream);
 int nt_finding_gaps(struct nt_feeds *feeds, uint32_t stream);
 
+/* Makes room for one more hole among the told ones. */
+void nt_feed_forget_told(struct nt_feeds *feeds, struct nt_feed_stream *stream);
+
 /* The sequences between what a stream expects and this packet, and what was lost meanwhile. */
 struct nt_feed_hole nt_feed_between(const struct nt_feeds *feeds, const struct nt_feed_stream *stream,
 				    const struct nt_tracked *packet);

@@ -15,6 +15,30 @@ static inline uint32_t hash_of(uint32_t owner, int32_t session, int32_t key)
 	return (uint32_t)(hash >> 32);
 }
 
+/* All that there is into empty hash tables. */
+static void enter(struct nt_feed_streams *all)
+{
+	uint32_t mask = 2 * all->capacity - 1;
+
+	for (uint32_t i = 0; i < all->count; i++) {
+		const struct nt_feed_stream *stream = &all->streams[i];
+		uint32_t at = hash_of(stream->flow, stream->session, stream->key) & mask;
+
+		if (stream->flow == NT_FLOW_NONE)
+			continue;
+		while (all->slots[at])
+			at = (at + 1) & mask;
+		all->slots[at] = i + 1;
+	}
+	for (uint32_t i = 0; i < all->group_count; i++) {
+		uint32_t at = hash_of(all->group_channels[i], all->group_sessions[i], all->group_keys[i]) & mask;
+
+		while (all->group_slots[at])
+			at = (at + 1) & mask;
+		all->group_slots[at] = i + 1;
+	}
+}
+
 static int reserve(struct nt_feed_streams *all, uint32_t capacity)
 {
 	const struct {
@@ -28,7 +52,6 @@ static int reserve(struct nt_feed_streams *all, uint32_t capacity)
 		{(void **)&all->group_keys, sizeof(*all->group_keys)},
 	};
 	uint32_t *slots = calloc((size_t)4 * capacity, sizeof(*slots)); /* of streams, then of groups */
-	uint32_t mask = 2 * capacity - 1;
 
 	if (!slots)
 		return -ENOMEM;
@@ -45,21 +68,7 @@ static int reserve(struct nt_feed_streams *all, uint32_t capacity)
 	all->slots = slots;
 	all->group_slots = slots + (size_t)2 * capacity;
 	all->capacity = capacity;
-	for (uint32_t i = 0; i < all->count; i++) {
-		const struct nt_feed_stream *stream = &all->streams[i];
-		uint32_t at = hash_of(stream->flow, stream->session, stream->key) & mask;
-
-		while (all->slots[at])
-			at = (at + 1) & mask;
-		all->slots[at] = i + 1;
-	}
-	for (uint32_t i = 0; i < all->group_count; i++) {
-		uint32_t at = hash_of(all->group_channels[i], all->group_sessions[i], all->group_keys[i]) & mask;
-
-		while (all->group_slots[at])
-			at = (at + 1) & mask;
-		all->group_slots[at] = i + 1;
-	}
+	enter(all);
 	return 0;
 }
 
@@ -116,143 +125,68 @@ static uint32_t group_of(struct nt_feed_streams *all, uint32_t channel, int32_t 
 	return all->group_count - 1;
 }
 
-uint32_t nt_stream_add(struct nt_feed_streams *all, uint32_t flow, uint32_t channel, int32_t session, int32_t key)
+static uint32_t free_place(struct nt_feed_streams *all)
 {
-	uint32_t mask, at;
+	uint32_t index = all->free_stream;
 
+	if (index) {
+		all->free_stream = all->streams[index - 1].group;
+		return index - 1;
+	}
 	if (all->count == NT_STREAMS_MAX || (all->count == all->capacity && reserve(all, all->capacity * 2)))
 		return NT_STREAM_NONE;
+	return all->count++;
+}
+
+uint32_t nt_stream_add(struct nt_feed_streams *all, uint32_t flow, uint32_t channel, int32_t session, int32_t key)
+{
+	uint32_t mask, at, index = free_place(all);
+
+	if (index == NT_STREAM_NONE)
+		return index;
 	mask = 2 * all->capacity - 1;
 	at = hash_of(flow, session, key) & mask;
 	while (all->slots[at])
 		at = (at + 1) & mask;
-	all->streams[all->count] = (struct nt_feed_stream){.flow = flow,
-							   .session = session,
-							   .key = key,
-							   .group = group_of(all, channel, session, key)};
-	all->slots[at] = ++all->count;
-	return all->count - 1;
+	all->streams[index] = (struct nt_feed_stream){.flow = flow,
+						      .session = session,
+						      .key = key,
+						      .forgotten = INT64_MIN,
+						      .group = group_of(all, channel, session, key)};
+	all->slots[at] = index + 1;
+	return index;
 }
 
-static uint32_t new_hole(struct nt_feed_streams *all)
+/* Groups that are still used move down over those that are not. */
+static void drop_groups(struct nt_feed_streams *all)
 {
-	uint32_t hole = all->free_hole;
+	uint32_t *moved = all->group_slots; /* empty, and long enough */
+	uint32_t kept = 0;
 
-	if (hole) {
-		all->free_hole = all->holes[hole - 1].next;
-		return hole;
-	}
-	if (all->hole_count == all->hole_capacity) {
-		uint32_t capacity = all->hole_capacity ? all->hole_capacity * 2 : CAPACITY_FIRST;
-		struct nt_feed_hole *grown = realloc(all->holes, capacity * sizeof(*grown));
-
-		if (!grown)
-			return 0;
-		all->holes = grown;
-		all->hole_capacity = capacity;
-	}
-	return ++all->hole_count;
-}
-
-static void release_hole(struct nt_feed_streams *all, uint32_t hole)
-{
-	all->holes[hole - 1].next = all->free_hole;
-	all->free_hole = hole;
-}
-
-bool nt_hole_add(struct nt_feed_streams *all, struct nt_feed_holes *list, const struct nt_feed_hole *hole)
-{
-	uint32_t new = new_hole(all);
-
-	if (!new)
-		return false;
-	all->holes[new - 1] = *hole;
-	all->holes[new - 1].next = 0;
-	if (list->newest)
-		all->holes[list->newest - 1].next = new;
-	else
-		list->oldest = new;
-	list->newest = new;
-	list->count++;
-	return true;
-}
-
-struct nt_feed_hole nt_hole_pop(struct nt_feed_streams *all, struct nt_feed_holes *list)
-{
-	uint32_t oldest = list->oldest;
-	struct nt_feed_hole hole = all->holes[oldest - 1];
-
-	list->oldest = hole.next;
-	if (!list->oldest)
-		list->newest = 0;
-	list->count--;
-	release_hole(all, oldest);
-	return hole;
-}
-
-/* The part behind last, as a hole of its own just behind `hole`. A full list loses it: callers keep room among the open ones. */
-static void split(struct nt_feed_streams *all, struct nt_feed_holes *list, uint32_t hole, int64_t last)
-{
-	uint32_t new = list->count < NT_TOLD_MAX ? new_hole(all) : 0;
-	struct nt_feed_hole *before = &all->holes[hole - 1];
-
-	if (!new)
-		return;
-	all->holes[new - 1] = *before;
-	all->holes[new - 1].first = last + 1;
-	before->next = new;
-	if (list->newest == hole)
-		list->newest = new;
-	list->count++;
-}
-
-uint64_t nt_holes_fill(struct nt_feed_streams *all, struct nt_feed_holes *list, int64_t first, int64_t last, int64_t *since_ns)
-{
-	uint64_t filled = 0;
-	uint32_t before = 0, at = list->oldest;
-
-	while (at) {
-		struct nt_feed_hole *hole = &all->holes[at - 1];
-		uint32_t next = hole->next;
-		int64_t from = hole->first > first ? hole->first : first, to = hole->last < last ? hole->last : last;
-
-		if (from > to) {
-			before = at;
-			at = next;
+	for (uint32_t i = 0; i < all->count; i++)
+		if (all->streams[i].flow != NT_FLOW_NONE)
+			moved[all->streams[i].group] = 1;
+	for (uint32_t i = 0; i < all->group_count; i++) {
+		if (!moved[i])
 			continue;
-		}
-		if (!filled || hole->ts_ns < *since_ns)
-			*since_ns = hole->ts_ns;
-		filled += (uint64_t)(to - from) + 1;
-		if (from == hole->first && to == hole->last) {
-			if (before)
-				all->holes[before - 1].next = next;
-			else
-				list->oldest = next;
-			if (list->newest == at)
-				list->newest = before;
-			list->count--;
-			release_hole(all, at);
-			at = next;
-			continue;
-		}
-		if (from == hole->first) {
-			hole->first = to + 1;
-		} else {
-			if (to != hole->last)
-				split(all, list, at, to);
-			all->holes[at - 1].last = from - 1;
-		}
-		before = at;
-		at = next;
+		all->group_next[kept] = all->group_next[i];
+		all->group_channels[kept] = all->group_channels[i];
+		all->group_sessions[kept] = all->group_sessions[i];
+		all->group_keys[kept] = all->group_keys[i];
+		moved[i] = kept++;
 	}
-	return filled;
+	for (uint32_t i = 0; i < all->count; i++)
+		if (all->streams[i].flow != NT_FLOW_NONE)
+			all->streams[i].group = moved[all->streams[i].group];
+	all->group_count = kept;
 }
 
-bool nt_holes_touch(const struct nt_feed_streams *all, const struct nt_feed_holes *list, int64_t first, int64_t last)
+void nt_streams_settle(struct nt_feed_streams *all)
 {
-	for (uint32_t at = list->oldest; at; at = all->holes[at - 1].next)
-		if (all->holes[at - 1].first <= last && all->holes[at - 1].last >= first)
-			return true;
-	return false;
+	size_t slots = (size_t)4 * all->capacity;
+
+	memset(all->slots, 0, slots * sizeof(*all->slots));
+	drop_groups(all);
+	memset(all->slots, 0, slots * sizeof(*all->slots));
+	enter(all);
 }

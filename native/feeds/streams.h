@@ -8,9 +8,11 @@
 #include <stdint.h>
 
 #define NT_STREAMS_MAX 65536u
+#define NT_STREAMS_FLOW_MAX 16384u /* of one flow: noise on it must leave room for the others */
 #define NT_STREAM_NONE UINT32_MAX
-#define NT_HOLES_MAX 64u /* open ones of each stream */
-#define NT_TOLD_MAX 512u /* told ones */
+#define NT_FLOW_NONE UINT32_MAX /* of a stream that was given up: its place is free */
+#define NT_HOLES_MAX 64u        /* open ones of each stream */
+#define NT_TOLD_MAX 512u        /* told ones */
 
 /* Sequences first..last of a stream, between two packets of it. */
 struct nt_feed_hole {
@@ -73,6 +75,7 @@ struct nt_feed_streams {
 	uint32_t hole_capacity;
 	uint32_t free_hole; /* index + 1 */
 	uint32_t open_count;
+	uint32_t free_stream; /* index + 1 of a place that was given up, its `group` the next such; 0: none */
 };
 
 int nt_streams_init(struct nt_feed_streams *all);
@@ -82,6 +85,9 @@ void nt_streams_free(struct nt_feed_streams *all);
 uint32_t nt_stream_find(const struct nt_feed_streams *all, uint32_t flow, int32_t session, int32_t key);
 /* A new one; NT_STREAM_NONE: there are too many, or there is no memory. */
 uint32_t nt_stream_add(struct nt_feed_streams *all, uint32_t flow, uint32_t channel, int32_t session, int32_t key);
+
+/* Finds a new place in the hash tables for all that is there, after some were given up. Groups without a stream are dropped. */
+void nt_streams_settle(struct nt_feed_streams *all);
 
 /* Appends a hole to a list of open or told ones; false: no memory. */
 bool nt_hole_add(struct nt_feed_streams *all, struct nt_feed_holes *list, const struct nt_feed_hole *hole);

@@ -41,6 +41,7 @@ static bool fill(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked
 	}
 	found.messages = nt_holes_fill(&feeds->streams, &stream->open, packet->seq, last, &since);
 	feeds->streams.open_count += stream->open.count - open;
+	nt_feed_forget_told(feeds, stream); /* a split, too, needs room */
 	late = nt_holes_fill(&feeds->streams, &stream->told, packet->seq, last, &since);
 	stream->reordered += found.messages;
 	stream->missing -= late < stream->missing ? late : stream->missing;
@@ -71,16 +72,18 @@ static bool is_restart(const struct nt_feeds *feeds, const struct nt_feed_stream
 static int restart(struct nt_feeds *feeds, uint32_t index, const struct nt_tracked *packet)
 {
 	struct nt_feed_stream *stream = &feeds->streams.streams[index];
+	int64_t expected = stream->expected, *next = &feeds->streams.group_next[stream->group];
 	int error = nt_finding_gaps(feeds, index);
 
 	if (!error && packet->status != NT_FEED_SNAPSHOT)
-		error = nt_finding_between(feeds, NT_FOUND_RESET, index, packet, stream->expected, packet->seq, 0);
+		error = nt_finding_between(feeds, NT_FOUND_RESET, index, packet, expected, packet->seq, 0);
 	stream->first = packet->seq;
 	stream->expected = packet->seq + packet->count;
 	stream->forgotten = INT64_MIN;
 	while (stream->told.count)
 		nt_hole_pop(&feeds->streams, &stream->told);
-	feeds->streams.group_next[stream->group] = packet->seq;
+	if (*next >= expected || *next > packet->seq + RESTART_SLACK) /* else another line has begun anew already */
+		*next = packet->seq;
 	return error;
 }
 
@@ -104,6 +107,8 @@ static int come_early(struct nt_feeds *feeds, uint32_t index, const struct nt_tr
 		stream->first = packet->seq;
 		return error;
 	}
+	if (!packet->count) /* nothing in it that could have come before */
+		return error;
 	stream->duplicates += (uint64_t)packet->count;
 	return error ? error
 		     : nt_finding_between(feeds, NT_FOUND_DUPLICATE, index, packet, packet->seq, end - 1, (uint64_t)packet->count);
@@ -149,9 +154,11 @@ static int begin_stream(struct nt_feeds *feeds, uint32_t flow_id, const struct n
 	struct nt_feed_stream *stream;
 	int32_t before;
 
-	*index = nt_stream_add(&feeds->streams, flow_id, flow->channel, packet->session, packet->key);
+	if (flow->streams < NT_STREAMS_FLOW_MAX)
+		*index = nt_stream_add(&feeds->streams, flow_id, flow->channel, packet->session, packet->key);
 	if (*index == NT_STREAM_NONE)
 		return 0;
+	flow->streams++;
 	stream = &feeds->streams.streams[*index];
 	stream->first = stream->expected = packet->seq;
 	stream->flow_restarts = flow->restarts;
@@ -265,6 +272,8 @@ int nt_feeds_track(struct nt_feeds *feeds, const struct nt_feed_rows *rows, cons
 {
 	int error = 0;
 
+	if (rows->rows)
+		nt_feeds_give_up_idle(feeds, rows->ts_ns[0]);
 	for (uint32_t row = 0; row < rows->rows && !error; row++) {
 		uint32_t flow_id = rows->flow_id[row] < feeds->flow_count ? rows->flow_id[row] : 0;
 		struct nt_feed_flow *flow = &feeds->flows[flow_id];

@@ -5,7 +5,7 @@ known is saved beside the segments, so that the next recorder goes on as if noth
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +26,7 @@ from nanotape.storage.settlement import Loss
 _FILL_NS = 10**9  # the other line may lag that much
 _COUNTED_NS = 250_000_000  # the capture's helper thread reads the counters that often
 _UNCOUNTED_NS = 3 * 10**9  # then without them
+_UNREAD_NS = 10**9  # what the capture has taken and not put into the ring yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Pending:
 
     gap: Found
     since_ns: int
+    filled_by: str | None = None
+    """Line that had it when last asked: once it begins anew it cannot say."""
 
 
 class FeedMonitor:
@@ -92,9 +95,16 @@ class FeedMonitor:
         """Takes losses of the ring's records."""
         self.attribution.lost(losses)
 
-    def tick(self) -> None:
-        """Call it a few times a second."""
-        now_ns = self._clock.utc_ns() if self.options.is_live else self._newest_ns
+    def tick(self, *, is_caught_up: bool) -> None:
+        """Call it a few times a second.
+
+        Args:
+            is_caught_up: All that the ring holds is followed. Else what is missing may still be in it, however late it
+                is by the clock: only stamps say then.
+        """
+        now_ns = self._newest_ns
+        if self.options.is_live and is_caught_up:
+            now_ns = max(self._clock.utc_ns() - _UNREAD_NS, now_ns or 0)
         if now_ns is not None:
             self._take(self._source.expire(now_ns))
         self._settle(is_last=False)
@@ -132,9 +142,9 @@ class FeedMonitor:
         """Gaps that no event tells yet."""
         return [each.gap for each in self._pending]
 
-    def resume(self, pending: Iterable[Found], replayed: Iterable[object]) -> None:
+    def resume(self, found: Iterable[Found]) -> None:
         """Goes on with what an earlier recorder had found, and what is found in packets that it did not come to."""
-        self._take([*pending, *replayed])
+        self._take(found)
 
     def _take(self, findings: Iterable[object]) -> None:
         now = self._clock.monotonic_ns()
@@ -143,7 +153,7 @@ class FeedMonitor:
             if self.told_before and self.told_before.has(found):
                 continue
             if found.kind == LOST:
-                self._pending.append(Pending(found, now))
+                self._pending.append(Pending(found, now, self._source.covered_by(found)[0]))
             else:
                 self._told.append(self._events.of(found))
 
@@ -151,10 +161,11 @@ class FeedMonitor:
         now, waiting = self._clock.monotonic_ns(), []
         for each in self._pending:
             line, may_come = self._source.covered_by(each.gap)
+            line = line or each.filled_by
             waited = now - each.since_ns
             is_counted = is_last or self._is_counted(each.gap, waited)
-            if (leaves_open and may_come and waited < _FILL_NS) or not is_counted:
-                waiting.append(each)
+            if (leaves_open and may_come and not line and waited < _FILL_NS) or not is_counted:
+                waiting.append(replace(each, filled_by=line))
                 continue
             flow = self._flows.get(each.gap.flow_id)
             blame = self.attribution.blame(each.gap, flow.interface if flow else None)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +13,10 @@ import pyarrow as pa
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import StorageError
-from nanotape.storage.feed_findings import DecodedFeeds, FeedSource
+from nanotape.storage.feed_findings import DecodedFeeds, FeedSource, Found
 from nanotape.storage.feed_monitor import FeedMonitor
 from nanotape.storage.feed_options import FeedOptions
-from nanotape.storage.feed_state import FeedState, load_state, save_state
+from nanotape.storage.feed_state import FeedState, load_state, names, save_state
 from nanotape.storage.feed_told import ToldBefore
 from nanotape.storage.journal import Journal
 from nanotape.storage.log import Log
@@ -67,15 +67,16 @@ class FeedRecording:
         state = load_state(directory, self._ring.ring_id, recorded_seq) if self._options.goes_on else None
         if state is None:
             return
+        found = state.pending_of(self._ring)
         try:
             reached = self._source.restore(state.decoder, self._ring.ring_id)
             if reached is not None:
                 self._monitor.told_before = ToldBefore(archive, self._ring, reached, recorded_seq)
-            replayed = [] if reached is None else list(self._replayed(archive, reached))
+                for rows in rows_after(archive, self._ring.ring_id, reached, _REPLAYED):
+                    found += [Found.of(each) for each in self._source.replay(rows)]
         except (ValueError, StorageError) as error:
             self._log(f"{directory}: what was known of feeds cannot be used: {error}; sequences are followed anew")
-            return
-        self._monitor.resume(state.pending if state.ring_id == self._ring.ring_id else (), replayed)
+        self._monitor.resume(found)
 
     def left_out(self, batch: pa.RecordBatch) -> None:
         """Takes a reader's batch of which only the packets of flows are to be written."""
@@ -89,13 +90,19 @@ class FeedRecording:
         """Follows packets that were written."""
         self._monitor.recorded(decoded, rows.column("ts").cast(pa.int64())[-1].as_py())
 
-    def tick(self, directory: Path, recorded_seq: int) -> None:
-        """Call it often: tells what is due, looks at each line once a second, and saves what is known now and then."""
+    def tick(self, directory: Path, recorded_seq: int, *, is_caught_up: bool) -> None:
+        """Call it often: tells what is due, looks at each line once a second, and saves what is known now and then.
+
+        Args:
+            directory: ARCHIVE/segments/RING.
+            recorded_seq: Last ring sequence in the archive.
+            is_caught_up: All that the ring holds was read, written and followed.
+        """
         now = self._clock.monotonic_ns()
         if now - self._ticked_ns < _TICK_NS:
             return
         self._ticked_ns = now
-        self._monitor.tick()
+        self._monitor.tick(is_caught_up=is_caught_up)
         if now - self._looked_ns >= _LOOK_NS:
             self._looked_ns = now
             lines = self._source.lines()
@@ -131,7 +138,8 @@ class FeedRecording:
             return
         saved = self._source.save(self._ring.ring_id, recorded_seq)
         with suppress(OSError):  # then the state before does, and more has to be read again
-            save_state(directory, FeedState(self._ring.ring_id, recorded_seq, tuple(self._monitor.pending), saved))
+            pending = tuple(self._monitor.pending)
+            save_state(directory, FeedState(self._ring.ring_id, recorded_seq, pending, names(self._ring), saved))
 
     def _publish(self, lines: Sequence[Any]) -> None:
         path = self._options.facts_path
@@ -146,8 +154,3 @@ class FeedRecording:
         with suppress(OSError):  # that others see it is worth less than that it is recorded
             draft.write_text(json.dumps(facts), encoding="utf-8")
             os.replace(draft, path)
-
-    def _replayed(self, archive: Archive, reached: int) -> Iterator[object]:
-        """What is found in the packets since."""
-        for rows in rows_after(archive, self._ring.ring_id, reached, _REPLAYED):
-            yield from self._source.replay(rows)

@@ -7,15 +7,19 @@ before may still do; without any, sequences are followed from the next packet on
 import json
 import os
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nanotape.storage.feed_findings import Found
+from nanotape.storage.packets import RingFacts
 
 STATE_NAME = "feeds.state"
 _OLD_NAME = "feeds.state.old"
-_VERSION = 1
+_VERSION = 2
+Name = tuple[str, str, str]
+"""Of a line: feed, channel and line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,22 @@ class FeedState:
     """All packets up to it are followed."""
     pending: tuple[Found, ...]
     """Found, and not told yet."""
+    names: Mapping[int, Name]
+    """What the flow ids of `pending` stand for."""
     decoder: bytes
+
+    def pending_of(self, ring: RingFacts) -> list[Found]:
+        """What is not told yet, by the flow ids of a ring: the one that it was found in, or one made anew since."""
+        if ring.ring_id == self.ring_id:
+            return list(self.pending)
+        ids = {name: flow_id for flow_id, name in names(ring).items()}
+        moved = ((each, ids.get(self.names.get(each.flow_id, ("", "", "")))) for each in self.pending)
+        return [replace(each, flow_id=flow_id) for each, flow_id in moved if flow_id is not None]
+
+
+def names(ring: RingFacts) -> dict[int, Name]:
+    """Of a ring's flows, by id."""
+    return {flow.id: (flow.feed, flow.channel, flow.line) for flow in ring.flows()}
 
 
 def save_state(directory: Path, state: FeedState) -> None:
@@ -37,8 +56,14 @@ def save_state(directory: Path, state: FeedState) -> None:
         OSError: It cannot be written; the one before still stands.
     """
     path = directory / STATE_NAME
-    head = {"version": _VERSION, "ring_id": state.ring_id, "ring_seq": state.ring_seq}
-    head |= {"pending": [asdict(each) for each in state.pending], "crc32": zlib.crc32(state.decoder)}
+    head = {
+        "version": _VERSION,
+        "ring_id": state.ring_id,
+        "ring_seq": state.ring_seq,
+        "pending": [asdict(each) for each in state.pending],
+        "names": [[flow_id, *name] for flow_id, name in state.names.items()],
+        "crc32": zlib.crc32(state.decoder),
+    }
     draft = directory / f"{STATE_NAME}.new"
     draft.write_bytes(json.dumps(head).encode() + b"\n" + state.decoder)
     with suppress(FileNotFoundError):
@@ -70,4 +95,5 @@ def _read(path: Path) -> FeedState:
     if zlib.crc32(rest) != head["crc32"]:
         raise ValueError("it is damaged")
     pending = tuple(replace(Found(**each), stream=-1) for each in head["pending"])
-    return FeedState(head["ring_id"], head["ring_seq"], pending, rest)
+    known = {flow_id: (feed, channel, line) for flow_id, feed, channel, line in head["names"]}
+    return FeedState(head["ring_id"], head["ring_seq"], pending, known, rest)

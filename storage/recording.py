@@ -125,7 +125,8 @@ class Recording:
         self._look_after_files()
         self.files.tick()
         if self._feeds:
-            self._feeds.tick(self.files.directory, self.settlement.recorded_seq)
+            is_caught_up = self._reader.newest_seq() <= (self.settlement.settled_seq or 0)
+            self._feeds.tick(self.files.directory, self.settlement.recorded_seq, is_caught_up=is_caught_up)
         if self.journal:
             self.journal.tick()
         self.save()

@@ -160,8 +160,8 @@ def _edges(stream: Longs, generation: Longs, begin: Longs, end: Longs) -> tuple[
 
 
 def _streams(streams: Longs, generations: Longs) -> list[Stream]:
-    present = np.unique(np.stack([streams, generations], axis=1), axis=0)
-    return [(stream, generation) for stream, generation in present.tolist()]
+    several = int(generations.max(initial=0)) + 1
+    return [divmod(each, several) for each in np.unique(streams * several + generations).tolist()]
 
 
 def _lowest(window: Arrivals, stream: Stream) -> int:

@@ -10,17 +10,19 @@ from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pds
 
 from nanotape.storage.archive import Visible
 from nanotape.storage.compact_piece import SLICE_NS
-from nanotape.storage.parquet_dataset import parquet_dataset
-from nanotape.storage.parquet_facts import ParquetFacts
+from nanotape.storage.parquet_facts import ParquetFacts, read_parquet
 from nanotape.storage.segment_facts import SegmentFacts, read_segment
 from nanotape.storage.selection import Selection
 from nanotape.storage.table_schemas import table_schema
 
 NEVER_NS = 2**63 - 1
 _BEGIN_NS = -(2**63)
+_BATCH_ROWS = 32_768
+_BUFFER_BYTES = 1 << 20
 RING_LAG_NS = 10**9
 """A ring's records come from several sockets: a stamp may lag behind those before it by so much."""
 
@@ -83,23 +85,30 @@ def in_order(found: Sequence[Visible], selection: Selection, columns: Sequence[s
 
 
 def _of_parquet(file: ParquetFacts, selection: Selection, columns: Sequence[str]) -> Iterator[Arrived]:
-    dataset = parquet_dataset([file], table_schema("packets"))
+    schema = _read_schema(selection, columns)
     wanted = selection.expression("packets")
-    for batch in dataset.to_batches(list(columns), filter=wanted, batch_readahead=1, fragment_readahead=1):
-        if batch.num_rows:
-            last = batch.column("ts").cast(pa.int64())[-1].as_py()
-            yield Arrived(pa.Table.from_batches([batch]), last // SLICE_NS * SLICE_NS)
+    for batch in read_parquet(file, schema, _BATCH_ROWS, _BUFFER_BYTES, selection.can_be_in):
+        rows = _chosen(batch, wanted, columns)
+        if rows.num_rows:
+            last = rows.column("ts").cast(pa.int64())[-1].as_py()
+            yield Arrived(rows, last // SLICE_NS * SLICE_NS)
 
 
 def _of_segments(segments: Sequence[SegmentFacts], selection: Selection, columns: Sequence[str]) -> Iterator[Arrived]:
+    schema = _read_schema(selection, columns)
     wanted = selection.expression("packets")
-    names = list(dict.fromkeys([*columns, *(each.name for each in selection.fields("packets"))]))
-    schema = pa.schema([table_schema("packets").field(name) for name in names])
     for facts in segments:
         for batch in read_segment(facts, schema):
-            if not batch.num_rows:
-                continue
-            newest = pc.max(batch.column("ts").cast(pa.int64())).as_py()
-            rows = pa.Table.from_batches([batch])
-            rows = rows if wanted is None else rows.filter(wanted)
-            yield Arrived(rows.select(list(columns)), newest - RING_LAG_NS)
+            if batch.num_rows:
+                newest = pc.max(batch.column("ts").cast(pa.int64())).as_py()
+                yield Arrived(_chosen(batch, wanted, columns), newest - RING_LAG_NS)
+
+
+def _read_schema(selection: Selection, columns: Sequence[str]) -> pa.Schema:
+    names = dict.fromkeys([*columns, *(each.name for each in selection.fields("packets"))])
+    return pa.schema([table_schema("packets").field(name) for name in names])
+
+
+def _chosen(batch: pa.RecordBatch, wanted: pds.Expression | None, columns: Sequence[str]) -> pa.Table:
+    rows = pa.Table.from_batches([batch])
+    return (rows if wanted is None else rows.filter(wanted)).select(list(columns))

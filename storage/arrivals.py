@@ -21,7 +21,8 @@ COLUMNS = (
 """Columns of packets that are needed."""
 RESET_DISTANCE = 100_000
 """So far back a sequence is no old one but a new one; see docs/feeds.md."""
-_FIRST_DISTANCE = 1000  # back to the first sequence
+FIRST_DISTANCE = 1000
+"""So far back the first sequence is."""
 _TRACKED, _RESET, _RETRANSMIT = "data", "reset", "retransmit"
 
 
@@ -124,14 +125,17 @@ class Names:
         )
 
     def _streams(self, rows: pa.Table) -> Longs:
-        parts = (
-            self.hosts.of_texts(rows.column("host")),
-            self.sessions.of_texts(rows.column("feed_session")),
-            self.keys.of_texts(rows.column("feed_key")),
+        hosts, sessions, keys = (
+            each.of_texts(rows.column(name))
+            for each, name in ((self.hosts, "host"), (self.sessions, "feed_session"), (self.keys, "feed_key"))
         )
-        present, places = np.unique(np.stack(parts, axis=1), axis=0, return_inverse=True)
-        table = np.array([self.streams.of(tuple(each)) for each in present.tolist()], np.int64)
-        codes: Longs = table[places.reshape(-1)]
+        of_session, of_key = len(self.sessions.values), len(self.keys.values)
+        present, places = np.unique((hosts * of_session + sessions) * of_key + keys, return_inverse=True)
+        named = (
+            (each // of_key // of_session, each // of_key % of_session, each % of_key) for each in present.tolist()
+        )
+        table = np.array([self.streams.of(each) for each in named], np.int64)
+        codes: Longs = table[places]
         return codes
 
 
@@ -166,7 +170,7 @@ class Generations:
         for at, owner in zip(firsts, owners, strict=True):
             before_seq[at], before_end[at] = self._last.get(owner, (seq[at], seq[at]))
         back = before_end - seq
-        anew = (back > RESET_DISTANCE) | ((seq <= 1) & (back > _FIRST_DISTANCE))
+        anew = (back > RESET_DISTANCE) | ((seq <= 1) & (back > FIRST_DISTANCE))
         anew |= (arrived.is_reset[order] == 1) & (back > 0) & (before_seq != seq)
         lasts = [*(np.array(firsts[1:], np.int64) - 1).tolist(), len(order) - 1]
         for at, owner in zip(lasts, owners, strict=True):

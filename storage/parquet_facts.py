@@ -3,7 +3,7 @@
 Every page's checksum is looked at: a damaged file is refused, never read wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from nanotape.storage.manifest import PART_SUFFIX, FileEntry, Manifest, present_
 from nanotape.storage.segment_facts import arranged, first_line
 
 BATCH_ROWS = 65_536
+
+Bounds = Mapping[str, tuple[str, str]]
+"""The lowest and the highest text of each column that is known of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,11 @@ def open_parquet(path: Path, *, memory_map: bool = False, buffer_bytes: int = 0)
 
 
 def read_parquet(
-    facts: ParquetFacts, schema: pa.Schema, batch_rows: int = BATCH_ROWS, buffer_bytes: int = 0
+    facts: ParquetFacts,
+    schema: pa.Schema,
+    batch_rows: int = BATCH_ROWS,
+    buffer_bytes: int = 0,
+    can_be_in: Callable[[Bounds], bool] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a file, batch by batch, in its order.
 
@@ -67,13 +74,25 @@ def read_parquet(
         schema: The columns to read, in order; each as in the table's schema.
         batch_rows: Rows of a batch at the most.
         buffer_bytes: See `open_parquet`.
+        can_be_in: Says of the lowest and the highest text of columns whether a row group is wanted; None: all are.
 
     Raises:
         ArchiveError: It cannot be read, or is damaged.
     """
     try:
         with open_parquet(facts.path, buffer_bytes=buffer_bytes) as file:
-            for batch in file.iter_batches(batch_rows, columns=schema.names):
+            groups = [at for at in range(file.num_row_groups) if not can_be_in or can_be_in(_bounds(file, at))]
+            for batch in file.iter_batches(batch_rows, row_groups=groups, columns=schema.names):
                 yield arranged(batch, schema)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise ArchiveError(f"{facts.path}: cannot be read: {first_line(error)}; see `nanotape verify`") from error
+
+
+def _bounds(file: pq.ParquetFile, group: int) -> Bounds:
+    facts = file.metadata.row_group(group)
+    columns = [facts.column(at) for at in range(facts.num_columns)]
+    return {
+        each.path_in_schema: (each.statistics.min, each.statistics.max)
+        for each in columns
+        if each.is_stats_set and each.statistics.has_min_max and isinstance(each.statistics.min, str)
+    }

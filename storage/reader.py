@@ -90,14 +90,12 @@ class ArchiveReader:
         `.to_arrow_table()`, or `ns(ts)`.
 
         Args:
-            tables: Only these; None: all.
+            tables: Only these, or `arbitrated` and `messages`; None: all.
             selection: The views have only rows of its time, and files without any of them are not opened; names
                 choose none.
             memory_bytes: What DuckDB may hold before it writes temporary files; None: a quarter of the machine's.
         """
-        from nanotape.storage.connection import connect
-
-        return connect({table: self.visible(table, selection) for table in tables or _TABLES}, selection, memory_bytes)
+        return self._connected(tables or (*_TABLES, *_VIEWS), selection, memory_bytes)[0]
 
     def sql(
         self,
@@ -124,12 +122,11 @@ class ArchiveReader:
             duckdb.Error: The query is wrong.
             QueryError: `sealed`, and it is not one SELECT.
         """
-        from nanotape.storage.connection import check_reads, connect, seal
+        from nanotape.storage.connection import check_reads, seal
 
         selection = Selection.of(start=start, end=end, tz=tz)
-        named = [table for table in _TABLES if table in query.lower()] or ["packets"]
-        tables = {table: self.visible(table, selection) for table in named}
-        connection = connect(tables, selection, memory_bytes)
+        named = [table for table in (*_TABLES, *_VIEWS) if table in query.lower()] or ["packets"]
+        connection, tables = self._connected(named, selection, memory_bytes)
         if sealed:
             check_reads(connection, query)
             seal(connection, tables)
@@ -222,12 +219,63 @@ class ArchiveReader:
 
         return arbitrate(self, channel, **chosen)
 
+    def messages(
+        self,
+        *,
+        feed: str | Sequence[str] | None = None,
+        channel: str | Sequence[str] | None = None,
+        line: str | Sequence[str] | None = None,
+        date: str | Sequence[str] | None = None,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        tz: str | None = None,
+    ) -> pa.RecordBatchReader:
+        """Each packet split into its messages, as they are needed; chosen as in `packets`, and in no other order.
+
+        Packets that cannot be split give a row that says so; see `messages.py`. Of channels that `unsplit` names there
+        is none.
+        """
+        selection = Selection.of(feed=feed, channel=channel, line=line, date=date, start=start, end=end, tz=tz)
+        return self.split(selection)
+
+    def split(self, selection: Selection) -> pa.RecordBatchReader:
+        """The messages of the packets that a selection has; see `messages`."""
+        from nanotape.storage.channel_framings import ChannelFramings
+        from nanotape.storage.messages import PACKET_COLUMNS, SCHEMA, message_batches
+
+        packets = self.select("packets", selection, PACKET_COLUMNS)
+        batches = message_batches(packets, ChannelFramings.of(self.archives))
+        return pa.RecordBatchReader.from_batches(SCHEMA, batches)
+
+    def unsplit(self) -> dict[str, str]:
+        """Channels that `messages` has no rows of, and their framing, which does not say where messages end."""
+        from nanotape.storage.channel_framings import ChannelFramings
+
+        return ChannelFramings.of(self.archives).unsplit()
+
     def _table(
         self, table: str, names: Mapping[str, str | Sequence[str] | None], chosen: Mapping[str, Any]
     ) -> pa.Table:
         selection = Selection.of(names=names, **chosen)
         rows = self.select(table, selection).read_all()
         return rows.unify_dictionaries().combine_chunks().sort_by(selection.stamp(table))
+
+    def _connected(
+        self, names: Sequence[str], selection: Selection | None, memory_bytes: int | None
+    ) -> tuple["duckdb.DuckDBPyConnection", dict[str, list[Visible]]]:
+        """A connection with these views, and what the tables among them are made of."""
+        from nanotape.storage.arbitration_sql import ARBITRATED
+        from nanotape.storage.connection import connect
+        from nanotape.storage.messages import MessageStream
+
+        needed = {*names, *(["packets"] if "arbitrated" in names else [])}
+        tables = {table: self.visible(table, selection) for table in _TABLES if table in needed}
+        connection = connect(tables, selection, memory_bytes)
+        if "arbitrated" in names:
+            connection.execute(ARBITRATED)
+        if "messages" in names:
+            connection.register("messages", MessageStream(lambda: self.split(selection or Selection())))
+        return connection, tables
 
     def visible(self, table: str, selection: Selection | None = None) -> list[Visible]:
         """What is visible of a table now in each archive, without files that have no row of the selection."""
@@ -249,3 +297,4 @@ class ArchiveReader:
 
 
 _TABLES = ("packets", "events", "stats", "counters", "channels", "clock")
+_VIEWS = ("arbitrated", "messages")

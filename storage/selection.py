@@ -12,7 +12,7 @@ import pyarrow.dataset as pds
 from nanotape.storage.archive import Visible
 from nanotape.storage.errors import QueryError
 from nanotape.storage.instants import Instant, instant_ns
-from nanotape.storage.parquet_facts import ParquetFacts
+from nanotape.storage.parquet_facts import Bounds, ParquetFacts
 from nanotape.storage.parquet_writing import STAMP_OF
 from nanotape.storage.schema import TIMESTAMP
 from nanotape.storage.table_schemas import table_schema
@@ -117,6 +117,14 @@ class Selection:
             visible,
             parquet=tuple(each for each in visible.parquet if self._can_be_in(each)),
             segments=tuple(each for each in visible.segments if self.dates is None or each.date in self.dates),
+        )
+
+    def can_be_in(self, bounds: Bounds) -> bool:
+        """Whether rows whose columns of text have these bounds can be among those that are wanted."""
+        return all(
+            any(bounds[name][0] <= word <= bounds[name][1] for word in words)
+            for name, words in self.names
+            if name in bounds
         )
 
     def _can_be_in(self, file: ParquetFacts) -> bool:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from nanotape.storage.arbitration_sql import ARBITRATED
 from nanotape.storage.archive import Archive
 from nanotape.storage.file_writes import sync_directory, sync_file
 from nanotape.storage.table_schemas import TABLES, table_schema
@@ -81,6 +82,7 @@ def write_sql(archive: Archive) -> Path:
         files = [each.path.with_name(each.path.name.removesuffix(".part")) for each in archive.visible(table).parquet]
         relative = [path.relative_to(archive.path).as_posix() for path in files]
         lines.append(create_view(table, [read_files(relative)] if relative else [_nothing(table)]))
+    lines.append(ARBITRATED)
     path = archive.path / SQL_NAME
     draft = path.with_name(SQL_NAME + ".new")
     draft.write_text("\n".join(lines) + "\n", encoding="utf-8")

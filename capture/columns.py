@@ -4,6 +4,7 @@ Dictionaries only ever grow from batch to batch of one reader, so that they fit 
 memory, or, of a ColumnPool, has it until the last reference to the batch is gone.
 """
 
+import functools
 from typing import Any
 
 import pyarrow as pa
@@ -88,7 +89,12 @@ _BITMAPS = ("rx_delay_valid", "epoch_valid", "address_valid", "port_valid", "vla
 _BINARIES = ("header", "payload", "trailer")
 _ROW_BYTES = sum(width for width, _, _ in _COLUMNS.values()) + 4 * len(_BINARIES)
 _IDLE_MAX = 2
-_TS_KIND_DICTIONARY = pa.array(TS_KINDS, pa.string())
+
+
+@functools.cache
+def ts_kind_dictionary() -> pa.StringArray:
+    """The dictionary of the column `ts_kind`; made when first wanted, for pyarrow's first array loads pandas."""
+    return pa.array(TS_KINDS, pa.string())
 
 
 class AddressBook:
@@ -167,7 +173,7 @@ class ColumnBuffers:
         return sizes
 
     def _batch(self, book: AddressBook, buffers: dict[str, pa.Buffer]) -> pa.RecordBatch:
-        dictionaries = {"ts_kind": _TS_KIND_DICTIONARY, "src_ip": book.dictionary(), "dst_ip": book.dictionary()}
+        dictionaries = {"ts_kind": ts_kind_dictionary(), "src_ip": book.dictionary(), "dst_ip": book.dictionary()}
         arrays = [self._array(field, buffers, dictionaries.get(field.name)) for field in RING_SCHEMA]
         return pa.RecordBatch.from_arrays(arrays, schema=RING_SCHEMA)
 

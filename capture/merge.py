@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from nanotape.capture.columns import RING_SCHEMA, TS_KINDS
+from nanotape.capture.columns import RING_SCHEMA, ts_kind_dictionary
 from nanotape.capture.errors import RingError
 from nanotape.capture.lane import AFTER_ALL, BEFORE_ALL, Addresses, Key, Lane, Part, Reader
 from nanotape.capture.packet import Packet
@@ -36,8 +36,6 @@ MERGED_SCHEMA = RING_SCHEMA.append(
     )
 )
 """`RING_SCHEMA` and the ring of each row."""
-
-_TS_KINDS = pa.array(TS_KINDS, pa.string())
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +214,7 @@ class MergedReader:
 
     def _finished(self, batch: pa.RecordBatch, orders: npt.NDArray[np.int32]) -> pa.RecordBatch:
         addresses = self._addresses.dictionary()
-        dictionaries = {"ts_kind": _TS_KINDS, "src_ip": addresses, "dst_ip": addresses, "ring": self._names}
+        dictionaries = {"ts_kind": ts_kind_dictionary(), "src_ip": addresses, "dst_ip": addresses, "ring": self._names}
         columns = [
             pa.DictionaryArray.from_arrays(column, dictionaries[name], safe=False) if name in dictionaries else column
             for name, column in zip(MERGED_SCHEMA.names, [*batch.columns, pa.array(orders)], strict=True)

@@ -18,7 +18,8 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print(*sorted(name for name in sys.modules if name.startswith(("nanotape.", "pydantic", "duckdb"))), sep="\\n")
+names = sorted(name for name in sys.modules if name.startswith(("nanotape.", "pydantic", "duckdb", "pandas")))
+print(*names, sep="\\n")
 """
 
 
@@ -37,6 +38,13 @@ def test_a_question_to_an_archive_loads_neither_configuration_nor_capture(tmp_pa
     modules = loaded("query", str(tmp_path / "archive"), "SELECT count(*) FROM packets")
     assert {"nanotape.cli.query", "duckdb"} <= modules
     assert not {name for name in modules if name.startswith(("nanotape.config", "nanotape.capture", "nanotape.native"))}
+
+
+def test_what_captures_does_not_load_pandas() -> None:
+    """Which pyarrow does, where it is installed, with its first array."""
+    modules = loaded("run", "--help")
+    assert "nanotape.capture.columns" in modules
+    assert "pandas" not in modules
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -64,6 +64,10 @@ class FeedSource(Protocol):
     def unknown(self) -> Mapping[str, str]:
         """Channels whose framing is not known, and its name."""
 
+    @property
+    def untracked(self) -> int:
+        """Packets of more sessions and keys than there is room for: not followed."""
+
     def set_flows(self, flows: Sequence[Any]) -> None:
         """Says what the ring's flows are."""
 

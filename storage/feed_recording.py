@@ -55,6 +55,7 @@ class FeedRecording:
         journal.attribution = self._monitor.attribution
         self._saved_ns = clock.monotonic_ns()
         self._ticked_ns = self._looked_ns = 0
+        self._has_complained = False
 
     def begin(self, archive: Archive, directory: Path, recorded_seq: int) -> None:
         """Goes on where the recorder before came to.
@@ -110,6 +111,7 @@ class FeedRecording:
             if self._options.links:
                 self._journal.tell_links(self._options.links())
             self._publish(lines)
+            self._complain()
         self._tell()
         if now - self._saved_ns >= _SAVE_NS:
             self._save(directory, recorded_seq)
@@ -126,6 +128,15 @@ class FeedRecording:
         self._tell()
         self._save(directory, recorded_seq)
         self._publish(self._source.lines())
+
+    def _complain(self) -> None:
+        """Once: more than there is room for comes of a framing that does not fit, and goes on."""
+        if self._source.untracked and not self._has_complained:
+            self._has_complained = True
+            self._log(
+                f"ring {self._ring.name}: expected at most 65,536 sessions and keys, 16,384 of a line, found more; "
+                "gaps in the others are not told: see that each channel has the framing of its feed"
+            )
 
     def _tell(self) -> None:
         self._journal.tell(self._monitor.take_events())

@@ -55,6 +55,8 @@ struct nt_feed_stream {
 	uint64_t gaps;
 	uint64_t missing;  /* messages in them, less those that came after all */
 	int64_t forgotten; /* last sequence of the told holes that are no longer kept */
+	int64_t run_end;   /* sequence after the last packet that brought nothing new */
+	uint64_t run;      /* such packets, each going on where the one before it ended, and no other in between */
 	struct nt_feed_holes open;
 	struct nt_feed_holes told;
 };

@@ -169,3 +169,10 @@ def test_the_line_that_begins_anew_later_does_not_bring_first_what_the_other_bro
     decoded = feeds.decode(feed_batch([Packet(mold(seq), flow_id=line) for line in (1, 2) for seq in (1, 2, 3)], 3))
     feeds.track(decoded)
     assert decoded.first.tolist() == [1, 1, 1, 0, 0, 0]
+
+
+def test_a_new_session_in_the_place_of_an_old_one_names_the_one_before_it() -> None:
+    feeds = decoder()
+    for day, session in ((0, "A"), (5, "B"), (9, "C")):  # A is given up by then
+        found = follow(feeds, [Packet(mold(1, session=session), START_NS + day * DAY_NS)])
+    assert [(each.kind, each.session, each.session_before) for each in found] == [("session", "C", "B")]

@@ -6,16 +6,21 @@ from typing import Any
 
 import pytest
 from feed_batches import SECOND_NS, START_NS, WINDOW_NS, Packet, feed_batch, flows, mold
+from feed_ring import FeedReader
+from feed_ring import FeedRing as SyntheticFeedRing
 from recorder_bench import HandClock
 from synthetic import SyntheticRing
 
 from nanotape.capture.feeds.decoder import FeedDecoder
 from nanotape.config.framing import BUILT_IN
+from nanotape.storage.archive import Archive
 from nanotape.storage.events import Event
 from nanotape.storage.feed_findings import Found
 from nanotape.storage.feed_monitor import FeedMonitor
 from nanotape.storage.feed_options import FeedOptions
 from nanotape.storage.feed_state import FeedState, load_state, save_state
+from nanotape.storage.recorder import Recorder, RecorderOptions
+from nanotape.storage.segment import Fsync
 
 RING = "a" * 32
 
@@ -103,3 +108,28 @@ def test_a_gap_that_was_not_told_before_the_ring_was_made_anew_belongs_to_the_li
     ring = FeedRing(ring_id="b" * 32)
     assert state.pending_of(ring) == ([replace(FOUND, flow_id=flow_id, stream=-1)] if flow_id else [])
     assert state.pending_of(FeedRing(ring_id=RING)) == [replace(FOUND, stream=-1)]
+
+
+class Overfull(FeedDecoder):
+    """Has met more sessions than there is room for."""
+
+    @property
+    def untracked(self) -> int:
+        return 7
+
+
+def test_more_sessions_than_can_be_followed_are_said_once(tmp_path: Path) -> None:
+    ring, lines, clock = SyntheticFeedRing(newest=600), [], HandClock()
+    options = RecorderOptions(fsync=Fsync.NEVER, idle_sleep_s=0)
+    feeds = Overfull(BUILT_IN, window_ns=WINDOW_NS)
+    archive = Archive.create(tmp_path / "archive")
+    recorder = Recorder(ring, FeedReader(ring), archive, options, clock=clock, feeds=feeds, log=lines.append)
+    recorder.begin()
+    for _ in range(10):
+        recorder.step()
+        clock.sleep(1)
+    recorder.finish()
+    assert [each for each in lines if "16,384 of a line" in each] == [
+        "ring demo: expected at most 65,536 sessions and keys, 16,384 of a line, found more; gaps in the others are "
+        "not told: see that each channel has the framing of its feed"
+    ]

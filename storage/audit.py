@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nanotape.storage import audit_feeds
+from nanotape.storage.audit_feeds import GapSheet
 from nanotape.storage.audit_sheets import AuditReport, ChannelSheet, RecorderSheet, RingLoss, SourceSheet
 from nanotape.storage.deleted_ranges import deleted_ranges
 from nanotape.storage.reader import ArchiveReader
@@ -43,11 +45,14 @@ def audit(reader: ArchiveReader, selection: Selection | None = None) -> AuditRep
     since = rows(_ROWS) if is_all else []
     held = {row["ring_id"]: (row["rows"], row["lost"]) for row in since} if is_all else None
     begins = {row["ring_id"]: row["begin_seq"] for row in since}
+    gaps = [GapSheet(**row) for row in rows(audit_feeds.GAPS)]
     return AuditReport(
         sources=_sources(rows(_SOURCES), is_all),
         recorders=_recorders(rows(_RUNS), held, _deleted(reader, begins)),
         losses=[RingLoss(**row) for row in rows(_LOSSES)],
         channels=[ChannelSheet(**row) for row in rows(_CHANNELS)],
+        feeds=audit_feeds.feed_sheets(rows(audit_feeds.PACKETS), rows(audit_feeds.EVENTS), gaps),
+        gaps=gaps,
     )
 
 
@@ -209,20 +214,7 @@ SELECT coalesce(ring, '') AS ring, coalesce(ring_id, '') AS ring_id, stage, coun
 FROM events WHERE kind = 'capture_loss' AND {of_events} GROUP BY ALL ORDER BY ALL
 """
 _CHANNELS = """
-WITH counted AS (
-    SELECT host, feed, channel, line, min(ns(ts)) AS first_ns, max(ns(ts)) AS last_ns, count(*) AS packets,
-        sum(wire_len)::BIGINT AS bytes, count(DISTINCT ns(ts) // 1000000000) AS seconds
-    FROM packets WHERE {where} GROUP BY ALL),
-told AS (
-    SELECT host, channel, line, count(*) FILTER (kind = 'feed_gap' AND cause = 'ours') AS gaps_ours,
-        count(*) FILTER (kind = 'feed_gap' AND cause = 'upstream') AS gaps_upstream,
-        CASE WHEN count(*) FILTER (kind = 'feed_gap' AND messages_lost IS NULL) = 0
-            THEN coalesce(sum(messages_lost) FILTER (kind = 'feed_gap'), 0)::BIGINT END AS messages_lost,
-        count(*) FILTER (kind = 'duplicate') AS duplicates
-    FROM events WHERE channel IS NOT NULL AND {of_events} GROUP BY ALL)
-SELECT counted.*, coalesce(gaps_ours, 0) AS gaps_ours, coalesce(gaps_upstream, 0) AS gaps_upstream,
-    CASE WHEN told.host IS NULL THEN 0 ELSE messages_lost END AS messages_lost, coalesce(duplicates, 0) AS duplicates
-FROM counted LEFT JOIN told ON counted.host = told.host AND counted.channel = told.channel
-    AND counted.line IS NOT DISTINCT FROM told.line
-ORDER BY host, feed, channel, line
+SELECT host, feed, channel, line, min(ns(ts)) AS first_ns, max(ns(ts)) AS last_ns, count(*) AS packets,
+    sum(wire_len)::BIGINT AS bytes, count(DISTINCT ns(ts) // 1000000000) AS seconds
+FROM packets WHERE {where} GROUP BY ALL ORDER BY host, feed, channel, line
 """

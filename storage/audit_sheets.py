@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from nanotape.storage.audit_feeds import FeedSheet, GapSheet
+
 LOST_BEFORE_RING = ("rx_dropped", "rx_ring_full", "socket_drops", "lost_with_holder", "oversize")
 
 
@@ -99,12 +101,6 @@ class ChannelSheet:
     bytes: int
     seconds: int
     """Different seconds with a packet."""
-    gaps_ours: int
-    """Events of gaps that we caused; of losses in a ring nobody knows whose packets they were: see RingLoss."""
-    gaps_upstream: int
-    messages_lost: int | None
-    """In these gaps; None: of some it is not known."""
-    duplicates: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +122,9 @@ class AuditReport:
     recorders: list[RecorderSheet] = field(default_factory=list)
     losses: list[RingLoss] = field(default_factory=list)
     channels: list[ChannelSheet] = field(default_factory=list)
+    feeds: list[FeedSheet] = field(default_factory=list)
+    gaps: list[GapSheet] = field(default_factory=list)
+    """In sequences of feeds, by line, cause and stage."""
 
     @property
     def unexplained(self) -> int:
@@ -142,8 +141,8 @@ class AuditReport:
 
     @property
     def is_fine(self) -> bool:
-        """Balanced, and nothing lost by us."""
-        return not self.unexplained and not self.lost and not any(each.gaps_ours for each in self.channels)
+        """Balanced, nothing lost by us, and no message missing on all lines but those that were lost before us."""
+        return not self.unexplained and not self.lost and not any(each.is_wrong for each in self.gaps)
 
 
 def _sum(parts: Iterable[int | None]) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from nanotape.storage.answer import stamp_text
+from nanotape.storage.audit_feeds import feed_lines
 from nanotape.storage.audit_sheets import AuditReport, ChannelSheet, RecorderSheet, SourceSheet
 
 
@@ -18,6 +19,9 @@ def audit_lines(report: AuditReport) -> Iterator[str]:
     if report.channels:
         yield ""
         yield from _channels(report.channels)
+    if report.feeds:
+        yield ""
+        yield from feed_lines(report.feeds, report.gaps)
     yield ""
     yield _verdict(report)
 
@@ -65,16 +69,11 @@ def _channels(channels: list[ChannelSheet]) -> Iterator[str]:
         "packets",
         "bytes",
         "seconds",
-        "gaps ours",
-        "upstream",
-        "messages lost",
-        "duplicates",
     )
     table = [
         (
             each.channel, each.line or "-", stamp_text(each.first_ns), stamp_text(each.last_ns), f"{each.packets:,}",
-            f"{each.bytes:,}", f"{each.seconds:,}", f"{each.gaps_ours:,}", f"{each.gaps_upstream:,}",
-            "unknown" if each.messages_lost is None else f"{each.messages_lost:,}", f"{each.duplicates:,}",
+            f"{each.bytes:,}", f"{each.seconds:,}",
         )
         for each in channels
     ]  # fmt: skip
@@ -87,6 +86,8 @@ def _verdict(report: AuditReport) -> str:
     if not report.sources and not report.recorders and not report.channels:
         return "nothing was recorded in this time"
     lost = f"{report.lost:,} packets lost by us" if report.lost else "nothing lost by us"
+    if wrong := [each for each in report.gaps if each.is_wrong]:
+        lost += f"; messages missing on all lines in {sum(each.gaps for each in wrong):,} gaps that may be ours"
     if report.unexplained:
         return f"NOT BALANCED: {report.unexplained:,} packets unexplained; {lost}"
     return f"balanced; {lost}"

@@ -17,9 +17,10 @@ from nanotape.storage.selection import Selection
 if TYPE_CHECKING:
     from nanotape.storage.reader import ArchiveReader
 
-STATES = ("deleted", "not_captured", "gap_ours", "gap_upstream", "clock_degraded", "quiet", "clean")
+STATES = ("deleted", "not_captured", "gap_ours", "gap_unknown", "gap_upstream", "clock_degraded", "quiet", "clean")
 """The worst first. deleted: retention deleted packets of then; not_captured: nobody captured, and there is no packet;
-gap_ours: we lost some, or did not capture for more than ten seconds of it; gap_upstream: the feed had a gap before us;
+gap_ours: we lost some, or did not capture for more than ten seconds of it; gap_unknown: the feed had a gap, and nobody
+knows whose fault it is; gap_upstream: it had one before us;
 clock_degraded: the clock's events say so; quiet: captured, and no packet came; clean: packets, and nothing missing."""
 
 _INTERVALS_MAX = 1_000_000
@@ -33,10 +34,14 @@ SCHEMA = pa.schema(
         *((name, pa.string()) for name in _TEXTS),
         ("packets", pa.int64()),
         ("packets_lost", pa.int64()),
+        ("messages_missing", pa.int64()),
+        ("messages_filled", pa.int64()),
         ("recorded_share", pa.float64()),
     ]
 )
 """ts: the beginning of the interval; packets: recorded in it; packets_lost: of all the ring's channels, by us;
+messages_missing, messages_filled: of the feed's gaps, which began in it, those that no other line had, and the rest;
+null: of some it is not known;
 recorded_share: of the interval, in which the ring was captured; 0 for what was imported from files."""
 
 
@@ -120,10 +125,16 @@ lines AS (SELECT DISTINCT host, ring, feed, channel, line FROM channels WHERE {c
 came AS (SELECT host, ring, channel, line, {start} + (ns(ts) - {start}) // {interval} * {interval} AS begin_ns,
     count(*) AS packets FROM packets WHERE ts >= instant({start}) AND ts < instant({end}) AND ({chosen}) GROUP BY ALL),
 told AS (SELECT host, ring, kind, cause, channel, line, ns(ts_start) AS from_ns,
-    ns(coalesce(ts_end, ts_start)) AS to_ns, coalesce(packets_lost, 0) AS packets_lost FROM events
-    WHERE kind IN ('capture_loss', 'feed_gap', 'clock')),
+    ns(coalesce(ts_end, ts_start)) AS to_ns, coalesce(packets_lost, 0) AS packets_lost, messages_lost, filled_by
+    FROM events WHERE kind IN ('capture_loss', 'feed_gap', 'clock')),
 lost AS (SELECT host, ring, begin_ns, sum(packets_lost)::BIGINT AS packets_lost
     FROM steps JOIN told ON to_ns >= begin_ns AND from_ns < end_ns WHERE kind = 'capture_loss' GROUP BY ALL),
+lacking AS (SELECT host, ring, channel, line, {start} + (from_ns - {start}) // {interval} * {interval} AS begin_ns,
+    CASE WHEN count(messages_lost) = count(*) THEN coalesce(sum(messages_lost) FILTER (filled_by IS NULL), 0)::BIGINT
+        END AS missing,
+    CASE WHEN count(messages_lost) = count(*)
+        THEN coalesce(sum(messages_lost) FILTER (filled_by IS NOT NULL), 0)::BIGINT END AS filled, true AS is_told
+    FROM told WHERE kind = 'feed_gap' AND from_ns >= {start} AND from_ns < {end} GROUP BY ALL),
 deleted AS (SELECT DISTINCT host, ring, begin_ns
     FROM steps JOIN gone ON last_ns >= begin_ns AND first_ns < end_ns JOIN rings USING (ring_id))
 SELECT instant(steps.begin_ns) AS ts, lines.host, lines.ring, feed, lines.channel, lines.line,
@@ -133,6 +144,9 @@ SELECT instant(steps.begin_ns) AS ts, lines.host, lines.ring, feed, lines.channe
             OR EXISTS (FROM told WHERE kind = 'feed_gap' AND cause = 'ours' AND told.channel = lines.channel
                 AND told.line IS NOT DISTINCT FROM lines.line AND to_ns >= steps.begin_ns AND from_ns < end_ns)
             THEN 'gap_ours'
+        WHEN EXISTS (FROM told WHERE kind = 'feed_gap' AND cause = 'unknown' AND told.channel = lines.channel
+            AND told.line IS NOT DISTINCT FROM lines.line AND to_ns >= steps.begin_ns AND from_ns < end_ns)
+            THEN 'gap_unknown'
         WHEN EXISTS (FROM told WHERE kind = 'feed_gap' AND told.channel = lines.channel
             AND told.line IS NOT DISTINCT FROM lines.line AND to_ns >= steps.begin_ns AND from_ns < end_ns)
             THEN 'gap_upstream'
@@ -140,12 +154,16 @@ SELECT instant(steps.begin_ns) AS ts, lines.host, lines.ring, feed, lines.channe
             AND from_ns < end_ns) THEN 'clock_degraded'
         WHEN coalesce(packets, 0) = 0 THEN 'quiet' ELSE 'clean' END AS state,
     coalesce(packets, 0) AS packets, coalesce(packets_lost, 0) AS packets_lost,
+    CASE WHEN is_told THEN missing ELSE 0 END AS messages_missing,
+    CASE WHEN is_told THEN filled ELSE 0 END AS messages_filled,
     least(1.0, coalesce(covered_ns, 0) / (end_ns - steps.begin_ns)) AS recorded_share
 FROM steps CROSS JOIN lines
 LEFT JOIN came ON came.host = lines.host AND came.ring = lines.ring AND came.channel = lines.channel
     AND came.line IS NOT DISTINCT FROM lines.line AND came.begin_ns = steps.begin_ns
 LEFT JOIN recorded ON recorded.host = lines.host AND recorded.ring = lines.ring AND recorded.begin_ns = steps.begin_ns
 LEFT JOIN lost ON lost.host = lines.host AND lost.ring = lines.ring AND lost.begin_ns = steps.begin_ns
+LEFT JOIN lacking ON lacking.host = lines.host AND lacking.ring = lines.ring AND lacking.channel = lines.channel
+    AND lacking.line IS NOT DISTINCT FROM lines.line AND lacking.begin_ns = steps.begin_ns
 LEFT JOIN deleted ON deleted.host = lines.host AND deleted.ring = lines.ring AND deleted.begin_ns = steps.begin_ns
 ORDER BY ts, lines.host, lines.ring, feed, lines.channel, lines.line
 """

@@ -128,7 +128,7 @@ def _lines(reader: ArchiveReader, selection: Selection, covered: pa.Table) -> li
     return found
 
 
-_ORDINARY = ("restart", "config", "mark", "session")
+_ORDINARY = ("restart", "config", "mark", "session", "reorder", "duplicate")
 
 
 def _worth_telling(events: pa.Table) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from nanotape.storage.report_text import clock_text
 
 _COLOURS = {
     "clean": "#2e7d32", "quiet": "#90a4ae", "clock_degraded": "#f9a825", "gap_upstream": "#ef6c00",
-    "gap_ours": "#c62828", "deleted": "#6a1b9a", "not_captured": "#eceff1",
+    "gap_unknown": "#d84315", "gap_ours": "#c62828", "deleted": "#6a1b9a", "not_captured": "#eceff1",
 }  # fmt: skip
 _WIDTH, _LEFT, _ROW = 960, 150, 18
 _STYLE = (

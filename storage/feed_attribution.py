@@ -40,9 +40,11 @@ class Attribution:
         """Knows nothing yet."""
         self._readings: deque[tuple[int, RingReadings]] = deque(maxlen=_READINGS_MAX)
         self._losses: deque[Loss] = deque(maxlen=_LOSSES_MAX)
+        self._grown: dict[tuple[int, int, str | None], dict[str, int]] = {}
 
     def read(self, at_ns: int, readings: RingReadings) -> None:
         """Takes the counters as they were at a moment, UTC: those before the ring may be of a little earlier."""
+        self._grown.clear()  # while it is used, its readings live
         self._readings.append((at_ns if readings.counted_ns is None else readings.counted_ns, readings))
 
     def lost(self, losses: Sequence[Loss]) -> None:
@@ -64,11 +66,8 @@ class Attribution:
         before, after = self._around(gap)
         if not gap.ring_seq_before:
             return Blame("ours", AWAY, detail="the ring was made anew in between")
-        grown = _growth(before, after, interface)
-        ring: dict[str, int] = {}
-        for loss in self._losses:
-            if loss.stage is not None and _lies_in(loss, gap):
-                ring[loss.stage] = ring.get(loss.stage, 0) + loss.packets
+        grown = self._growth(before, after, interface)
+        ring = self._lost_in(gap) if gap.ring_lost else {}
         if gap.flow_lost is None and before and after and before.epoch != after.epoch:
             return Blame("ours", AWAY, detail="the capture began anew in between")
         if gap.flow_lost is not None and gap.flow_lost > 0:
@@ -84,10 +83,29 @@ class Attribution:
         return Blame("upstream") if is_counted and gap.flow_lost == 0 else Blame("unknown")
 
     def _around(self, gap: Found) -> tuple[RingReadings | None, RingReadings | None]:
-        before = [each for at, each in self._readings if at <= gap.ts_before_ns]
-        after = [each for at, each in self._readings if at >= gap.ts_ns]
-        first = before[-1] if before else self._readings[0][1] if self._readings else None
-        return first, after[0] if after else self._readings[-1][1] if self._readings else None
+        """From the newest on: an outage leaves thousands of gaps, all of them young."""
+        if not self._readings:
+            return None, None
+        after = self._readings[-1][1]
+        for at, each in reversed(self._readings):
+            if at >= gap.ts_ns:
+                after = each
+            if at <= gap.ts_before_ns:
+                return each, after
+        return self._readings[0][1], after
+
+    def _lost_in(self, gap: Found) -> dict[str, int]:
+        ring: dict[str, int] = {}
+        for loss in self._losses:
+            if loss.stage is not None and _lies_in(loss, gap):
+                ring[loss.stage] = ring.get(loss.stage, 0) + loss.packets
+        return ring
+
+    def _growth(self, before: RingReadings | None, after: RingReadings | None, interface: str | None) -> dict[str, int]:
+        key = (id(before), id(after), interface)
+        if key not in self._grown:
+            self._grown[key] = _growth(before, after, interface)
+        return self._grown[key]
 
 
 def _ours(gap: Found, packets: int | None, ring: dict[str, int], grown: dict[str, int]) -> Blame:

@@ -80,3 +80,18 @@ def test_a_capture_or_ring_that_began_anew_was_away() -> None:
     gap = replace(GAP, flow_lost=None)
     assert blamed(gap, readings(1, **SOCKET), readings(2, **SOCKET)).stage == "not_running"
     assert blamed(replace(gap, ring_seq_before=0), readings(**SOCKET), readings(**SOCKET)).stage == "not_running"
+
+
+def test_a_gap_is_judged_by_the_readings_nearest_to_it_however_many_came_since() -> None:
+    attribution = Attribution()
+    for second in range(20):
+        dropped = 3 + (second > 5) * 4 + (second > 12) * 100
+        attribution.read(T0 + second * SECOND_NS, readings(**{**AFXDP, "rx_dropped": dropped}))
+        if second > 5:
+            found = attribution.blame(replace(GAP, flow_lost=4, ts_ns=GAP.ts_before_ns + 1), "eth1")
+            assert found == Blame("ours", "rx_dropped", 4)
+    later = replace(GAP, flow_lost=100, ts_before_ns=T0 + 12 * SECOND_NS, ts_ns=T0 + 12 * SECOND_NS + 1)
+    assert attribution.blame(later, "eth1").stage == "rx_dropped"
+    assert attribution.blame(replace(later, flow_lost=2), "eth2") == Blame("ours", None, 2, None), (
+        "what another interface dropped is not meant"
+    )

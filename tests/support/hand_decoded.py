@@ -1,0 +1,116 @@
+"""What the headers of real packets say, read from hexdumps of the files by the layouts of FEEDS.md, not by our decoder.
+
+By folder and framing: file, number of the packet in it, then status, session, key, sequence, count and send time in ns
+UTC (None: the framing has none). Files of TCP carry no feed packets.
+"""
+
+Row = tuple[str, int, str, str | None, str | None, int, int, int | None]
+
+# fmt: off
+HAND_DECODED: dict[tuple[str, str], list[Row]] = {
+    ("omi/Cboe/Options.DepthOfBook.Pitch.v2.39.4", "cboe-pitch"): [
+        ("AddOrderLongMessage", 1, "data", None, "1", 37, 2, None),
+        ("DeleteOrderMessage", 1, "data", None, "1", 41, 2, None),
+        ("Heartbeat", 1, "heartbeat", None, "1", 1, 0, None),
+        ("ModifyOrderLongMessage", 1, "data", None, "1", 27, 2, None),
+    ],
+    ("omi/Cme/Mdp3.Sbe.v1.9", "cme-mdp3"): [
+        ("MdIncrementalRefreshBook", 1, "data", None, None, 1028095, 1, 1536760535685381248),
+        ("MdIncrementalRefreshOrderBook", 1, "data", None, None, 911525, 1, 1536760536898363329),
+        ("MdIncrementalRefreshTradeSummary", 1, "data", None, None, 884140, 1, 1536760535682568739),
+        ("MdIncrementalRefreshVolume", 1, "data", None, None, 1160087, 1, 1536760536330721282),
+    ],
+    ("omi/Iex/DeepPlus.IexTp.1.0.2", "iex-tp"): [
+        ("B_TradeBreak", 1, "data", "1310523392", "1", 59330, 1, 1727790988348659471),
+        ("D_SecurityDirectory", 1, "data", "1310523392", "1", 46872, 66, 1727770074293051754),
+        ("E_SecurityEvent", 1, "data", "1310523392", "1", 47218, 35, 1727789400136659169),
+        ("H_TradingStatus", 1, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("I_RetailLiquidityIndicator", 1, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("L_OrderExecuted", 1, "data", "1310523392", "1", 47164, 3, 1727787314367664283),
+        ("M_OrderModify", 1, "data", "1310523392", "1", 47213, 1, 1727787570854659817),
+        ("O_OperationalHaltStatus", 1, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("P_ShortSalePriceTestStatus", 1, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("R_OrderDelete", 1, "data", "1310523392", "1", 47151, 1, 1727787285465659215),
+        ("S_SystemEvent", 1, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("T_Trade", 1, "data", "1310523392", "1", 47194, 4, 1727787461420670996),
+        ("a_AddOrder", 1, "data", "1310523392", "1", 47150, 1, 1727787282529659099),
+        ("all_message_types", 1, "data", "1310523392", "1", 59330, 1, 1727790988348659471),
+        ("all_message_types", 2, "data", "1310523392", "1", 46872, 66, 1727770074293051754),
+        ("all_message_types", 3, "data", "1310523392", "1", 47218, 35, 1727789400136659169),
+        ("all_message_types", 4, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("all_message_types", 5, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("all_message_types", 6, "data", "1310523392", "1", 47164, 3, 1727787314367664283),
+        ("all_message_types", 7, "data", "1310523392", "1", 47213, 1, 1727787570854659817),
+        ("all_message_types", 8, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("all_message_types", 9, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("all_message_types", 10, "data", "1310523392", "1", 47151, 1, 1727787285465659215),
+        ("all_message_types", 11, "data", "1310523392", "1", 1, 67, 1727770063061666420),
+        ("all_message_types", 12, "data", "1310523392", "1", 47194, 4, 1727787461420670996),
+        ("all_message_types", 13, "data", "1310523392", "1", 47150, 1, 1727787282529659099),
+    ],
+    ("omi/Iex/Tops.IexTp.v1.5", "iex-tp"): [
+        ("AuctionInformationMessage", 1, "data", "1150681088", "1", 34362, 1, 1517060400126900045),
+        ("OfficialPriceMessage", 1, "data", "1150681088", "1", 45626, 1, 1517064180131848184),
+        ("OperationalHaltStatusMessage", 1, "data", "1150681088", "1", 34266, 4, 1517058017815482663),
+        ("QuoteUpdateMessage", 1, "data", "1150681088", "1", 49821, 1, 1517065700931793219),
+        ("SecurityDirectoryMessage", 1, "data", "1150681088", "1", 34110, 52, 1517058016638267512),
+        ("ShortSalePriceTestStatusMessage", 1, "data", "1150681088", "1", 34270, 1, 1517058095981704002),
+        ("SystemEventMessage", 1, "data", "1150681088", "1", 35579, 1, 1517063400001073818),
+        ("TradeReportMessage", 1, "data", "1150681088", "1", 34347, 1, 1517059863763805628),
+        ("TradingStatusMessage", 1, "data", "1150681088", "1", 55295, 1, 1517066180254907889),
+    ],
+    ("omi/Nasdaq/Bx.Equities.TotalView.Itch.v5.0", "moldudp64"): [
+        ("AddOrderNoMpidAttributionMessage", 1, "data", "000010059D", None, 1621717, 1, None),
+        ("OrderDeleteMessage", 1, "data", "000010059D", None, 1621741, 1, None),
+        ("OrderReplaceMessage", 1, "data", "000010059D", None, 1621746, 1, None),
+    ],
+    ("omi/Nasdaq/Nasdaq.Equities.TotalView.Itch.v5.0", "moldudp64"): [
+        ("AddOrderNoMpidAttributionMessage", 1, "data", "000010059B", None, 14757721, 1, None),
+        ("MarketParticipantPositionMessage", 1, "data", "000010059B", None, 17861990, 1, None),
+        ("Multiple.Packets", 1, "data", "000010059B", None, 14764496, 1, None),
+        ("Multiple.Packets", 2, "data", "000010059B", None, 19009117, 38, None),
+        ("NetOrderImbalanceIndicatorMessage", 1, "data", "000010059B", None, 14757919, 1, None),
+        ("OrderDeleteMessage", 1, "data", "000010059B", None, 14757722, 1, None),
+        ("OrderExecutedMessage", 1, "data", "000010059B", None, 14757745, 1, None),
+        ("OrderReplaceMessage", 1, "data", "000010059B", None, 14757701, 1, None),
+        ("StockTradingActionMessage", 1, "data", "000010059B", None, 34147961, 1, None),
+    ],
+    ("omi/Nyse/IntegratedFeed.Pillar.v2.5", "nyse-pillar"): [
+        ("AddOrderMessage", 1, "data", None, None, 53173, 1, 1645642927177446400),
+        ("CrossTradeMessage", 1, "data", None, None, 53638, 2, 1645643129571433216),
+        ("DeleteOrderMessage", 1, "data", None, None, 53150, 1, 1645642906989225216),
+        ("ImbalanceMessage", 1, "data", None, None, 53119, 1, 1645642896205297664),
+        ("OrderExecutionMessage", 1, "data", None, None, 54328, 1, 1645643636213462784),
+        ("ReplaceOrderMessage", 1, "data", None, None, 54194, 1, 1645643499491253248),
+        ("SecurityStatusMessage", 1, "data", None, None, 42754, 1, 1645642897150343168),
+        ("SourceTimeReferenceMessage", 1, "data", None, None, 10985, 1, 1645642895271484160),
+        ("StockSummaryMessage", 1, "data", None, None, 216123, 1, 1645642888293849600),
+    ],
+    ("omi/Nyse/IntegratedFeed.Xdp.v2.1", "nyse-pillar"): [
+        ("AddOrderMessage", 1, "data", None, None, 1243006, 1, 1506695071763778655),
+        ("ImbalanceMessage", 1, "data", None, None, 3825213, 1, 1506695588380123886),
+        ("OrderExecutionMessage", 1, "data", None, None, 2422938, 1, 1506695307834161303),
+        ("ReplaceOrderMessage", 1, "data", None, None, 2422789, 1, 1506695307804356157),
+        ("SecurityStatusMessage", 1, "data", None, None, 242, 1, 1506696095358828493),
+        ("SequenceResetMessage", 1, "reset", None, None, 1, 1, 1506694823087602337),
+        ("SourceTimeReferenceMessage", 1, "data", None, None, 2008, 1, 1506694823489093661),
+        ("SymbolIndexMappingMessage", 1, "data", None, None, 2, 1, 1506694823087795899),
+    ],
+    ("omi/Siac/Cqs.Cta.v2.10.a", "cta"): [
+        ("A_S_Symbol_Reference_Data", 1, "data", None, None, 1, 2, 1775539800000425399),
+        ("C_A_Start_of_Day", 1, "unsequenced", None, None, 0, 1, 1775539800000414360),
+        ("C_C_FINRA_Close", 1, "data", None, None, 25835943, 1, 1775601000001876803),
+        ("C_O_FINRA_Open", 1, "data", None, None, 333675, 1, 1775563200002867711),
+        ("C_T_Line_Integrity", 1, "unsequenced", None, None, 0, 1, 1775535399731852910),
+        ("C_Z_End_of_Day", 1, "data", None, None, 25960321, 1, 1775606700000011751),
+        ("M_K_MWCB_Decline_Level_Status", 1, "data", None, None, 263336, 1, 1775559603871465156),
+        ("Q_L_Long_Quote", 1, "data", None, None, 203, 1, 1775539804485738569),
+    ],
+    ("omi/Siac/Opra.Recipient.v6.2", "opra"): [
+        ("AdministrativeMessage", 1, "data", "0", None, 405982822, 1, 1701293400001424640),
+        ("ControlMessage", 1, "data", "0", None, 402622060, 1, 1701291411938973184),
+        ("LongEquityAndIndexQuoteMessage", 1, "data", "0", None, 402565753, 1, 1701291404954681088),
+        ("ShortEquityAndIndexQuoteMessage", 1, "data", "0", None, 402564194, 1, 1701291404799736576),
+    ],
+}
+# fmt: on

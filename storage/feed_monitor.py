@@ -110,10 +110,13 @@ class FeedMonitor:
         self._settle(is_last=False)
         self._complain()
 
-    def look(self, lines: Sequence[Any]) -> None:
-        """Looks at the facts of each line for one that is silent."""
+    def look(self, lines: Sequence[Any], *, is_caught_up: bool) -> None:
+        """Looks at the facts of each line for one that is silent, as of the newest packet that was read."""
+        now_ns = self._clock.utc_ns()
+        if not is_caught_up and self._newest_ns is not None:
+            now_ns = min(now_ns, self._newest_ns)
         if self.options.is_live:
-            self._told += self._presence.look(lines, self._clock.utc_ns())
+            self._told += self._presence.look(lines, now_ns)
 
     def finish(self, *, goes_on: bool) -> None:
         """Settles what waits.

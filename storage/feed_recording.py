@@ -107,7 +107,7 @@ class FeedRecording:
         if now - self._looked_ns >= _LOOK_NS:
             self._looked_ns = now
             lines = self._source.lines()
-            self._monitor.look(lines)
+            self._monitor.look(lines, is_caught_up=is_caught_up)
             if self._options.links:
                 self._journal.tell_links(self._options.links())
             self._publish(lines)

@@ -20,6 +20,7 @@ from nanotape.capture.feeds.coverage import Coverage
 from nanotape.capture.feeds.findings import KINDS, Finding
 from nanotape.capture.feeds.framing_table import framing_table
 from nanotape.capture.feeds.lines import LineFacts, line_facts
+from nanotape.capture.feeds.recorded_rows import ring_rows
 from nanotape.capture.switch_stamps import SwitchStamps
 from nanotape.config.framing import NO_FRAMING, Framing
 from nanotape.native import ffi, lib
@@ -194,29 +195,11 @@ class FeedDecoder:
         Args:
             rows: With the columns of `packets` that INPUT_COLUMNS names, and feed, channel and line for flow_id.
         """
-        ids = {(flow.feed, flow.channel, flow.line): flow.id for flow in self._flows.values()}
-        names = zip(*(rows.column(name).to_pylist() for name in ("feed", "channel", "line")), strict=True)
-        flow_ids = np.array([ids.get(each, 0) for each in names], np.uint32)
-        batch = pa.record_batch(
-            {
-                **{name: rows.column(name) for name in INPUT_COLUMNS if name in rows.schema.names},
-                "flow_id": pa.array(flow_ids),
-                "flow_seq": pa.array(self._made_up(flow_ids)),
-            }
-        )
+        batch = ring_rows(rows, INPUT_COLUMNS, self._flows, self.handle)
         self.handle.is_replay = 1
         found = self.track(self.decode(batch))
         self.handle.is_replay = 0
         return found
-
-    def _made_up(self, flow_ids: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
-        """Flow sequences of recorded packets, as if none had been lost: the archive does not keep them."""
-        made = np.zeros(len(flow_ids), np.uint64)
-        for flow_id in np.unique(flow_ids):
-            mine = flow_ids == flow_id
-            begin = int(self.handle.flows[int(flow_id)].flow_seq) if flow_id < self.handle.flow_count else 0
-            made[mine] = np.arange(begin + 1, begin + 1 + np.count_nonzero(mine)) if begin else 0
-        return made
 
     def _take(self) -> list[Finding]:
         feeds = self.handle

@@ -17,7 +17,7 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.events import Event
 from nanotape.storage.feed_findings import Found
 from nanotape.storage.feed_monitor import FeedMonitor
-from nanotape.storage.feed_options import FeedOptions
+from nanotape.storage.feed_options import FeedOptions, Quiet
 from nanotape.storage.feed_state import FeedState, load_state, save_state
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.segment import Fsync
@@ -35,10 +35,12 @@ class FeedRing(SyntheticRing):
 class Watched:
     """A monitor whose time passes by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: Quiet | None = None) -> None:
         self.clock = HandClock()
         decoder = FeedDecoder(BUILT_IN, window_ns=WINDOW_NS)
-        self.monitor = FeedMonitor(decoder, FeedRing(), FeedOptions(), self.clock)
+        options = FeedOptions(quiet={"channel-0": quiet} if quiet else {})
+        self._decoder = decoder
+        self.monitor = FeedMonitor(decoder, FeedRing(), options, self.clock)
         self._next_seq = 1
 
     def packets(self, *sequences: int, line: str = "A") -> None:
@@ -49,6 +51,7 @@ class Watched:
 
     def events(self, *, is_caught_up: bool = True) -> list[Event]:
         self.monitor.tick(is_caught_up=is_caught_up)
+        self.monitor.look(self._decoder.lines(), is_caught_up=is_caught_up)
         return self.monitor.take_events()
 
     def later(self, seconds: float) -> None:
@@ -90,6 +93,15 @@ def test_a_line_that_had_what_another_misses_is_named_though_it_began_anew_befor
     watched.packets(1, 2, line="B")
     watched.later(4)
     assert [(each.kind, each.filled_by) for each in watched.events() if each.kind == "feed_gap"] == [("feed_gap", "B")]
+
+
+def test_a_recorder_that_lags_takes_no_line_for_stale() -> None:
+    watched = Watched(Quiet(30 * SECOND_NS))
+    watched.packets(1)
+    watched.packets(1, line="B")
+    watched.later(40)
+    assert not watched.events(is_caught_up=False)
+    assert [each.kind for each in watched.events()] == ["stale", "stale"]
 
 
 FOUND = Found(

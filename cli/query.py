@@ -53,7 +53,7 @@ def query(
         ),
     ] = None,
 ) -> None:
-    """Query an archive with SQL: views packets, events, stats, counters, channels, clock; macros: see docs/query.md."""
+    """Query an archive with SQL: a view for each table, arbitrated and messages; macros: see docs/query.md."""
     from nanotape.storage import answer, named_queries  # heavy, and not needed for --help
 
     if list_names:
@@ -91,9 +91,11 @@ def _run(asked: _Question, form: str, output: Path | None, limit: int | None) ->
 
     from nanotape.storage import answer, open_archive
     from nanotape.storage.atomic_file import asked_for
+    from nanotape.storage.unsplit_channels import unsplit_note
 
     try:
-        found = open_archive(asked.paths).sql(
+        reader = open_archive(asked.paths)
+        found = reader.sql(
             asked.sql, start=asked.start, end=asked.end, tz=asked.tz, sealed=True, memory_bytes=asked.memory_bytes
         )
         with asked_for(output) if output else contextlib.nullcontext(sys.stdout.buffer) as target:
@@ -105,6 +107,8 @@ def _run(asked: _Question, form: str, output: Path | None, limit: int | None) ->
         raise typer.Exit(2 if is_wrong_sql else 1) from None
     if output:
         talk(f"{output}: {rows:,} rows")
+    if note := unsplit_note(asked.sql, reader.unsplit):
+        talk(note)
 
 
 def _split(words: list[str], name: str | None) -> tuple[list[str], str]:

@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nanotape.storage.errors import QueryError
 from nanotape.storage.instants import instant_ns
@@ -140,6 +140,47 @@ FROM events {options.where("ts_start", kinds, unnamed=True)}
 GROUP BY ALL ORDER BY ALL"""
 
 
+def _first_arrivals(options: Options) -> str:
+    only = "sum(feed_count) FILTER (other_line IS NULL)"
+    return f"""WITH lines AS (
+    SELECT host, channel, line, sum(feed_count)::BIGINT AS first, coalesce({only}, 0)::BIGINT AS only_here
+    FROM arbitrated {_of_channel(options)} GROUP BY ALL)
+SELECT host, channel, line, first, first / sum(first) OVER (PARTITION BY host, channel) AS share, only_here
+FROM lines ORDER BY ALL"""
+
+
+def _skew(options: Options) -> str:
+    values = f"SELECT * FROM arbitrated {_of_channel(options, 'other_line IS NOT NULL')}"
+    shares = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
+    columns = ", ".join(f"min(other_delay_ns) FILTER (upto >= {share} * whole) AS {name}_ns" for share, name in shares)
+    each = "PARTITION BY host, channel, line, other_line"
+    return f"""WITH listed AS ({values}),
+counted AS (SELECT host, channel, line, other_line, other_delay_ns, sum(feed_count) AS n FROM listed GROUP BY ALL),
+ranked AS (SELECT *, sum(n) OVER ({each} ORDER BY other_delay_ns) AS upto, sum(n) OVER ({each}) AS whole FROM counted)
+SELECT host, channel, line AS first, other_line AS next, sum(n)::BIGINT AS messages, {columns},
+    max(other_delay_ns) AS max_ns
+FROM ranked GROUP BY ALL ORDER BY ALL"""
+
+
+def _missing(options: Options) -> str:
+    each = "PARTITION BY host, channel, feed_session, feed_key, restarts"
+    return f"""WITH ordered AS (
+    SELECT *, lag(feed_seq + feed_count) OVER ({each} ORDER BY feed_seq) AS expected,
+        lag(ts) OVER ({each} ORDER BY feed_seq) AS ts_before
+    FROM arbitrated {_of_channel(options)})
+SELECT host, channel, feed_session, feed_key, expected AS seq_first, feed_seq - 1 AS seq_last,
+    feed_seq - expected AS messages, ts_before, ts AS ts_after
+FROM ordered WHERE feed_seq > expected ORDER BY host, channel, ts_after, seq_first"""
+
+
+def _of_channel(options: Options, *also: str) -> str:
+    """The view `arbitrated` has no feed: its channels are chosen instead."""
+    parts = list(also)
+    if options.feed:
+        parts.append(f"channel IN (SELECT channel FROM channels WHERE feed = {quoted(options.feed)})")
+    return replace(options, feed=None).where("ts", *parts)
+
+
 def _silent(options: Options) -> str:
     of_all_time = Options(options.channel, options.feed)
     return f"""WITH configured AS (SELECT DISTINCT host, ring, feed, channel, line FROM channels {of_all_time.where()}),
@@ -167,6 +208,11 @@ QUERIES = {
         ),
         NamedQuery("send-delay", "percentiles of the time from the exchange's stamp to ours", _send_delay),
         NamedQuery("gaps", "losses and gaps by cause and stage", _gaps),
+        NamedQuery(
+            "first-arrivals", "how often each line of a channel was first, and had what no other had", _first_arrivals
+        ),
+        NamedQuery("skew", "percentiles of how much later the next line of a channel came", _skew),
+        NamedQuery("missing", "sequences of a channel that no line brought", _missing),
         NamedQuery(
             "silent", "configured channels and lines of which nothing came, and when something last did", _silent, True
         ),

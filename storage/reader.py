@@ -239,7 +239,7 @@ class ArchiveReader:
         return self.split(selection)
 
     def split(self, selection: Selection) -> pa.RecordBatchReader:
-        """The messages of the packets that a selection has; see `messages`."""
+        """See `messages`."""
         from nanotape.storage.channel_framings import ChannelFramings
         from nanotape.storage.messages import PACKET_COLUMNS, SCHEMA, message_batches
 
@@ -266,14 +266,15 @@ class ArchiveReader:
         """A connection with these views, and what the tables among them are made of."""
         from nanotape.storage.arbitration_sql import ARBITRATED
         from nanotape.storage.connection import connect
-        from nanotape.storage.messages import MessageStream
 
         needed = {*names, *(["packets"] if "arbitrated" in names else [])}
         tables = {table: self.visible(table, selection) for table in _TABLES if table in needed}
         connection = connect(tables, selection, memory_bytes)
         if "arbitrated" in names:
             connection.execute(ARBITRATED)
-        if "messages" in names:
+        if "messages" in names:  # loads what knows framings, which others need not wait for
+            from nanotape.storage.messages import MessageStream
+
             connection.register("messages", MessageStream(lambda: self.split(selection or Selection())))
         return connection, tables
 

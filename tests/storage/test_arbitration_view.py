@@ -11,6 +11,7 @@ from nanotape.storage import open_archive
 from nanotape.storage.arbitration import SCHEMA
 from nanotape.storage.archive import Archive
 from nanotape.storage.compact import CompactOptions, compact
+from nanotape.storage.named_queries import Options, build
 from nanotape.storage.views import write_sql
 
 NAMES = ", ".join(f"ns(ts) AS {name}" if name == "ts" else name for name in SCHEMA.names)
@@ -81,3 +82,23 @@ def test_an_archive_without_packets_has_an_empty_one(archive: Archive) -> None:
     assert open_archive(archive.path).sql("SELECT * FROM arbitrated").fetchall() == []
     assert open_archive(archive.path).sql("SELECT * FROM messages").fetchall() == []
     assert open_archive(archive.path).arbitrate("none").statistics().messages == 0
+
+
+def test_named_queries_say_what_the_statistics_of_an_arbitration_say(archive: Archive) -> None:
+    write_packets(archive, traffic(1), batch_rows=500)
+    reader = open_archive(archive.path)
+    told = reader.arbitrate("itch-1").statistics()
+    lines = reader.sql(build("first-arrivals", Options("itch-1"))).fetchall()
+    assert [(each[2], each[3], each[5]) for each in lines] == [
+        (each.line, each.first, each.only) for each in told.lines
+    ]
+    skews = reader.sql(build("skew", Options("itch-1"))).fetchall()
+    assert sum(each[4] for each in skews) == told.messages - sum(each.only for each in told.lines)
+    assert max(each[-1] for each in skews) == told.skew_max_ns
+    missing = (
+        reader.sql(build("missing", Options("itch-1"))).to_arrow_table().select(["seq_first", "seq_last", "messages"])
+    )
+    assert sum(missing.column("messages").to_pylist()) == told.missing > 0
+    ranges = sorted((each.seq_first, each.seq_last) for each in told.missing_ranges)
+    assert sorted(zip(*missing.to_pydict().values(), strict=True)) == [(a, b, b - a + 1) for a, b in ranges]
+    assert reader.sql(build("missing", Options("itch-2"))).fetchall() == []

@@ -5,6 +5,7 @@ import struct
 
 import pyarrow as pa
 import pytest
+from command_line import call
 from feed_archive import BEGIN_NS, FeedFlow, FeedPacket, write_channels, write_packets
 
 from nanotape.config.framing import BUILT_IN, Framing
@@ -176,3 +177,12 @@ def test_every_built_in_rule_splits_what_a_plain_loop_does(archive: Archive, nam
         for at, each in enumerate(bodies)
         for index, body in enumerate(each)
     ]
+
+
+def test_the_verb_says_which_channels_have_none(archive: Archive) -> None:
+    write_packets(archive, [FeedPacket(1, A, 1, 2, payload=bytes(60))])
+    configured(archive, "opra")
+    status, output, talk = call("query", archive.path, "SELECT count(*) AS n FROM messages", "--format", "csv")
+    assert (status, output) == (0, '"n"\n0\n')
+    assert "none of itch-1 (opra)" in talk
+    assert call("query", archive.path, "SELECT sum(messages) FROM stats")[2] == ""

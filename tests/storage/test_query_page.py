@@ -47,7 +47,8 @@ def test_the_sql_examples_run(repository: Path, folder: Path) -> None:
     assert len(examples) > 4
     answers = [open_archive(folder / "archive").sql(example).to_arrow_table() for example in examples]
     assert sum(answers[0].column("packets").to_pylist()) == 490 + 380
-    assert answers[3].column("lost_before").to_pylist().count(10) == 1
+    [around] = [answer for answer in answers if "lost_before" in answer.column_names]
+    assert around.column("lost_before").to_pylist().count(10) == 1
 
 
 def test_every_named_query_macro_and_flag_is_on_the_page(repository: Path) -> None:

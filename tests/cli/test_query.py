@@ -11,6 +11,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
 from command_line import NANOTAPE
+from fork_server import fork_server
 from simulated_packets import START_NS, Feed, batches
 
 from nanotape.storage import open_archive
@@ -34,8 +35,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*words: object, stdin: str = "") -> tuple[int, bytes, str]:
-    done = subprocess.run([*NANOTAPE, "query", *map(str, words)], input=stdin.encode(), capture_output=True, timeout=60)
-    return done.returncode, done.stdout, done.stderr.decode()
+    status, out, errors = fork_server().run(["query", *map(str, words)], stdin.encode(), 60)
+    return status, out, errors.decode()
 
 
 def test_a_table_is_aligned_and_keeps_nanoseconds(archive: Path) -> None:
@@ -130,8 +131,9 @@ def test_named_queries_are_right(archive: Path) -> None:
 
 
 def test_the_list_of_named_queries_is_printed() -> None:
-    done = subprocess.run([*NANOTAPE, "query", "--list"], capture_output=True, text=True, timeout=60, check=True)
-    assert [line.split()[0] for line in done.stdout.splitlines()] == list(QUERIES)
+    status, out, _ = run("--list")
+    assert status == 0
+    assert [line.split()[0] for line in out.decode().splitlines()] == list(QUERIES)
 
 
 @pytest.mark.parametrize(

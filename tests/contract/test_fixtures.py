@@ -12,6 +12,7 @@ from collections.abc import Callable
 import hugepages as huge
 import namespaces
 import pytest
+from fork_server import fork_server
 
 
 def made_by(pid: int) -> list[str]:
@@ -82,3 +83,27 @@ def test_huge_pages_are_there_and_given_back(hugepages: Callable[[int], pathlib.
     assert huge.RESERVED.read_text(encoding="ascii") == before
     assert not folder.exists()
     assert hugepages(1).is_dir()
+
+
+def test_a_command_of_the_fork_server_is_a_process_of_its_own(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = fork_server()
+    assert server.run(["--version"], b"", 60)[::2] == (0, b"")
+    status, output, errors = server.run(["bogus"], b"", 60)
+    assert (status, output, b"bogus" in errors) == (2, b"", True)
+    monkeypatch.chdir(tmp_path)
+    status, _, errors = server.run(["query", "nowhere", "SELECT 1"], b"", 60)
+    assert (status, errors[:17]) == (1, b"nanotape: nowhere")
+    (tmp_path / "archive").mkdir()
+    assert server.run(["query", "archive", "-"], b"SELECT 12 AS dozen", 60) == (0, b"dozen\n-----\n   12\n", b"")
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(map(len, server.run(["query", "--help"], b"", 60)[1].decode().splitlines())) == 60
+
+
+def test_a_command_of_the_fork_server_that_takes_too_long_is_killed(tmp_path: pathlib.Path) -> None:
+    """And the next one is run all the same."""
+    (tmp_path / "archive").mkdir()
+    with pytest.raises(subprocess.TimeoutExpired):
+        fork_server().run(["events", f"{tmp_path}/archive", "--follow"], b"", 1)
+    assert fork_server().run(["--version"], b"", 60)[0] == 0

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 
 import namespaces
+from fork_server import fork_server
 from service_rig import NOBODY
 
 NANOTAPE = (sys.executable, "-m", "nanotape.cli.main")
@@ -39,10 +40,17 @@ def processes(folder: pathlib.Path) -> set[str]:
     return found
 
 
-def call(*arguments: str | os.PathLike[str], wrap: Sequence[str] = (), seconds: float = 60.0) -> tuple[int, str, str]:
+def call(
+    *arguments: str | os.PathLike[str], wrap: Sequence[str] = (), seconds: float = 60.0, stdin: str = ""
+) -> tuple[int, str, str]:
     """Runs `nanotape` with these arguments; returns exit status, standard output, standard error."""
-    command = [*wrap, *NANOTAPE, *map(os.fspath, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    words = [os.fspath(argument) for argument in arguments]
+    if not wrap:
+        status, output, errors = fork_server().run(words, stdin.encode(), seconds)
+        return status, output.decode(), errors.decode()
+    done = subprocess.run(
+        [*wrap, *NANOTAPE, *words], capture_output=True, text=True, timeout=seconds, check=False, input=stdin
+    )
     return done.returncode, done.stdout, done.stderr
 
 

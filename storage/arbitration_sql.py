@@ -5,7 +5,7 @@ The same rows as `arbitration.py` gives, channel by channel: each message stands
 it takes longer, and what memory does not hold goes to temporary files.
 """
 
-from nanotape.storage.arrivals import FIRST_DISTANCE, RESET_DISTANCE
+from nanotape.storage.arrivals import FIRST_DISTANCE, RESET_DISTANCE, SEQ_MAX
 
 WAIT_NS = 10**9
 """A copy that comes later counts as if it had never come."""
@@ -19,7 +19,7 @@ WITH carried AS (
     SELECT ts, ns(ts) AS at_ns, {_STREAM}, line, feed_seq, feed_count::BIGINT AS feed_count, feed_status, ring_id,
         ring_seq, lag(feed_seq) OVER before AS seq_before, lag(feed_seq + feed_count) OVER before AS expected
     FROM packets
-    WHERE feed_status IN ('data', 'reset', 'retransmit') AND feed_count > 0 AND feed_seq IS NOT NULL
+    WHERE feed_status IN ('data', 'reset', 'retransmit') AND feed_count > 0 AND feed_seq >= 0 AND feed_seq < {SEQ_MAX}
     WINDOW before AS (PARTITION BY {_STREAM}, line, feed_status = 'retransmit' ORDER BY {_ARRIVAL})),
 marked AS (
     SELECT *, coalesce(feed_status <> 'retransmit' AND (expected - feed_seq > {RESET_DISTANCE}

@@ -23,6 +23,8 @@ RESET_DISTANCE = 100_000
 """So far back a sequence is no old one but a new one; see docs/feeds.md."""
 FIRST_DISTANCE = 1000
 """So far back the first sequence is."""
+SEQ_MAX = 1 << 62
+"""No feed counts as far: such a sequence is none."""
 _TRACKED, _RESET, _RETRANSMIT = "data", "reset", "retransmit"
 
 
@@ -106,7 +108,9 @@ class Names:
         """The packets of `COLUMNS` that carry sequences; generations are nought."""
         status = pc.is_in(rows.column("feed_status").cast(pa.string()), pa.array([_TRACKED, _RESET, _RETRANSMIT]))
         carries = pc.and_(status, pc.greater(pc.fill_null(rows.column("feed_count"), 0), 0))
-        rows = rows.filter(pc.and_(carries, pc.is_valid(rows.column("feed_seq"))))
+        seq = rows.column("feed_seq")
+        is_seq = pc.and_(pc.greater_equal(seq, 0), pc.less(seq, SEQ_MAX))
+        rows = rows.filter(pc.and_(carries, pc.fill_null(is_seq, False)))
         if not rows.num_rows:
             return Arrivals.none()
         numbers = {name: rows.column(name).cast(pa.int64()).to_numpy() for name in ("ts", "ring_seq", "feed_seq")}

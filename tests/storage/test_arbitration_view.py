@@ -55,6 +55,14 @@ def test_it_has_the_rows_that_python_has(archive: Archive, seed: int) -> None:
     assert reader.sql(f"SELECT {NAMES} FROM arbitrated {ORDER}", sealed=True).fetchall() == expected
 
 
+def test_a_sequence_beyond_all_reason_is_none(archive: Archive) -> None:
+    packets = [FeedPacket(at, "A", seq, 60_000) for at, seq in enumerate([2**63 - 1, 2**62, -5])]
+    write_packets(archive, [*packets, FeedPacket(9, "A", 7), FeedPacket(10, "B", 2**62 - 1, 60_000)])
+    reader = open_archive(archive.path)
+    assert reader.arbitrate("itch-1").rows.read_all().column("feed_seq").to_pylist() == [7, 2**62 - 1]
+    assert sorted(reader.sql("SELECT feed_seq, feed_count FROM arbitrated").fetchall()) == [(7, 1), (2**62 - 1, 60_000)]
+
+
 def test_lines_that_begin_anew_one_after_the_other_meet_again(archive: Archive) -> None:
     packets = [FeedPacket(seq * 10 + lag, line, seq) for seq in range(1, 2001) for line, lag in (("A", 0), ("B", 500))]
     packets += [

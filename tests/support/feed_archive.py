@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from nanotape.storage.archive import Archive
@@ -106,3 +107,27 @@ def _column(field: pa.Field, values: list[Any]) -> pa.Array:
     if pa.types.is_timestamp(field.type):
         return pa.array(values, pa.int64()).cast(field.type)
     return pa.array(values, field.type)
+
+
+def write_many(archive: Archive, packets: int, spacing_ns: int, skew_ns: int, first_seq: int = 1) -> None:
+    """Leaves a finished segment of lines A and B in turns: B brings what A brought, three messages a packet, later.
+
+    Args:
+        archive: Where.
+        packets: Of both lines together.
+        spacing_ns: From a packet of A to the next.
+        skew_ns: From a packet of A to that of B.
+        first_seq: Ring sequence of the first; an odd one.
+    """
+    at = np.arange(packets) + first_seq - 1
+    schema = table_schema("packets")
+    row = FeedPacket(0, "A", 1, 3, payload=bytes(40)).row(1)
+    columns = {field.name: pa.repeat(_column(field, [row.get(field.name)])[0], packets) for field in schema}
+    columns |= {
+        "ts": pa.array(BEGIN_NS + at // 2 * spacing_ns + at % 2 * skew_ns),
+        "ring_seq": pa.array(at + 1),
+        "line": pa.DictionaryArray.from_arrays(pa.array((at % 2).astype(np.int32)), pa.array(["A", "B"])),
+        "feed_seq": pa.array(1 + at // 2 * 3),
+    }
+    whole = pa.RecordBatch.from_arrays([columns[field.name].cast(field.type) for field in schema], schema=schema)
+    _write(archive, "packets", [whole.slice(begin, 10_000) for begin in range(0, packets, 10_000)], first_seq)

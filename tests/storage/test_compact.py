@@ -45,6 +45,16 @@ def contents(archive: Archive, table: str = "packets") -> list[str]:
     return sorted(map(str, rows.to_pylist()))
 
 
+def in_order(archive: Archive) -> pa.Table:
+    """The packets as they were captured, whatever their columns' encoding: quicker to compare than `contents`."""
+    rows = archive.rows("packets").sort_by("ring_seq")
+    for name in rows.column_names:
+        kind = rows.schema.field(name).type
+        if pa.types.is_dictionary(kind):
+            rows = rows.set_column(rows.column_names.index(name), name, rows.column(name).cast(kind.value_type))
+    return rows
+
+
 def keys_of(rows: pa.Table) -> list[tuple[str, int, str, int]]:
     """What packets are sorted by: channel, slice of time, line, stamp."""
     stamps = rows.column("ts").cast(pa.int64()).to_pylist()
@@ -243,7 +253,8 @@ print("end", flush=True)
 def test_a_compactor_killed_at_random_instants_loses_nothing_and_doubles_nothing(archive: Archive) -> None:
     chance = random.Random(20261128)
     simulated(archive, 20_000, parts=4)
-    before = contents(archive)
+    before = in_order(archive)
+    assert before.num_rows > 20_000
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ends = 0
     for _ in range(5):
@@ -256,9 +267,9 @@ def test_a_compactor_killed_at_random_instants_loses_nothing_and_doubles_nothing
             except subprocess.TimeoutExpired:
                 process.kill()
             ends += process.wait() == 0
-        assert contents(archive) == before
+        assert in_order(archive).equals(before)
     run(archive, grace_ns=0, date=DAY)
-    assert contents(archive) == before
+    assert in_order(archive).equals(before)
     assert list(archive.path.glob("**/*.part")) == []
     assert archive.segments() == []
     assert len(list(archive.path.glob("packets/**/*.parquet"))) == len(archive.visible().parquet)

@@ -234,7 +234,7 @@ def steps() -> st.SearchStrategy[list[tuple[int, int, bool]]]:
 
 
 @given(steps(), st.integers(1, 50))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_sequence_is_a_row_a_loss_or_left_out_whatever_happens(
     tmp_path_factory: pytest.TempPathFactory, history: list[tuple[int, int, bool]], largest: int
 ) -> None:

@@ -153,9 +153,14 @@ class Generations:
         self._last: dict[tuple[int, int], tuple[int, int]] = {}
 
     def assign(self, arrived: Arrivals) -> None:
-        """Fills in the generations of packets that are in the order of their stamps, and come after those before."""
+        """Fills in the generations of packets that are in the order of their stamps, and come after those before.
+
+        Those of one line are followed in the order of their ring, which no step of a clock changes.
+        """
         follows = np.flatnonzero(arrived.is_retransmit == 0)
-        order = follows[np.lexsort((arrived.line[follows], arrived.stream[follows]))]
+        _, first, rings = np.unique(arrived.ring[follows], return_index=True, return_inverse=True)
+        places = (arrived.ring_seq[follows], first[rings], arrived.line[follows], arrived.stream[follows])
+        order = follows[np.lexsort(places)]
         if len(order):
             self._of_sorted(arrived, order)
         again = np.flatnonzero(arrived.is_retransmit)

@@ -121,6 +121,35 @@ def test_sequences_that_begin_anew_are_other_ones_and_the_lines_meet_again(archi
     assert arbitration.statistics().missing == 0
 
 
+def test_a_line_that_was_away_while_sequences_began_anew_catches_up(archive: Archive) -> None:
+    packets = [FeedPacket(seq * 10, A, seq) for seq in range(1, 2001)]
+    packets += [FeedPacket(seq * 10 + 3, B, seq) for seq in range(1, 1500)]
+    packets += [FeedPacket(30_000 + seq * 10, A, seq) for seq in range(1, 1801)]
+    packets += [FeedPacket(60_000 + seq * 10, A, seq) for seq in range(1, 101)]
+    packets += [FeedPacket(60_000 + seq * 10 + 3, B, seq) for seq in range(1, 101)]
+    packets.sort(key=lambda each: each.at_ns)
+    write_packets(archive, packets)
+    found = open_archive(archive.path).arbitrate("itch-1").rows.read_all()
+    restarts = found.column("restarts").to_pylist()
+    assert restarts == [0] * 2000 + [1] * 1800 + [2] * 100
+    assert found.column("other_delay_ns").to_pylist() == [3] * 1499 + [None] * 2301 + [3] * 100
+
+
+def test_a_clock_that_is_set_back_begins_nothing_anew(archive: Archive) -> None:
+    packets = [
+        FeedPacket(at * 1_000_000 - (5 * WAIT_NS if at >= 3000 else 0) + lag, line, 1 + at * 100, 100)
+        for at in range(6000)
+        for line, lag in ((A, 0), (B, 7))
+    ]
+    write_packets(archive, packets, batch_rows=100)
+    arbitration = open_archive(archive.path).arbitrate("itch-1")
+    found = arbitration.rows.read_all()
+    assert set(found.column("restarts").to_pylist()) == {0}
+    assert sum(found.column("feed_count").to_pylist()) == 600_000
+    assert set(found.column("other_delay_ns").to_pylist()) == {7}
+    assert arbitration.statistics().missing == 0
+
+
 def test_a_copy_later_than_the_wait_never_came_and_comes_not_again(archive: Archive) -> None:
     packets = [FeedPacket(0, A, 1), FeedPacket(100, B, 1), FeedPacket(101, A, 2), FeedPacket(102, B, 2)]
     write_packets(archive, packets)

@@ -26,7 +26,7 @@ from nanotape.storage.settlement import Loss
 _FILL_NS = 10**9  # the other line may lag that much
 _COUNTED_NS = 250_000_000  # the capture's helper thread reads the counters that often
 _UNCOUNTED_NS = 3 * 10**9  # then without them
-_UNREAD_NS = 10**9  # what the capture has taken and not put into the ring yet
+_UNREAD_NS = 10**9  # what the capture has taken, of one queue more than of another, and not put into the ring yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ class FeedMonitor:
         self._newest_ns = max(newest_ns, self._newest_ns or newest_ns)
         self._take(self._source.track(decoded))
         if not self.options.is_live:  # hours may pass until the next tick
+            self._take(self._source.expire(self._newest_ns))
             self._settle(is_last=False)
 
     def read(self, at_ns: int, readings: RingReadings) -> None:
@@ -102,11 +103,10 @@ class FeedMonitor:
             is_caught_up: All that the ring holds is followed. Else what is missing may still be in it, however late it
                 is by the clock: only stamps say then.
         """
-        now_ns = self._newest_ns
-        if self.options.is_live and is_caught_up:
-            now_ns = max(self._clock.utc_ns() - _UNREAD_NS, now_ns or 0)
-        if now_ns is not None:
-            self._take(self._source.expire(now_ns))
+        now_ns = self._newest_ns or 0
+        if self.options.is_live:
+            now_ns = (self._clock.utc_ns() if is_caught_up else now_ns) - _UNREAD_NS
+        self._take(self._source.expire(now_ns))
         self._settle(is_last=False)
         self._complain()
 

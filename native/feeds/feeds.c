@@ -19,8 +19,6 @@ struct nt_feeds *nt_feeds_new(int64_t window_ns, int64_t reset_distance)
 		return NULL;
 	feeds->window_ns = window_ns;
 	feeds->reset_distance = reset_distance;
-	feeds->newest_ts_ns = INT64_MIN;
-	feeds->oldest_hole_ns = INT64_MAX;
 	if (nt_labels_init(&feeds->labels) || nt_streams_init(&feeds->streams) ||
 	    nt_feeds_set_flow(feeds, 0, NT_FRAMING_NONE, NT_ROLE_INCREMENTAL, 0, 0)) {
 		nt_feeds_free(feeds);

@@ -115,8 +115,6 @@ struct nt_feeds {
 	uint32_t finding_capacity;
 	int64_t window_ns;      /* how late a packet may come and be but reordered */
 	int64_t reset_distance; /* how far back a sequence must jump to be a reset */
-	int64_t newest_ts_ns;
-	int64_t oldest_hole_ns; /* no open hole is older */
 	int64_t ring_lost;
 	uint64_t is_replay; /* what is tracked was recorded earlier: its flow sequences are made up */
 	uint64_t untracked; /* packets of more sessions or keys than there is room for */

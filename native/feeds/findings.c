@@ -121,24 +121,21 @@ int nt_finding_gaps(struct nt_feeds *feeds, uint32_t index)
 	return error;
 }
 
+int nt_finding_gaps_before(struct nt_feeds *feeds, uint32_t index, int64_t now_ns)
+{
+	const struct nt_feed_holes *open = &feeds->streams.streams[index].open;
+	int error = 0;
+
+	while (!error && open->count && now_ns - feeds->streams.holes[open->oldest - 1].ts_ns > feeds->window_ns)
+		error = nt_finding_gap(feeds, index);
+	return error;
+}
+
 int nt_feeds_expire(struct nt_feeds *feeds, int64_t now_ns)
 {
-	int64_t oldest = INT64_MAX;
+	int error = 0;
 
-	for (uint32_t i = 0; feeds->streams.open_count && i < feeds->streams.count; i++) {
-		struct nt_feed_stream *stream = &feeds->streams.streams[i];
-
-		while (stream->open.count) {
-			int64_t since = feeds->streams.holes[stream->open.oldest - 1].ts_ns;
-
-			if (now_ns - since <= feeds->window_ns) {
-				oldest = since < oldest ? since : oldest;
-				break;
-			}
-			if (nt_finding_gap(feeds, i))
-				return -ENOMEM;
-		}
-	}
-	feeds->oldest_hole_ns = oldest;
-	return 0;
+	for (uint32_t i = 0; feeds->streams.open_count && i < feeds->streams.count && !error; i++)
+		error = nt_finding_gaps_before(feeds, i, now_ns);
+	return error;
 }

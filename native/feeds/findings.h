@@ -25,6 +25,8 @@ int nt_finding_between(struct nt_feeds *feeds, uint32_t kind, uint32_t stream, c
 /* The oldest open hole of a stream becomes a gap; all of them do. */
 int nt_finding_gap(struct nt_feeds *feeds, uint32_t stream);
 int nt_finding_gaps(struct nt_feeds *feeds, uint32_t stream);
+/* Those that are older than the window at a moment by the clock of the stream's stamps. */
+int nt_finding_gaps_before(struct nt_feeds *feeds, uint32_t stream, int64_t now_ns);
 
 /* Makes room for one more hole among the told ones. */
 void nt_feed_forget_told(struct nt_feeds *feeds, struct nt_feed_stream *stream);

@@ -17,8 +17,6 @@ static int open_hole(struct nt_feeds *feeds, uint32_t index, const struct nt_tra
 	if (error || !nt_hole_add(&feeds->streams, &stream->open, &hole))
 		return -ENOMEM;
 	feeds->streams.open_count++;
-	if (hole.ts_ns < feeds->oldest_hole_ns)
-		feeds->oldest_hole_ns = hole.ts_ns;
 	return 0;
 }
 

@@ -51,9 +51,6 @@ static int restore_stream(struct nt_feeds *feeds, const struct nt_feed_stream *s
 		error = restore_list(all, &saved->told, holes, hole_count, &stream->told);
 	flow->streams++;
 	all->open_count += stream->open.count;
-	for (uint32_t at = stream->open.oldest; at; at = all->holes[at - 1].next)
-		if (all->holes[at - 1].ts_ns < feeds->oldest_hole_ns)
-			feeds->oldest_hole_ns = all->holes[at - 1].ts_ns;
 	if (stream->expected > all->group_next[group])
 		all->group_next[group] = stream->expected;
 	return error;
@@ -65,7 +62,6 @@ static void forget_all(struct nt_feeds *feeds)
 	nt_streams_free(&feeds->streams);
 	for (uint32_t i = 0; i < feeds->flow_count; i++)
 		feeds->flows[i].streams = 0;
-	feeds->oldest_hole_ns = INT64_MAX;
 }
 
 int nt_feeds_restore(struct nt_feeds *feeds, const struct nt_label *labels, uint32_t label_count,

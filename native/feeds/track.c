@@ -112,18 +112,18 @@ static int track_packet(struct nt_feeds *feeds, uint32_t flow_id, const struct n
 	uint32_t index = flow->last_stream;
 	int error = 0;
 
-	if (feeds->streams.open_count && packet->ts_ns - feeds->oldest_hole_ns > feeds->window_ns)
-		error = nt_feeds_expire(feeds, packet->ts_ns);
 	if (index == NT_STREAM_NONE || feeds->streams.streams[index].session != packet->session ||
 	    feeds->streams.streams[index].key != packet->key)
 		index = nt_stream_find(&feeds->streams, flow_id, packet->session, packet->key);
-	if (index == NT_STREAM_NONE && packet->status != NT_FEED_RETRANSMIT && !error)
+	if (index == NT_STREAM_NONE && packet->status != NT_FEED_RETRANSMIT)
 		error = begin_stream(feeds, flow_id, packet, &index);
 	if (index == NT_STREAM_NONE) {
 		feeds->untracked += packet->status != NT_FEED_RETRANSMIT;
 		return error;
 	}
 	flow->last_stream = index;
+	if (!error) /* by its own stamps: a busy queue is drained later than a quiet one, and clocks differ */
+		error = nt_finding_gaps_before(feeds, index, packet->ts_ns);
 	if (!error)
 		error = nt_feed_follow(feeds, index, packet);
 	if (!error)
@@ -154,8 +154,6 @@ int nt_feeds_track(struct nt_feeds *feeds, const struct nt_feed_rows *rows, cons
 		columns->first[row] = NT_FIRST_UNKNOWN;
 		feeds->ring_lost += rows->lost_before[row];
 		count_flow(flow, rows->flow_seq ? rows->flow_seq[row] : 0, packet.ts_ns);
-		if (packet.ts_ns > feeds->newest_ts_ns)
-			feeds->newest_ts_ns = packet.ts_ns;
 		flow->bad += packet.status == NT_FEED_BAD;
 		if (packet.status == NT_FEED_NONE || packet.status == NT_FEED_BAD || packet.status == NT_FEED_UNSEQUENCED)
 			continue;

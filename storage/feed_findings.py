@@ -101,5 +101,8 @@ class FeedSource(Protocol):
     def restore(self, state: bytes, ring_id: str) -> int | None:
         """Goes on with what another knew; the ring sequence up to which it did, None where it knew another ring."""
 
+    def forget(self) -> None:
+        """Follows each sequence anew from its next packet on."""
+
     def replay(self, rows: pa.RecordBatch) -> Sequence[Any]:
         """Follows packets that were recorded before this process began."""

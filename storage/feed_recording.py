@@ -77,6 +77,7 @@ class FeedRecording:
                     found += [Found.of(each) for each in self._source.replay(rows)]
         except (ValueError, StorageError) as error:
             self._log(f"{directory}: what was known of feeds cannot be used: {error}; sequences are followed anew")
+            self._source.forget()  # what was recorded and cannot be read is no gap
         self._monitor.resume(found)
 
     def left_out(self, batch: pa.RecordBatch) -> None:

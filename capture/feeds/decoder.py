@@ -189,6 +189,10 @@ class FeedDecoder:
         """
         return state.restore(self.handle, self._flows, saved, ring_id)
 
+    def forget(self) -> None:
+        """Gives up all sequences: each is followed anew from its next packet on."""
+        _checked(lib.nt_feeds_forget(self.handle))
+
     def replay(self, rows: pa.RecordBatch) -> list[Finding]:
         """Follows packets that were recorded before this process began and after the state that it went on with.
 

@@ -146,6 +146,9 @@ int nt_feeds_covers(const struct nt_feeds *feeds, uint32_t stream, int64_t first
  * not busy, once there is none left. Before a batch is tracked, while no finding names a stream. */
 void nt_feeds_give_up_idle(struct nt_feeds *feeds, int64_t now_ns);
 
+/* Gives up all streams: each begins anew with its next packet. 0 or -ENOMEM. */
+int nt_feeds_forget(struct nt_feeds *feeds);
+
 /* Takes over what another instance knew, of which all is checked: streams name labels by index, holes each other. What is not named is
  * left. 0, or nothing is taken over: -ENOMEM, -EINVAL. */
 int nt_feeds_restore(struct nt_feeds *feeds, const struct nt_label *labels, uint32_t label_count,

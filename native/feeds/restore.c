@@ -56,12 +56,15 @@ static int restore_stream(struct nt_feeds *feeds, const struct nt_feed_stream *s
 	return error;
 }
 
-static void forget_all(struct nt_feeds *feeds)
+int nt_feeds_forget(struct nt_feeds *feeds)
 {
-	nt_labels_free(&feeds->labels);
 	nt_streams_free(&feeds->streams);
-	for (uint32_t i = 0; i < feeds->flow_count; i++)
+	for (uint32_t i = 0; i < feeds->flow_count; i++) {
 		feeds->flows[i].streams = 0;
+		feeds->flows[i].last_stream = NT_STREAM_NONE;
+	}
+	feeds->finding_count = 0;
+	return nt_streams_init(&feeds->streams);
 }
 
 int nt_feeds_restore(struct nt_feeds *feeds, const struct nt_label *labels, uint32_t label_count,
@@ -77,6 +80,5 @@ int nt_feeds_restore(struct nt_feeds *feeds, const struct nt_label *labels, uint
 		error = restore_stream(feeds, &streams[i], holes, hole_count);
 	if (!error)
 		return 0;
-	forget_all(feeds);
-	return nt_labels_init(&feeds->labels) || nt_streams_init(&feeds->streams) ? -ENOMEM : error;
+	return nt_feeds_forget(feeds) ? -ENOMEM : error;
 }

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from feed_ring import FeedReader, FeedRing, faults, feed_recorder
 
+from nanotape.storage import feed_recording
 from nanotape.storage.archive import Archive
+from nanotape.storage.errors import ArchiveError
 from nanotape.storage.feed_state import STATE_NAME
 
 PROGRAM = Path(__file__).with_name("feed_ring.py")
@@ -81,6 +83,27 @@ def test_a_state_that_is_ahead_of_the_archive_is_not_used(tmp_path: Path) -> Non
     record(path, 4_000, is_last=True)
     assert not told(path) - Counter(faults(4_000))
     assert len(Counter(faults(4_000)) - told(path)) == 2
+
+
+def test_recorded_packets_that_cannot_be_read_any_more_are_no_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state is older than the last packets; the disk has damaged these."""
+    path = tmp_path / "archive"
+    record(path, 2_000)
+    state = path / "segments" / "demo" / STATE_NAME
+    before = state.read_bytes()
+    record(path, 2_600)
+    state.write_bytes(before)
+    state.with_name(f"{STATE_NAME}.old").write_bytes(before)
+
+    def unreadable(*_: object) -> None:
+        raise ArchiveError("cannot be read")
+
+    known = told(path)
+    monkeypatch.setattr(feed_recording, "rows_after", unreadable)
+    record(path, 2_610, is_last=True)
+    assert not told(path) - known - Counter(faults(2_610))
 
 
 def test_a_ring_that_was_made_anew_goes_on_with_the_sequences_of_the_last_one(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def read_link(interface: str, sysfs: Path = SYSFS) -> LinkState:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="ascii").strip()
+        return path.read_text(encoding="utf-8").strip()  # ascii would be loaded now: too late for a recorder
     except OSError:
         return None
 

@@ -49,7 +49,7 @@ def session_gives_way(nice: int) -> None:
     if os.getsid(0) != os.getpid():
         return  # somebody's shell is in it too
     with contextlib.suppress(OSError):  # a kernel that knows of no such groups
-        Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
+        Path("/proc/self/autogroup").write_text(str(nice), encoding="utf-8")
 
 
 def _prctl(option: int, value: int) -> None:

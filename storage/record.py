@@ -154,7 +154,6 @@ class _Recording:
         totals = RecorderTotals(0, 0, 0, 0, None, None)
         try:
             ring: Ring | None = Ring.open(self._ring_name, self._places.shm_directory)
-            self._upkeep.start()
             while ring is not None:
                 with ring:
                     totals = _sum(totals, self._record(ring, on_begin))
@@ -167,6 +166,7 @@ class _Recording:
 
     def _record(self, ring: Ring, on_begin: Callable[[Recorder], None] | None) -> RecorderTotals:
         archive = Archive.create(self._archive_path)  # not before there is a ring: a mistyped name makes nothing
+        self._upkeep.start()
         with suppress(OSError):  # messages of these channels cannot be split then, nothing else
             keep_framings(archive.path, self._feeds.of_flows(ring))
         with ring.reader("oldest") as reader:

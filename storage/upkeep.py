@@ -48,8 +48,8 @@ class Upkeep:
         self._said: dict[str, int] = {}
 
     def start(self) -> None:
-        """Begins to look after the room."""
-        if self._options.retention is not None:
+        """Begins to look after the room of an archive that is there. May be called again."""
+        if self._options.retention is not None and self._thread is None:
             self._thread = threading.Thread(target=self._work, name="nanotape-retention", daemon=True)
             self._thread.start()
 

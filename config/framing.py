@@ -66,6 +66,8 @@ class Label(Section):
     def _fits(self) -> Self:
         if not self.text and self.width > 8:
             raise refused("a number of at most 8 bytes", "set text = true, or a smaller width")
+        if self.signed and (self.text or self.mask is not None):
+            raise refused("signed of a whole number only", "set no mask and no text with it")
         return self
 
 
@@ -226,6 +228,10 @@ class Framing(Section):
             raise refused(f"expect inside the header's {self.header} bytes")
         if self.count is None and (self.heartbeat_count, self.end_count) != (None, None):
             raise refused("count too, where heartbeat_count or end_count is set")
+        if self.chain is not None and (self.count is not None or self.unsequenced is not None):
+            raise refused(
+                "neither count nor unsequenced with chain: each of its headers counts 1, and status tells which"
+            )
         return self
 
 

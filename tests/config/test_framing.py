@@ -45,8 +45,11 @@ def test_built_in_names_are_taken() -> None:
     [
         ("count = { offset = 0, width = 9 }", "framing.house.count.width: expected a whole number from 1 to 8"),
         ("key = { offset = 10, width = 4 }", "expected key inside the header's 12 bytes; it ends at 14"),
+        ("unsequenced = 0\nchain = { offset = 0, width = 2 }", "expected neither count nor unsequenced with chain"),
         ("heartbeat_count = 0", "expected count too, where heartbeat_count or end_count is set"),
         ("session = { offset = 0, width = 10 }", "expected a number of at most 8 bytes"),
+        ("key = { offset = 0, width = 4, mask = 255, signed = true }", "expected signed of a whole number only"),
+        ("key = { offset = 0, width = 4, text = true, signed = true }", "expected signed of a whole number only"),
         ('send = { form = "s+ns", offset = 0, width = 4 }', 'expected ns_offset with form "s+ns", and only then'),
         ('status = { offset = 1, values = { x = "data" } }', 'expected values from "0" to "255", not "x"'),
         ("expect = [{ offset = 0, width = 1, values = [] }]", "expected 1 to 4 values"),

@@ -24,8 +24,15 @@ ANYTHING = st.builds(
 
 
 @given(st.lists(ANYTHING, max_size=60), st.sampled_from([1, 7, 1_000]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_packets_in_any_order_are_followed_alike(sent: list[Sent], at_once: int) -> None:
+    assert_same(sent, at_once=at_once)
+
+
+@pytest.mark.slow
+@given(st.lists(ANYTHING, max_size=60), st.sampled_from([1, 7, 1_000]))
+@settings(max_examples=6_000, deadline=None)
+def test_many_packets_in_any_order_are_followed_alike(sent: list[Sent], at_once: int) -> None:
     assert_same(sent, at_once=at_once)
 
 

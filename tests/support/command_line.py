@@ -20,12 +20,19 @@ from fork_server import fork_server
 from service_rig import NOBODY
 
 NANOTAPE = (sys.executable, "-m", "nanotape.cli.main")
+_WRITTEN_OVER = ("feeds.state", "recorder.feeds.json")
 
 
 def standing(*folders: pathlib.Path) -> set[str]:
-    """Every file below the folders, and every process that names one of them."""
-    found = {str(path) for folder in folders if folder.exists() for path in (folder, *folder.rglob("*"))}
-    return found.union(*(processes(folder) for folder in folders))
+    """Every file below the folders, and every process that names one of them.
+
+    But for what a recorder that is at work writes over itself again and again: some moments it is not there.
+    """
+    running = set[str]().union(*(processes(folder) for folder in folders))
+    files = {path for folder in folders if folder.exists() for path in (folder, *folder.rglob("*"))}
+    if any(" record " in process for process in running):
+        files = {path for path in files if not path.name.lstrip(".").startswith(_WRITTEN_OVER)}
+    return running | set(map(str, files))
 
 
 def processes(folder: pathlib.Path) -> set[str]:

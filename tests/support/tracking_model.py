@@ -1,7 +1,6 @@
 """A plain twin of the native follower of sequences, written from its rules and never from its code.
 
-One call a packet, in the order of the ring. It keeps no limit on streams and gives none up; what a loop of snapshots
-that lost its first packets looks like is left out of it.
+One call a packet, in the order of the ring. It keeps no limit on streams and gives none up.
 """
 
 from __future__ import annotations
@@ -79,16 +78,20 @@ class Stream:
     holes: list[Hole] = field(default_factory=list)
     told: list[Hole] = field(default_factory=list)
     has_ended: bool = False
-    far_back: int = 0
+    run: int = 0
+    """Packets that came one after the other and filled nothing."""
+    run_end: int = 0
 
 
 class TrackingModel:
     """All lines of a ring."""
 
-    def __init__(self, *, window_ns: int, reset_distance: int, heartbeat_next: bool = True, idle: int | None = None):
-        """`idle`: the sequence of heartbeats that say nothing."""
+    def __init__(
+        self, *, window_ns: int, reset_distance: int, idle: int | None = None, loops: frozenset[int] = frozenset()
+    ) -> None:
+        """`idle`: the sequence of heartbeats that say nothing; `loops`: flows of snapshots."""
         self._window_ns, self._reset_distance = window_ns, reset_distance
-        self._heartbeat_next, self._idle = heartbeat_next, idle
+        self._idle, self._loops = idle, loops
         self._streams: dict[tuple[int, str | None, str | None], Stream] = {}
         self._told: list[Told] = []
 
@@ -107,7 +110,7 @@ class TrackingModel:
         return self._told
 
     def _says_nothing(self, header: Header) -> bool:
-        return header.status in ("heartbeat", "end") and (not self._heartbeat_next or header.seq == self._idle)
+        return header.status in ("heartbeat", "end") and header.seq == self._idle
 
     def _expire(self, stream: Stream, now_ns: int) -> None:
         while stream.holes and stream.holes[0].ts_ns < now_ns - self._window_ns:
@@ -127,7 +130,7 @@ class TrackingModel:
         elif header.status in ("heartbeat", "end"):
             self._heartbeat(stream, at)
         else:
-            self._data(stream, at, is_loop=header.status == "snapshot")
+            self._data(stream, at, is_snapshot=header.status == "snapshot")
         stream.newest = at.ring_seq
         self._end(stream, header.status, at)
 
@@ -156,28 +159,50 @@ class TrackingModel:
         elif at.first > stream.expected:
             self._advance(stream, at)
 
-    def _data(self, stream: Stream, at: Hole, *, is_loop: bool) -> None:
+    def _data(self, stream: Stream, at: Hole, *, is_snapshot: bool) -> None:
         if at.first >= stream.expected:
-            stream.far_back = 0
+            stream.run = 0
             self._advance(stream, at)
-        elif is_loop and at.first <= stream.first:
-            self._restart(stream, at, is_told=False)
+        elif is_snapshot and self._is_new_loop(stream, at):
+            self._begin_loop(stream, at)
         elif self._fill(stream, at):
-            stream.far_back = 0
+            stream.run = 0
             stream.expected = max(stream.expected, at.last + 1)
         else:
             self._nothing_filled(stream, at)
 
+    def _is_new_loop(self, stream: Stream, at: Hole) -> bool:
+        """At its first sequence; of a loop that lost that one, nearer to it than to the end of what was there."""
+        if at.first <= stream.first:
+            return True
+        is_near = at.first - stream.first < stream.expected - at.first
+        return (
+            stream.flow in self._loops
+            and is_near
+            and all(each.without(at.first, at.last) == [each] for each in stream.holes)
+        )
+
+    def _begin_loop(self, stream: Stream, at: Hole) -> None:
+        first = min(stream.first, at.first)
+        self._restart(stream, at, is_told=False)
+        if at.first > first:
+            stream.first = first
+            stream.holes.append(replace(at, first=first, last=at.first - 1))
+
     def _nothing_filled(self, stream: Stream, at: Hole) -> None:
-        stream.far_back = stream.far_back + 1 if stream.expected - at.first > FAR_BACK else 0
-        if self._is_restart(stream, at) or stream.far_back == RUN_OF_RESTART:
+        if self._is_restart(stream, at):
             self._restart(stream, at, is_told=True)
         elif at.last >= stream.expected:
-            stream.expected = at.last + 1
+            stream.run, stream.expected = 0, at.last + 1
         elif at.last < stream.first:
             stream.first = at.first
         elif at.messages:
-            self._tell("duplicate", stream, at, at.messages)
+            stream.run = stream.run + 1 if stream.run and at.first == stream.run_end else 1
+            stream.run_end = at.last + 1
+            if stream.run >= RUN_OF_RESTART and stream.expected - at.first > FAR_BACK:
+                self._restart(stream, at, is_told=True)
+            else:
+                self._tell("duplicate", stream, at, at.messages)
 
     def _is_restart(self, stream: Stream, at: Hole) -> bool:
         back = stream.expected - at.first
@@ -188,7 +213,7 @@ class TrackingModel:
             self._tell_gap(stream)
         if is_told:
             self._tell("reset", stream, replace(at, first=stream.expected, last=at.first))
-        stream.told, stream.far_back = [], 0
+        stream.told, stream.run = [], 0
         stream.first, stream.expected = at.first, at.last + 1
 
     def _advance(self, stream: Stream, at: Hole) -> None:

@@ -16,6 +16,9 @@ from nanotape.config.framing import Framing
 WINDOW_NS = 10_000_000
 DISTANCE = 1_500
 IDLE = 777
+LOOP = 3
+"""A flow of snapshots."""
+ROLES = {LOOP: "snapshot"}
 CODES = {"data": 0, "heartbeat": 1, "retransmit": 2, "snapshot": 3, "reset": 4, "end": 5, "unsequenced": 6, "bad": 7}
 HOUSE = Framing.model_validate(
     {
@@ -52,7 +55,8 @@ class Sent:
     @property
     def header(self) -> Header:
         count = 0 if self.status in ("heartbeat", "end") else self.count
-        return Header(self.status, str(self.session), str(self.key), self.seq, count)
+        status = "snapshot" if self.flow == LOOP and self.status == "data" else self.status
+        return Header(status, str(self.session), str(self.key), self.seq, count)
 
 
 def told(found: Finding) -> Told:
@@ -76,11 +80,13 @@ def assert_same(sent: list[Sent], *, at_once: int = 1_000_000) -> list[Told]:
     feeds = FeedDecoder({"house": HOUSE}, window_ns=WINDOW_NS, reset_distance=DISTANCE)
     feeds.set_flows(
         [
-            Flow(each, "f", f"c{each}", "A", "house", "incremental", "eth1", "233.0.0.1", None, 1, None)
-            for each in (1, 2)
+            Flow(
+                each, "f", f"c{each}", "A", "house", ROLES.get(each, "incremental"), "eth1", "233.0.0.1", None, 1, None
+            )
+            for each in (1, 2, LOOP)
         ]
     )
-    model = TrackingModel(window_ns=WINDOW_NS, reset_distance=DISTANCE, idle=IDLE)
+    model = TrackingModel(window_ns=WINDOW_NS, reset_distance=DISTANCE, idle=IDLE, loops=frozenset({LOOP}))
     native: list[Finding] = []
     expected: list[Told] = []
     packets: list[Packet] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tracking_rig import IDLE, WINDOW_NS, Sent, assert_same
+from tracking_rig import DISTANCE, IDLE, WINDOW_NS, Sent, assert_same
 
 MS = 1_000_000
 LATER = WINDOW_NS + 1
@@ -36,6 +36,9 @@ SCENARIOS: dict[str, tuple[list[Sent], list[tuple[str, int, int, int]]]] = {
         [("gap", 2, 2, 1), ("reset", 4, 1, 0)],
     ),
     "a reset by a fall to 1": ([sent(1, 2000), sent(1), sent(2)], [("reset", 2001, 1, 0)]),
+    "a fall to 1 by 1000 is a duplicate": ([sent(1, 1000), sent(1), sent(1001)], [("duplicate", 1, 1, 1)]),
+    "a fall to 1 by 1001 is a reset": ([sent(1, 1001), sent(1), sent(2)], [("reset", 1002, 1, 0)]),
+    "a fall by the distance, to before we came, is none": ([sent(5000), sent(5001 - DISTANCE)], []),
     "a fall to 1 from nearby is a duplicate": ([sent(1, 900), sent(1), sent(901)], [("duplicate", 1, 1, 1)]),
     "a reset by a far fall": ([sent(5000), sent(3000), sent(3001)], [("reset", 5001, 3000, 0)]),
     "a new session": ([sent(7), sent(1, session=6), sent(2, session=6)], [("session", 1, 1, 0)]),
@@ -46,6 +49,14 @@ SCENARIOS: dict[str, tuple[list[Sent], list[tuple[str, int, int, int]]]] = {
     "an end is told once": (
         [sent(1), *[sent(2, 0, status="end")] * 3, sent(2), sent(3, 0, status="end")],
         [("end", 2, 2, 0), ("end", 3, 3, 0)],
+    ),
+    "an end is told again after a retransmission": (
+        [sent(1), sent(2, 0, status="end"), sent(1, status="retransmit"), sent(2, 0, status="end")],
+        [("end", 2, 2, 0), ("end", 2, 2, 0)],
+    ),
+    "a heartbeat between two ends changes nothing": (
+        [sent(1), sent(2, 0, status="end"), sent(2, 0, status="heartbeat"), sent(2, 0, status="end")],
+        [("end", 2, 2, 0)],
     ),
     "a retransmission fills and is no duplicate": (
         [sent(1), sent(3), sent(2, status="retransmit"), sent(1, status="retransmit"), sent(9, status="retransmit")],

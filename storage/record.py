@@ -154,6 +154,7 @@ class _Recording:
         totals = RecorderTotals(0, 0, 0, 0, None, None)
         try:
             ring: Ring | None = Ring.open(self._ring_name, self._places.shm_directory)
+            self._upkeep.start()
             while ring is not None:
                 with ring:
                     totals = _sum(totals, self._record(ring, on_begin))
@@ -166,7 +167,6 @@ class _Recording:
 
     def _record(self, ring: Ring, on_begin: Callable[[Recorder], None] | None) -> RecorderTotals:
         archive = Archive.create(self._archive_path)  # not before there is a ring: a mistyped name makes nothing
-        self._upkeep.start()
         with suppress(OSError):  # messages of these channels cannot be split then, nothing else
             keep_framings(archive.path, self._feeds.of_flows(ring))
         with ring.reader("oldest") as reader:
@@ -191,8 +191,13 @@ class _Recording:
             )
             if self._stopping:
                 recorder.stop()
-            recorder.run(partial(on_begin, recorder) if on_begin else None)
+            recorder.run(partial(self._begun, recorder, on_begin))
             return recorder.totals
+
+    def _begun(self, recorder: Recorder, on_begin: Callable[[Recorder], None] | None) -> None:
+        self._upkeep.start()  # again: there may have been no folder of a ring to look after
+        if on_begin:
+            on_begin(recorder)
 
     def _show(self, reader: RingReader) -> None:
         """Makes the status file. That others see the recorder is worth less than that it records."""

@@ -42,13 +42,14 @@ class Upkeep:
         """Does nothing yet; the archive need not be there."""
         self._path, self._options, self._clock, self._log = archive, options, clock, log
         self._hook = Hook("post_rotate", options.post_rotate, clock, log, self._failed)
-        self._ended = threading.Event()
+        self._ended, self._due = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._retention: Retention | None = None
         self._said: dict[str, int] = {}
 
     def start(self) -> None:
-        """Begins to look after the room of an archive that is there. May be called again."""
+        """Begins to look after the room; called again, it looks at once."""
+        self._due.set()
         if self._options.retention is not None and self._thread is None:
             self._thread = threading.Thread(target=self._work, name="nanotape-retention", daemon=True)
             self._thread.start()
@@ -60,15 +61,18 @@ class Upkeep:
     def stop(self) -> None:
         """Ends, in bounded time; what is cut off is ended by the next who looks."""
         self._ended.set()
+        self._due.set()
         if self._thread:
             self._thread.join(_END_S)
         self._hook.close()
 
     def _work(self) -> None:
         while True:
-            self.look()
-            if self._ended.wait(self._options.interval_s):
+            self._due.clear()
+            if self._ended.is_set():
                 return
+            self.look()
+            self._due.wait(self._options.interval_s)
 
     def look(self) -> list[Doomed]:
         """Looks after the room once. Returns what was deleted."""

@@ -67,6 +67,17 @@ def test_without_a_policy_there_is_no_thread_and_nothing_goes(archive: Archive) 
     assert len(archive.segments()) == 3
 
 
+def test_an_archive_that_gets_its_first_ring_is_looked_after_at_once(archive: Archive) -> None:
+    """As a recorder's does, which starts both; the next look of itself would be an hour later."""
+    beside = upkeep(archive.path, [], retention=ALL, interval_s=3600.0)
+    beside.start()
+    write_segments(archive, 1)
+    beside.start()
+    wait_for((archive.path / ".retention" / "reserve").exists, "the reserve")
+    beside.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "nanotape-retention"]
+
+
 def test_what_goes_wrong_is_a_line_and_not_one_at_each_look(archive: Archive) -> None:
     write_segments(archive, 3)
     (archive.path / "packets").write_text("in the way")

@@ -24,7 +24,7 @@ Addresses = npt.NDArray[np.uint64]
 _CHUNK = 1024  # UIO_MAXIOV: the kernel takes no more at once
 _SEND_BUFFER_BYTES = 4 << 20
 _SEND_TIMEOUT_US = 100_000  # a stop is noticed, though an interface takes nothing
-_NO_ROOM_S = 0.1  # so long a packet is offered again
+_NO_ROOM_S = 0.1  # so long a packet is offered again, once between two calls of `mend`
 _NO_ROOM_SLEEP_S = 50e-6
 _IP_RECVERR, _IPV6_RECVERR = 11, 25  # linux/in.h: else a packet that the interface's queue drops counts as sent
 _FAILED_FOR_ANOTHER = 4  # tries: an answer to an earlier packet (ICMP) makes the next send fail
@@ -96,6 +96,7 @@ class Outlet:
         """Answers that nobody listens there, to what was sent before."""
         self.last_error: str | None = None
         self._ttl, self._loop, self._is_raw = ttl, loop, is_raw
+        self._is_stuck = False  # a packet was offered in vain for so long: the next ones are offered but once
         self._sleep, self._clock = sleep, clock
         self._messages = np.zeros(_CHUNK, _MMSGHDR)
         self._open()
@@ -110,7 +111,11 @@ class Outlet:
         self._messages["name_length"] = len(name)
 
     def mend(self) -> None:
-        """Opens the socket anew where its interface was removed and made again: the old one would fail for ever."""
+        """Waits once more for a destination that took nothing; makes a new socket for an interface that was made anew.
+
+        The old socket of an interface that was removed would fail for ever. To be called now and then.
+        """
+        self._is_stuck = False
         if self.target.interface is None or interface_index(self.target.interface) in (0, self._index):
             return
         before = self._socket
@@ -159,15 +164,18 @@ class Outlet:
         until: float | None = None
         tries = 0
         while True:
-            taken = int(_libc.sendmmsg(self._socket.fileno(), where, count, 0))
+            taken = int(
+                _libc.sendmmsg(self._socket.fileno(), where, count, socket.MSG_DONTWAIT if self._is_stuck else 0)
+            )
             if taken > 0:
                 return taken
             number = ctypes.get_errno()
             if number in (errno.ENOBUFS, errno.EAGAIN):
                 until = self._clock() + _NO_ROOM_S if until is None else until
-                if self._clock() < until:
+                if not self._is_stuck and self._clock() < until:
                     self._sleep(_NO_ROOM_SLEEP_S)
                     continue
+                self._is_stuck = True
             elif number == errno.EINTR:
                 continue
             elif number in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH) and tries < _FAILED_FOR_ANOTHER:

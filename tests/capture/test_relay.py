@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import errno
 import socket
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -14,11 +17,13 @@ from frames import market_data
 from ring_batch import Row, ring_batch
 from ring_writer import RingWriter, Written
 
+from nanotape.capture import relay_outlet
 from nanotape.capture.counters import Epoch, Flow
 from nanotape.capture.errors import RelayLooped, RelayRefused
 from nanotape.capture.relay import GUARD_S, Relay, RelayOptions
 from nanotape.capture.relay_books import FlowBook, RelayReport
 from nanotape.capture.relay_outlet import Outlet
+from nanotape.capture.relay_rows import payloads_of
 from nanotape.capture.relay_target import Route, Routes, Target
 from nanotape.capture.ring import Ring
 from nanotape.capture.waiting import Stepping
@@ -236,6 +241,41 @@ def test_a_receiver_that_is_not_there_is_told_and_keeps_nothing_back(
     report = made.relay.report()
     assert (report.targets[0].sent, report.targets[0].failures) == (10, 0)
     assert report.targets[0].refused >= 9
+
+
+def test_a_destination_that_takes_nothing_is_waited_for_once_and_not_for_each_packet(
+    monkeypatch: pytest.MonkeyPatch, receivers: list[Receiver]
+) -> None:
+    is_full, now_s = [True], [0.0]
+    slept: list[float] = []
+    may_block: list[bool] = []
+
+    def sendmmsg(_fd: int, _where: int, count: int, flags: int) -> int:
+        may_block.append(not flags & socket.MSG_DONTWAIT)
+        ctypes.set_errno(errno.ENOBUFS)
+        return -1 if is_full[0] else count
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now_s[0] += seconds
+
+    monkeypatch.setattr(relay_outlet, "_libc", types.SimpleNamespace(sendmmsg=sendmmsg))
+    outlet = Outlet(receivers[0].target, sleep=sleep, clock=lambda: now_s[0])
+    try:
+        payloads = payloads_of(batch(*[(1, b"x")] * 5_000).column("payload"), np.arange(5_000))
+        outlet.send(payloads)
+        assert (outlet.failures, outlet.sent) == (5_000, 0)
+        assert sum(slept) == pytest.approx(0.1, rel=0.05)
+        assert not any(may_block[-4_999:])
+        is_full[0] = False
+        outlet.send(payloads)
+        assert outlet.sent == 5_000
+        outlet.mend()
+        is_full[0] = True
+        outlet.send(payloads)
+        assert sum(slept) == pytest.approx(0.2, rel=0.05)
+    finally:
+        outlet.close()
 
 
 def test_losses_of_a_flow_are_exact_by_its_own_sequence(make: Callable[..., Made], receivers: list[Receiver]) -> None:

@@ -38,6 +38,7 @@ class ServiceLinks:
         self._watch, self._log, self._report, self._clock = watch, log, report, clock
         self._due = clock()
         self._renewal_due: float | None = None
+        self._renewing: set[str] = set()
         self._tries = 0
 
     @property
@@ -61,6 +62,7 @@ class ServiceLinks:
             self._log(outage.detail)
             if outage.is_over and outage.needs_new_sockets:
                 self._renewal_due, self._tries = now, 0
+                self._renewing.add(outage.interface)
             elif outage.is_over and self._report is not None:
                 self._report_again(outage.interface, self._report)
         return found
@@ -73,12 +75,18 @@ class ServiceLinks:
 
     @property
     def must_renew(self) -> bool:
-        """Whether what was opened on an interface that is no more has to be opened anew, and can be."""
-        return self._renewal_due is not None and self._clock() >= self._renewal_due and not self._watch.down
+        """Whether what was opened on an interface that is no more has to be opened anew, and can be.
+
+        Another link without carrier keeps nobody from it: that may last for days.
+        """
+        if self._renewal_due is None or self._clock() < self._renewal_due:
+            return False
+        return not any(outage.cause == "gone" or outage.interface in self._renewing for outage in self._watch.down)
 
     def renewed(self) -> None:
         """All is opened anew."""
         self._renewal_due = None
+        self._renewing.clear()
 
     def failed(self) -> None:
         """It could not be: worth another try later, the later the more often it failed."""

@@ -92,6 +92,18 @@ def test_nothing_is_opened_anew_while_the_link_is_down_again() -> None:
     assert host.links.must_renew
 
 
+def test_another_link_without_carrier_does_not_keep_a_new_interface_from_being_opened() -> None:
+    other_down = dataclasses.replace(DOWN, index=8)
+    states, now_s = {"eth1": UP, "eth2": UP}, [0.0]
+    watch = LinkWatch(states, lambda: int(now_s[0] * 1e9), states.__getitem__)
+    links = ServiceLinks(watch, lambda _: None, None, lambda: now_s[0])
+    for state, other, must in ((GONE, DOWN, False), (OTHER, GONE, False), (OTHER, other_down, True)):
+        states.update(eth1=state, eth2=other)
+        now_s[0] += INTERVAL_S
+        links.look()
+        assert links.must_renew is must
+
+
 def test_a_service_that_may_not_ask_says_what_that_means(monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host()
     refusal = HostError("eth1: joins cannot be reported again now")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -58,6 +59,7 @@ def relay(
     ] = False,
 ) -> None:
     """Re-send chosen channels of a ring to other destinations, unicast or multicast, payload by payload."""
+    begin = _start(start)
     routes = Routes.of(channel or [], line or [], to or [], maps or [])
     settings = load(config) if config or DEFAULT_FILE.exists() else Settings()
     guard = _guard(settings, routes)
@@ -68,7 +70,7 @@ def relay(
         outlets = [Outlet(target, ttl, loop, keep_source) for target in routes.targets]
         for outlet in outlets:
             stack.callback(outlet.close)
-        reader = stack.enter_context(opened.reader(_start(start)))
+        reader = stack.enter_context(opened.reader(begin))
         shown = _show(reader, name, settings)
         for unknown in routes.unknown(opened.flows()):
             talk(f"ring {opened.name} has no {unknown} yet; waiting for it")
@@ -142,6 +144,6 @@ def _tell_all(report: RelayReport) -> None:
 def _start(text: str) -> Start:
     if text == "latest" or text == "oldest":
         return text  # type: ignore[return-value]
-    if not text.isdigit() or int(text) < 1:
+    if not re.fullmatch("[0-9]{1,20}", text) or not 0 < int(text) < 1 << 64:
         raise typer.BadParameter(f'--start: expected "latest", "oldest" or a ring sequence from 1, found "{text}"')
     return int(text)

@@ -147,6 +147,8 @@ def test_it_ends_when_a_destination_becomes_a_captured_flow(host: Host, receiver
         ([], "expected at least one destination"),
         (["--channel", "other", "--to", "127.0.0.1:9"], "channel other"),
         (["--to", "127.0.0.1:9", "--start", "never"], '"latest", "oldest" or a ring sequence'),
+        (["--to", "127.0.0.1:9", "--start", "²"], '"latest", "oldest" or a ring sequence'),
+        (["--to", "127.0.0.1:9", "--start", str(1 << 64)], '"latest", "oldest" or a ring sequence'),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line_with_status_2(options: list[str], said: str, host: Host) -> None:

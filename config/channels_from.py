@@ -110,7 +110,7 @@ def _text(file: Path, at: Place | None) -> str:
 
 def _channels(file: Path, text: str, defaults: object) -> Iterator[tuple[Tree, list[int]]]:
     """Each channel, and the lines of the file that its own lines stand in."""
-    rows = _rows(text)
+    rows = _rows(file, text)
     header = next(rows, None)
     if header is None:
         raise ConfigError([f"{file}: expected a header and rows, found nothing; correct the file"])
@@ -122,6 +122,7 @@ def _channels(file: Path, text: str, defaults: object) -> Iterator[tuple[Tree, l
         values = {column: cell.strip() for column, cell in zip(columns, cells, strict=False) if column and cell.strip()}
         name = values.get(("name", ""), "")
         channel, lines = made.setdefault(name, (_channel(name, values, given), []))
+        _compare(f"{file}:{number}", channel, values)
         for line in _lines(values, given, len(channel["line"])):
             channel["line"].append(line)
             lines.append(number)
@@ -130,12 +131,18 @@ def _channels(file: Path, text: str, defaults: object) -> Iterator[tuple[Tree, l
     yield from made.values()
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each row; no blank rows, and none that begin with #."""
     first = next((line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
     delimiter = max(",;\t|", key=first.count)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
-    for cells in reader:
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise ConfigError([f"{file}:{reader.line_num}: expected rows of a CSV file, found none: {error}"]) from None
         if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("#"):
             yield reader.line_num, cells
 
@@ -175,6 +182,16 @@ def _channel(name: str, values: Mapping[tuple[str, str], str], defaults: Mapping
     channel: Tree = {key: defaults[key] for key in _CHANNEL_KEYS if key in defaults}
     channel |= {key: values[key, ""] for key in _CHANNEL_KEYS if (key, "") in values}
     return {**channel, "name": name, "line": []}
+
+
+def _compare(where: str, channel: Tree, values: Mapping[tuple[str, str], str]) -> None:
+    """What one row says of a channel all its rows say, or nothing: else one of them would count for nothing."""
+    for key in _CHANNEL_KEYS:
+        found = values.get((key, ""))
+        if found is not None and found != channel.get(key):
+            expected = f"{key} {channel[key]!r}, as in the rows before" if key in channel else f"no {key}, as before"
+            name = channel["name"]
+            raise ConfigError([f"{where}: channel {name}: expected {expected}, found {found!r}; correct one of them"])
 
 
 def _lines(values: Mapping[tuple[str, str], str], defaults: Mapping[str, Any], before: int) -> Iterator[Tree]:

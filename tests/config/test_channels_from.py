@@ -95,6 +95,11 @@ def test_they_come_after_those_of_the_configuration_and_are_checked_with_them(tm
         ("name,port\nx,1\n", "venue.csv:1: expected columns group: group, ip, ipaddress, address, ...; found name,"),
         ("name,group,ip,port\nx,239.0.0.1,239.0.0.1,1\n", "venue.csv:1: expected one column for each key, found"),
         ("name,group,port\nx,,1\n", "venue.csv:2: expected a group and a port, found none"),
+        ('name,group,port\n"x,239.0.0.1,1\n' + "y,239.0.0.2,2\n" * 20_000, "venue.csv:"),
+        (
+            "name,group,port,framing\nx,239.0.0.1,1,opra\nx,239.0.0.2,1,\nx,239.0.0.3,1,cta\n",
+            "venue.csv:4: channel x: expected framing 'opra', as in the rows before, found 'cta'; correct one of them",
+        ),
     ],
 )  # fmt: skip
 def test_a_file_that_makes_no_channels_is_refused_with_its_row(tmp_path: Path, table: str, expected: str) -> None:

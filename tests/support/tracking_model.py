@@ -169,7 +169,7 @@ class TrackingModel:
             stream.run = 0
             stream.expected = max(stream.expected, at.last + 1)
         else:
-            self._nothing_filled(stream, at)
+            self._nothing_filled(stream, at, is_snapshot=is_snapshot)
 
     def _is_new_loop(self, stream: Stream, at: Hole) -> bool:
         """At its first sequence; of a loop that lost that one, nearer to it than to the end of what was there."""
@@ -189,9 +189,9 @@ class TrackingModel:
             stream.first = first
             stream.holes.append(replace(at, first=first, last=at.first - 1))
 
-    def _nothing_filled(self, stream: Stream, at: Hole) -> None:
+    def _nothing_filled(self, stream: Stream, at: Hole, *, is_snapshot: bool) -> None:
         if self._is_restart(stream, at):
-            self._restart(stream, at, is_told=True)
+            self._restart(stream, at, is_told=not is_snapshot)
         elif at.last >= stream.expected:
             stream.run, stream.expected = 0, at.last + 1
         elif at.last < stream.first:
@@ -200,7 +200,7 @@ class TrackingModel:
             stream.run = stream.run + 1 if stream.run and at.first == stream.run_end else 1
             stream.run_end = at.last + 1
             if stream.run >= RUN_OF_RESTART and stream.expected - at.first > FAR_BACK:
-                self._restart(stream, at, is_told=True)
+                self._restart(stream, at, is_told=not is_snapshot)
             else:
                 self._tell("duplicate", stream, at, at.messages)
 

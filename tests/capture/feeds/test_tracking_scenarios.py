@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tracking_rig import DISTANCE, IDLE, WINDOW_NS, Sent, assert_same
+from tracking_rig import DISTANCE, IDLE, LOOP, WINDOW_NS, Sent, assert_same
 
 MS = 1_000_000
 LATER = WINDOW_NS + 1
@@ -67,6 +67,25 @@ SCENARIOS: dict[str, tuple[list[Sent], list[tuple[str, int, int, int]]]] = {
     "a loop of snapshots begins again": (
         [sent(seq, status="snapshot") for seq in [*range(1, 9), *range(1, 9), 1, 2, 4, 5]],
         [("gap", 3, 3, 1)],
+    ),
+    "a loop of snapshots that was joined midway begins before that": (
+        [sent(seq, status="snapshot", flow=LOOP) for seq in [*range(5, 9), *range(1, 9), *range(2, 9)]],
+        [("gap", 1, 1, 1)],
+    ),
+    "half of a loop of snapshots is no begin": (
+        [*[sent(seq, status="snapshot", flow=LOOP) for seq in range(1, 8)], sent(5, status="snapshot", flow=LOOP)],
+        [("duplicate", 5, 5, 1)],
+    ),
+    "as near to the begin as to the end is no begin": (
+        [*[sent(seq, status="snapshot", flow=LOOP) for seq in range(1, 9)], sent(5, status="snapshot", flow=LOOP)],
+        [("duplicate", 5, 5, 1)],
+    ),
+    "a loop of snapshots whose begin is lost twice": (
+        [
+            *[sent(seq, status="snapshot", flow=LOOP) for seq in [*range(1, 9), *range(3, 9)]],
+            *[sent(2, 1, LATER, status="snapshot", flow=LOOP), sent(3, status="snapshot", flow=LOOP)],
+        ],
+        [("gap", 1, 2, 2), ("gap", 1, 1, 1)],
     ),
     "a hole waits for packets of its own stream": (
         [sent(1), sent(3), sent(1, 1, LATER, flow=2), sent(2)],

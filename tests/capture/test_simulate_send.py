@@ -28,7 +28,7 @@ class Receiver:
         self.socket.bind((group, 0))
         membership = struct.pack("4s4si", socket.inet_aton(group), b"\0\0\0\0", socket.if_nametoindex("lo"))
         self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-        self.socket.settimeout(5)
+        self.socket.settimeout(30)
         self.port = self.socket.getsockname()[1]
 
     def take(self, count: int) -> list[bytes]:

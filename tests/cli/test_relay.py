@@ -72,7 +72,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 def receiver() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.bind(("127.0.0.1", 0))
-        opened.settimeout(10)
+        opened.settimeout(30)
         yield opened
 
 

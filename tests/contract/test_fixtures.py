@@ -27,7 +27,7 @@ def test_the_two_namespaces_hear_each_other(namespace_pair: namespaces.Namespace
     program = (
         "import socket, sys\n"
         "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-        "s.bind((sys.argv[1], 5000)); s.settimeout(10)\n"
+        "s.bind((sys.argv[1], 5000)); s.settimeout(30)\n"
         "print('ready', flush=True); print(s.recv(100).decode())\n"
     )
     receiver = namespace_pair.right.start(

@@ -81,4 +81,4 @@ def test_a_quiet_feed_is_on_disk_within_the_flush_interval(rig: Rig) -> None:
             service.wait(0.05)
             return sum(facts.rows for facts in rig.archive().segments())
 
-        wait_for(lambda: visible() == sent.sent, "the packet in the archive", 5.0)
+        wait_for(lambda: visible() == sent.sent, "the packet in the archive", 15.0)

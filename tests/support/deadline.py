@@ -9,7 +9,7 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 
-def wait_for(condition: Callable[[], Answer], what: str, seconds: float = 10.0) -> Answer:
+def wait_for(condition: Callable[[], Answer], what: str, seconds: float = 30.0) -> Answer:
     """Polls until the condition is truthy and returns its value; fails, naming `what`, when the time is over."""
     end = time.monotonic() + seconds
     while True:

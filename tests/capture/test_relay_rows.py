@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import ipaddress
 import struct
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -83,6 +84,24 @@ def test_a_sum_of_zero_is_written_as_all_ones() -> None:
     (datagram,) = datagrams(headed(batch, np.array([0]), senders, FOUR, 1))
     assert fits.tolist() == [True]
     assert datagram[26:28] == b"\xff\xff"
+
+
+def test_the_checksums_of_a_large_batch_take_little_memory() -> None:
+    payloads = [bytes([number % 251, 7]) * 4_000 + b"z" * (number % 3) for number in range(1_000)]
+    batch = ring_batch(ethernet(ipv4(udp(payload), src="10.1.2.3")) for payload in payloads)
+    rows = np.arange(1, 1_000, 2)
+    _, senders = senders_of(batch, rows, 4)
+    tracemalloc.start()
+    try:
+        made = headed(batch, rows, senders, FOUR, 1)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 32 << 20
+    ends = ipaddress.ip_address("10.1.2.3").packed + ipaddress.ip_address(FOUR.address).packed
+    for row, datagram in zip(rows.tolist(), datagrams(made), strict=True):
+        assert datagram[28:] == payloads[row]
+        assert checksum(ends + struct.pack(">HH", 17, len(datagram) - 20) + datagram[20:]) == 0
 
 
 @pytest.mark.parametrize(("version", "expected"), [(4, [True, False, True]), (6, [False, True, False])])

@@ -71,9 +71,9 @@ def relay(
         for outlet in outlets:
             stack.callback(outlet.close)
         reader = stack.enter_context(opened.reader(begin))
-        shown = _show(reader, name, settings)
         for unknown in routes.unknown(opened.flows()):
             talk(f"ring {opened.name} has no {unknown} yet; waiting for it")
+        shown = _show(reader, name, settings)
         relaying = Relay(opened, reader, routes, outlets, guard, options, reader_name=shown)
         tell = _teller(as_json)
         try:

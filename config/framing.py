@@ -34,8 +34,6 @@ class Number(Section):
     """Bytes."""
     mask: Annotated[int | None, Whole(1, (1 << 63) - 1)] = None
     """Bits of it that count, moved down to the lowest; not set: all."""
-    signed: bool = False
-    """Whether the highest bit is a sign."""
 
     @property
     def end(self) -> int:

@@ -81,6 +81,10 @@ def link_events(rig: Rig) -> list[dict[str, Any]]:
     return [event for event in rig.archive().rows("events").to_pylist() if event["kind"] == "link"]
 
 
+def _over(rig: Rig) -> list[dict[str, Any]]:
+    return [event for event in link_events(rig) if event["ts_end"]]
+
+
 def assert_told(rig: Rig, outages: int) -> None:
     """Each outage is an event when it begins, which has no end yet, and one when it is over; they begin alike."""
     told = link_events(rig)
@@ -173,17 +177,18 @@ def test_an_interface_that_is_removed_and_made_again_is_captured_again(
         members = namespace_pair.right.run("ip", "-4", "maddress", "show", "dev", "veth-r").stdout
         assert all(group in members for group in GROUPS)
         send(rig, namespace_pair)
+        wait_for(lambda: len(_over(rig)) == 1, "the recorder, which looks by itself, to tell that it is over")
         make_again(namespace_pair)  # between two looks
         wait_for(lambda: _epoch(rig) == 3 and _writes(rig), "a third capture", 30)
         send(rig, namespace_pair)
+        wait_for(lambda: len(_over(rig)) == 2, "the recorder to tell of the second")
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     rows = rig.archive().table(["ring_seq", "lost_before"])
     assert rows.column("ring_seq").to_pylist() == list(range(1, 31))
     assert not any(rows.column("lost_before").to_pylist())
-    told = [event for event in link_events(rig) if event["ts_end"]]
     replaced = "veth-r: link was down: the interface was removed, and another of its name is there"
-    assert [event["detail"] for event in told] == [replaced] * 2
+    assert [event["detail"] for event in _over(rig)] == [replaced] * 2
 
 
 def test_a_new_interface_that_cannot_be_captured_yet_is_tried_again(

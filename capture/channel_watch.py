@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nanotape.capture.counters import Flow, SourceCounters
+from nanotape.capture.errors import RingError
 from nanotape.capture.feeds.decoder import FeedDecoder
 from nanotape.capture.feeds.lines import LineFacts
 from nanotape.capture.ring import Ring
@@ -39,6 +40,10 @@ class Watched:
     after: tuple[SourceCounters, ...] = ()
     lost: int = 0
     """Packets that this reader was too slow for: counts are too low by them."""
+    seconds: float = 0.0
+    """How long was looked, in truth."""
+    ended: str | None = None
+    """Why the look ended before its time; None: it did not."""
 
 
 class RingWatch:
@@ -61,6 +66,15 @@ class RingWatch:
 
     def look(self) -> bool:
         """Takes what has come; False: nothing had."""
+        if self._seen.ended is not None:
+            return False
+        try:
+            return self._look()
+        except RingError as error:  # one ring that is made anew says nothing of the others
+            self._seen.ended = str(error)
+            return True
+
+    def _look(self) -> bool:
         for taken in range(_BATCHES_MAXIMUM):
             batch = self._reader.read()
             if batch is None:
@@ -68,9 +82,12 @@ class RingWatch:
             self._take(batch)
         return True
 
-    def finish(self) -> Watched:
-        """All that was seen."""
+    def finish(self, seconds: float) -> Watched:
+        """All that was seen in so long."""
         seen = self._seen
+        seen.seconds = seconds
+        if seen.ended is None and self._reader.is_replaced():
+            seen.ended = "the ring was removed or made anew meanwhile; look again"
         seen.lines = {each.flow_id: each for each in self._decoder.lines()}
         seen.after = self._ring.sources()
         seen.lost = self._reader.lost
@@ -116,8 +133,9 @@ def watch(
 ) -> list[Watched]:
     """Looks at several rings for so long, all at the same time."""
     every = list(watches)
-    end = clock() + seconds
-    while clock() < end:
+    begin = clock()
+    while clock() < begin + seconds:
         if not sum(each.look() for each in every):  # each has its turn, also after one that had something
             sleep(0.01)
-    return [each.finish() for each in every]
+    looked_s = clock() - begin  # on a busy host the last turn may take longer
+    return [each.finish(looked_s) for each in every]

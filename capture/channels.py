@@ -166,6 +166,8 @@ def _notes(place: _Place, now_ns: int) -> list[str]:
         ago = (now_ns - place.recorded.at_ns) / 1e9
         said.append(f"{place.name}: its recorder told of its lines last {ago:,.0f} s ago")
     said += place.recorded.switches if place.recorded else ()
+    if place.watched.ended is not None:
+        said.append(f"{place.name}: was not looked at to the end: {place.watched.ended}")
     if place.watched.lost:
         said.append(f"{place.name}: {place.watched.lost:,} packets were missed by this look: rates are too low")
     return said
@@ -211,7 +213,7 @@ def _line(
         framing=flow.framing,
         state=state,
         packets=packets,
-        rate_pps=None if packets is None else packets / seconds,
+        rate_pps=None if packets is None else packets / (watched.seconds or seconds),
         last_packet_ns=last_ns,
         session=counts.session,
         key=counts.key,

@@ -109,8 +109,7 @@ class FeedRecording:
             self._looked_ns = now
             lines = self._source.lines()
             self._monitor.look(lines, is_caught_up=is_caught_up)
-            if self._options.links:
-                self._journal.tell_links(self._options.links())
+            self._look_at_links()
             self._publish(lines)
             self._complain()
         self._tell()
@@ -126,9 +125,14 @@ class FeedRecording:
             goes_on: The ring is still there.
         """
         self._monitor.finish(goes_on=goes_on and self._options.goes_on)
+        self._look_at_links()  # an outage that is over by now would stand as one that goes on
         self._tell()
         self._save(directory, recorded_seq)
         self._publish(self._source.lines())
+
+    def _look_at_links(self) -> None:
+        if self._options.links:
+            self._journal.tell_links(self._options.links())
 
     def _complain(self) -> None:
         """Once: more than there is room for comes of a framing that does not fit, and goes on."""

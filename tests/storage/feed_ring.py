@@ -106,14 +106,15 @@ class FeedReader(SyntheticReader):
         return batch
 
 
-def feed_recorder(ring: FeedRing, archive: Archive, reader: FeedReader, **options: Any) -> Recorder:
+def feed_recorder(
+    ring: FeedRing, archive: Archive, reader: FeedReader, feed_options: FeedOptions | None = None, **options: Any
+) -> Recorder:
     """A recorder that follows the feed."""
     chosen = RecorderOptions(**{"fsync": Fsync.NEVER, "batch_rows": 300, "idle_sleep_s": 0, **options})
     feeds = FeedDecoder(BUILT_IN, window_ns=1_000_000)
     lines: list[str] = []
-    return Recorder(
-        ring, reader, archive, chosen, feeds=feeds, feed_options=FeedOptions(is_live=False), log=lines.append
-    )
+    follow = feed_options or FeedOptions(is_live=False)
+    return Recorder(ring, reader, archive, chosen, feeds=feeds, feed_options=follow, log=lines.append)
 
 
 def main(arguments: list[str]) -> None:

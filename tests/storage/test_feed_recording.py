@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from feed_ring import FeedReader, FeedRing, faults, feed_recorder
 
+from nanotape.capture.link_watch import LinkOutage
 from nanotape.storage import feed_recording
 from nanotape.storage.archive import Archive
 from nanotape.storage.errors import ArchiveError
+from nanotape.storage.feed_options import FeedOptions
 from nanotape.storage.feed_state import STATE_NAME
 
 PROGRAM = Path(__file__).with_name("feed_ring.py")
@@ -46,6 +48,21 @@ def test_a_restart_is_no_gap_and_what_is_missing_is_told_once(tmp_path: Path) ->
     for newest in (2_000, 2_001, 5_000, 5_000, 9_000):
         record(path, newest, is_last=newest == 9_000)
     assert told(path) == Counter(faults(9_000))
+
+
+def test_an_outage_that_ends_as_the_recorder_does_is_told_to_be_over(tmp_path: Path) -> None:
+    """Else it would stand as one that goes on."""
+    over: list[LinkOutage] = []
+    ring = FeedRing(newest=100)
+    options = FeedOptions(is_live=False, links=lambda: over)
+    recorder = feed_recorder(ring, Archive.create(tmp_path / "archive"), FeedReader(ring), options)
+    recorder.begin()
+    while recorder.step():
+        pass
+    over.append(LinkOutage("eth1", 1_000, 2_000, "carrier"))
+    recorder.finish()
+    links = [each for each in Archive(tmp_path / "archive").rows("events").to_pylist() if each["kind"] == "link"]
+    assert [each["severity"] for each in links] == ["warning"]
 
 
 def test_without_a_state_sequences_are_followed_from_the_next_packet_on(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ class Querier:
         self.heard()
         self._said = b""
 
-    def wait_for(self, *wanted: Report, seconds: float = 10.0) -> list[Report]:
+    def wait_for(self, *wanted: Report, seconds: float = 30.0) -> list[Report]:
         """Until all of these were heard; returns all that was."""
         deadline.wait_for(lambda: set(wanted) <= set(self.heard()), f"{wanted}, heard {self.heard()}", seconds)
         return self.heard()

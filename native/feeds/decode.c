@@ -228,6 +228,13 @@ static bool is_whole(const struct nt_framing *framing, const uint8_t *header, ui
 	return stated <= UINT32_MAX && (int64_t)stated + framing->length_add == (int64_t)payload_length;
 }
 
+/* Most datagrams of a framing that chains its headers have one. */
+static inline bool is_alone(const struct nt_framing *framing, const uint8_t *header, uint32_t payload_length)
+{
+	return (int64_t)(number(&framing->chain, header, framing->big_endian) & UINT32_MAX) + framing->chain_add ==
+	       (int64_t)payload_length;
+}
+
 void nt_feed_decode(const struct nt_framing *framing, enum nt_feed_role role, const uint8_t *payload, uint32_t captured,
 		    uint32_t payload_length, bool is_fragment, struct nt_feed_packet *packet)
 {
@@ -242,7 +249,7 @@ void nt_feed_decode(const struct nt_framing *framing, enum nt_feed_role role, co
 		return;
 	}
 	packet->status = count_messages(framing, header, captured, packet);
-	if (packet->status != NT_FEED_BAD && framing->chain.width)
+	if (packet->status != NT_FEED_BAD && framing->chain.width && !is_alone(framing, header, payload_length))
 		follow_chain(framing, payload, captured, payload_length, packet);
 	if (packet->status == NT_FEED_BAD)
 		return;

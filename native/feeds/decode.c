@@ -95,21 +95,22 @@ struct nt_label nt_label_of(const struct nt_number *place, bool big_endian, stru
 static int64_t send_time(const struct nt_framing *framing, const uint8_t *header)
 {
 	static const struct {
-		uint64_t unit_ns, first, last; /* from 1971 to the last full unit in 2262 */
+		uint64_t unit_ns, first, last; /* from 1971 to 2262 */
 	} forms[] = {
 		[NT_SEND_NS] = {1, SEND_MIN_NS, INT64_MAX},
-		[NT_SEND_US] = {1000, SEND_MIN_NS / 1000, INT64_MAX / 1000 - 1},
-		[NT_SEND_MS] = {1000000, SEND_MIN_NS / 1000000, INT64_MAX / 1000000 - 1},
-		[NT_SEND_S] = {SECOND_NS, SEND_MIN_NS / SECOND_NS, INT64_MAX / SECOND_NS - 1},
-		[NT_SEND_S_NS] = {SECOND_NS, SEND_MIN_NS / SECOND_NS, INT64_MAX / SECOND_NS - 1},
+		[NT_SEND_US] = {1000, SEND_MIN_NS / 1000, INT64_MAX / 1000},
+		[NT_SEND_MS] = {1000000, SEND_MIN_NS / 1000000, INT64_MAX / 1000000},
+		[NT_SEND_S] = {SECOND_NS, SEND_MIN_NS / SECOND_NS, INT64_MAX / SECOND_NS},
+		[NT_SEND_S_NS] = {SECOND_NS, SEND_MIN_NS / SECOND_NS, INT64_MAX / SECOND_NS},
 	};
-	uint64_t value = number(&framing->send, header, framing->big_endian), ns = 0;
+	uint64_t value = number(&framing->send, header, framing->big_endian), ns = 0, sum;
 
 	if (framing->send_form == NT_SEND_S_NS)
 		ns = number(&framing->send_ns, header, framing->big_endian);
 	if (ns >= SECOND_NS || value < forms[framing->send_form].first || value > forms[framing->send_form].last)
 		return NT_SEND_UNKNOWN;
-	return (int64_t)(value * forms[framing->send_form].unit_ns + ns);
+	sum = value * forms[framing->send_form].unit_ns + ns;
+	return sum <= (uint64_t)INT64_MAX ? (int64_t)sum : NT_SEND_UNKNOWN;
 }
 
 static bool is_expected(const struct nt_framing *framing, const uint8_t *header)

@@ -79,6 +79,7 @@ def test_the_bats_capture_has_356_heartbeats_and_40_messages_in_its_real_time_gr
 
 S = 1_790_000_000  # seconds since 1970
 NS = S * 10**9 + 123_456_789
+LAST_NS = 2**63 - 1  # in 2262
 BAD = ("bad", None, None, None, None, None)
 MADE = {
     "eurex-eobi": [
@@ -103,6 +104,8 @@ MADE = {
     "ice-impact": [
         (struct.pack(">HIHQ", 5, 77, 4, S * 1000 + 123), ("data", "5", None, 77, 4, S * 10**9 + 123_000_000)),
         (struct.pack(">HIHQ", 5, 77, 0, 0), ("heartbeat", "5", None, 77, 0, None)),
+        (struct.pack(">HIHQ", 5, 77, 4, LAST_NS // 10**6), ("data", "5", None, 77, 4, LAST_NS // 10**6 * 10**6)),
+        (struct.pack(">HIHQ", 5, 77, 4, LAST_NS // 10**6 + 1), ("data", "5", None, 77, 4, None)),
     ],
     "memoir": [
         (struct.pack(">BBQQH", 2, 18, 6, 77, 4), ("data", "6", None, 77, 4, None)),

@@ -91,7 +91,7 @@ static bool is_new_loop(const struct nt_feeds *feeds, const struct nt_feed_strea
 {
 	if (packet->status != NT_FEED_SNAPSHOT || packet->seq <= stream->first)
 		return packet->status == NT_FEED_SNAPSHOT;
-	return feeds->flows[stream->flow].role == NT_ROLE_SNAPSHOT &&
+	return packet->count && feeds->flows[stream->flow].role == NT_ROLE_SNAPSHOT &&
 	       packet->seq - stream->first < stream->expected - packet->seq &&
 	       !nt_holes_touch(&feeds->streams, &stream->open, packet->seq, packet->seq + packet->count - 1);
 }

@@ -178,6 +178,7 @@ class TrackingModel:
         is_near = at.first - stream.first < stream.expected - at.first
         return (
             stream.flow in self._loops
+            and at.messages > 0
             and is_near
             and all(each.without(at.first, at.last) == [each] for each in stream.holes)
         )

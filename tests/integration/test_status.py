@@ -104,10 +104,15 @@ def test_a_capture_that_is_stopped_or_killed_is_found(wired: Rig) -> None:
 
 def test_a_recorder_that_hangs_is_found_before_it_is_lapped_and_after(make_service_rig: Callable[..., Rig]) -> None:
     rig = make_service_rig(capacity="4 MiB", descriptors=4096)
-    with rig.service() as service, traffic(rig, "--rate", "5000", "--seconds", "150"):
+    with rig.service() as service, traffic(rig, "--rate", "10000", "--seconds", "200"):
         wait_for(lambda: _fine(rig), "a fine service", 30)
         kill(service, RECORDER, signal.SIGSTOP)
-        wait_for(lambda: any("% of the ring behind" in what for what in errors_of(status(rig))), "a lag of 90 %", 30)
+        with rig.ring() as ring:
+            stopped_at = ring.tail
+            wait_for(
+                lambda: any("% of the ring behind" in what for what in errors_of(status(rig))), "a lag of 90 %", 30
+            )
+            wait_for(lambda: ring.tail > stopped_at + ring.capacity_bytes, "the ring to go round once", 60)
         kill(service, RECORDER, signal.SIGCONT)
         told: list[dict[str, Any]] = []
         try:

@@ -54,7 +54,7 @@ def test_a_recorder_killed_at_random_instants_records_each_sequence_once(kills: 
         visible = archive.table(["ring_seq"]).column("ring_seq").to_pylist()
         assert visible == list(range(1, reached[-1])), "whole rows from the first on, recovered or not"
     assert reached == sorted(reached)
-    assert len(set(reached)) > kills // 2, "most kills must hit a recorder that had got on"
+    assert len(set(reached)) > max(1, kills // 4), "kills must hit recorders that had got on"
     with start(archive, newest, kills | 1) as process:
         assert process.communicate(timeout=120)[0] == "begun\nfinished\n"
     table = archive.table(["ring_seq", "payload", "ts", "lost_before"])
@@ -79,7 +79,7 @@ def test_a_recorder_that_leaves_packets_out_records_the_others_once_whenever_it_
         reached.append(accounted_end(archive.path / "segments" / "demo", RING_ID))
         assert reached[-1] >= int.from_bytes(settled.read_bytes(), "little")
     assert reached == sorted(reached)
-    assert len(set(reached)) > kills // 2, "most kills must hit a recorder that had got on"
+    assert len(set(reached)) > max(1, kills // 4), "kills must hit recorders that had got on"
     with start(archive, newest, kills | 1, str(settled)) as process:
         assert process.communicate(timeout=120)[0] == "begun\nfinished\n"
     table = archive.table(["ring_seq", "payload", "ts", "lost_before"])

@@ -138,7 +138,7 @@ def kill_again_and_again(path: Path, kills: int, seed: int) -> None:
     assert Archive(path).segments() == []
     assert open_archive(path).stats().column("packets").to_pylist() != []
     assert sum(open_archive(path).stats().column("packets").to_pylist()) == newest + 500 - lost
-    assert moved > max(1, kills // 8), "recorders must have got on"
+    assert moved > kills // 4, "most recorders must have got on"
     assert lost > 0
 
 

@@ -3,6 +3,7 @@ import random
 import select
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,19 +43,28 @@ def kill_at_random(process: subprocess.Popen[str], chance: random.Random, kill: 
     assert begins or not said, "it must be killed while it records: raise ROWS_A_KILL"
 
 
+def numbers(kills: int, reached: list[int]) -> Iterator[int]:
+    """Of so many kills, and of more while most hit a recorder that had not got on: on a loaded machine they do."""
+    for kill in range(4 * kills):
+        if kill >= kills and len(set(reached)) > kills // 2:
+            return
+        yield kill
+
+
 @pytest.mark.parametrize("kills", KILLS)
 def test_a_recorder_killed_at_random_instants_records_each_sequence_once(kills: int, archive: Archive) -> None:
     """Rows in the archive are counted, not counters."""
     chance = random.Random(20261120)
-    reached, newest = [], kills * ROWS_A_KILL
-    for kill in range(kills):
+    reached: list[int] = []
+    newest = kills * ROWS_A_KILL
+    for kill in numbers(kills, reached):
         with start(archive, newest, kill) as process:
             kill_at_random(process, chance, kill)
         reached.append((archive_end(archive.path / "segments" / "demo", RING_ID).last_seq or 0) + 1)
         visible = archive.table(["ring_seq"]).column("ring_seq").to_pylist()
         assert visible == list(range(1, reached[-1])), "whole rows from the first on, recovered or not"
     assert reached == sorted(reached)
-    assert len(set(reached)) > max(1, kills // 4), "kills must hit recorders that had got on"
+    assert len(set(reached)) > kills // 2, "most kills must hit a recorder that had got on"
     with start(archive, newest, kills | 1) as process:
         assert process.communicate(timeout=120)[0] == "begun\nfinished\n"
     table = archive.table(["ring_seq", "payload", "ts", "lost_before"])
@@ -72,14 +82,15 @@ def test_a_recorder_that_leaves_packets_out_records_the_others_once_whenever_it_
     """Each time, the ring has dropped by then what the dead recorder had said that it had dealt with."""
     chance = random.Random(20261121)
     settled = tmp_path / "settled"
-    reached, newest = [], kills * ROWS_A_KILL
-    for kill in range(kills):
+    reached: list[int] = []
+    newest = kills * ROWS_A_KILL
+    for kill in numbers(kills, reached):
         with start(archive, newest, kill, str(settled)) as process:
             kill_at_random(process, chance, kill)
         reached.append(accounted_end(archive.path / "segments" / "demo", RING_ID))
         assert reached[-1] >= int.from_bytes(settled.read_bytes(), "little")
     assert reached == sorted(reached)
-    assert len(set(reached)) > max(1, kills // 4), "kills must hit recorders that had got on"
+    assert len(set(reached)) > kills // 2, "most kills must hit a recorder that had got on"
     with start(archive, newest, kills | 1, str(settled)) as process:
         assert process.communicate(timeout=120)[0] == "begun\nfinished\n"
     table = archive.table(["ring_seq", "payload", "ts", "lost_before"])

@@ -22,6 +22,7 @@ from pydantic import (
 from nanotape.config import checks, rings
 from nanotape.config.channel import FRAMING_BYTES, Channel, ChannelDefaults, Section
 from nanotape.config.channels_from import FileNames
+from nanotape.config.clock import ClockSettings
 from nanotape.config.document import Origins
 from nanotape.config.feeds import FeedSettings
 from nanotape.config.framing import BUILT_IN, Framing
@@ -144,6 +145,8 @@ class Settings(Section):
     """What becomes of segments: how they are compacted, and what is deleted when."""
     ring_tables: Rings = Field(default=RingSettings(), alias="ring")
     """The ring between capture and its readers, or several, each a `[[ring]]` of its own."""
+    clock: ClockSettings = ClockSettings()
+    """Who disciplines this host's clocks, and from when on they are trusted."""
     feeds: FeedSettings = FeedSettings()
     """How the feeds of all channels are followed."""
     session: dict[Annotated[str, Text(63)], Session] = Field(default_factory=dict)

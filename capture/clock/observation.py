@@ -28,6 +28,9 @@ class Observation:
     is_disciplined: bool | None = None
     """Whether the source itself says that the clock follows; False of a `free_running` ptp4l, which only measures."""
     offset_ns: float | None = None
+    measured: int | None = None
+    """A mark that is another after each measurement, such as ptp4l's ingress_time: one that stays says that the source
+    hears nothing, whatever else it says. None: there is none."""
     path_delay_ns: float | None = None
     """Mean path delay to the master."""
     phc_sys_ns: float | None = None

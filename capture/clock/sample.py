@@ -8,7 +8,17 @@ from typing import Literal
 
 State = Literal["unknown", "free-running", "acquiring", "locked", "holdover"]
 What = Literal[
-    "state", "grandmaster", "utc_offset", "leap", "step", "master", "domain", "process", "hwtstamp", "source"
+    "state",
+    "grandmaster",
+    "utc_offset",
+    "leap",
+    "step",
+    "master",
+    "domain",
+    "timescale",
+    "process",
+    "hwtstamp",
+    "source",
 ]
 Severity = Literal["info", "warning", "error"]
 

@@ -1,0 +1,128 @@
+"""Several sources, one word on each clock; what none of them says, what they disagree on, and steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nanotape.capture.clock.host_time import HostTime
+from nanotape.capture.clock.merge import disagreements, merged
+from nanotape.capture.clock.observation import Observation
+from nanotape.capture.clock.thresholds import Thresholds
+from nanotape.capture.clock.watch import ClockLook, ClockWatch
+from nanotape.capture.errors import HostError
+
+SECOND = 10**9
+GM = "001122.fffe.334455"
+KERNEL = Observation(
+    "system", 0, source="kernel", method="adjtimex", is_disciplined=False, utc_offset_s=37, utc_offset_source="kernel",
+    leap=0, freq_ppb=-12.5,
+)  # fmt: skip
+PHC = Observation(
+    "ptp0", 0, "eth1", "ptp4l", "pmc", True, True, 12.0, path_delay_ns=900.0, grandmaster=GM, gm_class=6,
+    gm_accuracy_ns=100, domain=24, steps_removed=1, utc_offset_s=37, utc_offset_source="ptp", is_hardware=True,
+)  # fmt: skip
+PHC2SYS = Observation("system", 0, source="phc2sys", method="log", is_disciplined=True, offset_ns=40.0, phc_sys_ns=40.0)
+CHRONY = Observation(
+    "system", 0, source="chrony", method="chronyc", has_master=True, is_disciplined=True, offset_ns=5e4, bound_ns=9e5
+)
+
+
+class Host:
+    """Clocks that a test sets; each read of one takes 20 ns."""
+
+    def __init__(self) -> None:
+        self.monotonic, self.offset = 0, 1_800_000_000 * SECOND
+
+    def clocks(self) -> HostTime:
+        return HostTime(lambda: self._go() + self.offset, self._go)
+
+    def _go(self) -> int:
+        self.monotonic += 20
+        return self.monotonic
+
+
+class Watched:
+    def __init__(self, *seen: Observation) -> None:
+        self.host, self.seen = Host(), list(seen)
+        self.watch = ClockWatch(Thresholds(), {"test": self._read}, self.host.clocks())
+
+    def _read(self) -> Sequence[Observation]:
+        return self.seen
+
+    def look(self, times: int = 1) -> ClockLook:
+        for _ in range(times):
+            self.host.monotonic += SECOND
+            look = self.watch.look()
+        return look
+
+
+def test_who_knows_best_is_believed_and_the_others_fill_the_gaps() -> None:
+    found = merged([KERNEL, CHRONY])["system"]
+    assert (found.source, found.offset_ns, found.utc_offset_s, found.utc_offset_source) == ("chrony", 5e4, 37, "kernel")
+    software = replace(PHC, clock="system", is_hardware=False)
+    assert merged([KERNEL, CHRONY, software])["system"].source == "ptp4l"
+
+
+def test_a_source_that_hears_nobody_yields_to_one_that_does() -> None:
+    deaf = replace(PHC, clock="system", has_master=False, offset_ns=None, notes=("no master heard in domain 24",))
+    found = merged([KERNEL, deaf, CHRONY])["system"]
+    assert found.source == "chrony"
+    assert found.notes == ("no master heard in domain 24",)
+
+
+def test_the_system_clock_behind_a_phc_is_as_good_as_both_steps_together() -> None:
+    watched = Watched(KERNEL, PHC, PHC2SYS)
+    system, phc = watched.look(3).clocks
+    assert (system.sample.clock, phc.sample.clock) == ("system", "ptp0")
+    assert (system.sample.source, system.sample.offset_ns, system.sample.phc_sys_ns) == ("phc2sys", 12, 40)
+    assert (system.sample.grandmaster, system.sample.domain) == (GM, 24)
+    assert system.sample.error_ns == 12 + 100 + 40
+    assert phc.sample.error_ns == 12 + 100
+    watched.seen = [KERNEL, replace(PHC, has_master=False), PHC2SYS]
+    assert [each.sample.state for each in watched.look().clocks] == ["holdover", "holdover"]
+
+
+def test_a_phc_that_was_measured_here_tells_of_a_system_clock_that_nobody_speaks_for() -> None:
+    found = merged([KERNEL, replace(PHC, phc_sys_ns=-70.0)])["system"]
+    assert (found.source, found.method, found.offset_ns, found.phc_sys_ns) == ("phc", "phc", 12.0, -70.0)
+    assert merged([KERNEL, CHRONY, replace(PHC, phc_sys_ns=-70.0)])["system"].source == "chrony"
+
+
+def test_two_figures_for_the_utc_offset_are_told_once() -> None:
+    wrong = replace(PHC, utc_offset_s=36)
+    assert disagreements([KERNEL, PHC]) == []
+    assert disagreements([replace(KERNEL, utc_offset_s=None), wrong]) == []
+    watched = Watched(KERNEL, wrong)
+    looks = [watched.look() for _ in range(3)]
+    [line] = looks[-1].findings
+    assert line.startswith("TAI-UTC: expected one figure, found 37 s by kernel, 36 s by ptp")
+    assert [each.detail for look in looks for each in look.changes if each.what == "utc_offset"] == [line]
+
+
+def test_a_step_of_the_host_s_clock_is_told_with_its_size() -> None:
+    watched = Watched(KERNEL, CHRONY)
+    assert watched.look(8).clocks[0].sample.state == "locked"
+    watched.host.offset += 250_000_000
+    look = watched.look()
+    assert [each.detail for each in look.changes if each.what == "step"] == ["system: stepped by +0.250000000 s"]
+    assert look.clocks[0].sample.state == "acquiring"
+    assert watched.look(6).clocks[0].sample.state == "locked"
+
+
+def test_a_reader_that_fails_is_told_of_and_the_others_are_asked() -> None:
+    def fails() -> Sequence[Observation]:
+        raise HostError("no such socket")
+
+    host = Host()
+    watch = ClockWatch(Thresholds(), {"pmc": fails, "kernel": lambda: [CHRONY]}, host.clocks())
+    look = watch.look()
+    assert look.findings == ("pmc: cannot be asked: no such socket",)
+    assert look.clocks[0].sample.state == "locked"
+
+
+def test_the_state_says_what_a_bound_is_made_of() -> None:
+    told = Watched(KERNEL, PHC).look(3).clocks[1].as_json()
+    assert (told["state"], told["error_ns"], told["why"][:5]) == ("locked", 112, "ptp4l")
+    assert told["budget"]["grandmaster"] == 100
+    assert Watched().look().clocks[0].as_json()["budget"] is None

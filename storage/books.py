@@ -52,7 +52,7 @@ def counter_rows(
     belonging: Belonging, ring_seq: int, at_ns: int, epoch: int | None, readings: Sequence[Reading], occasion: Occasion
 ) -> pa.RecordBatch:
     """Rows of `counters`, one a reading."""
-    return _rows(
+    return table_rows(
         "counters",
         belonging,
         ring_seq,
@@ -86,7 +86,7 @@ def channel_rows(belonging: Belonging, ring_seq: int, from_ns: int, flows: Seque
     told = [_flow(each) for each in flows]
     columns: dict[str, list[Any]] = {name: [flow[name] for flow in told] for name in told[0]}
     columns |= {"ts_from": [from_ns] * len(told), "config_hash": [flows_hash(flows)] * len(told)}
-    return _rows("channels", belonging, ring_seq, columns)
+    return table_rows("channels", belonging, ring_seq, columns)
 
 
 def _flow(flow: Any) -> dict[str, Any]:
@@ -99,7 +99,15 @@ def _flow(flow: Any) -> dict[str, Any]:
     return {"flow_id": flow.id, "port": getattr(flow, "port", 0), **named, **optional}
 
 
-def _rows(table: str, belonging: Belonging, ring_seq: int, columns: dict[str, list[Any]]) -> pa.RecordBatch:
+def table_rows(table: str, belonging: Belonging, ring_seq: int, columns: dict[str, list[Any]]) -> pa.RecordBatch:
+    """Rows of a recorded table.
+
+    Args:
+        table: Its name.
+        belonging: Whose.
+        ring_seq: Last sequence that they belong to.
+        columns: The values of all columns but those that say whose they are; stamps in nanoseconds since 1970, UTC.
+    """
     rows = len(next(iter(columns.values())))
     columns = {
         **columns,

@@ -21,7 +21,7 @@ def recover_beside(directory: Path, table: str, fsync: Fsync) -> list[Recovery]:
 
     Args:
         directory: ARCHIVE/segments/RING.
-        table: events, stats, counters or channels; its folder need not be there.
+        table: One of RECORDED_TABLES; its folder need not be there.
         fsync: As for writing.
 
     Raises:

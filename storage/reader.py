@@ -18,7 +18,7 @@ from nanotape.storage.instants import Instant
 from nanotape.storage.parquet_dataset import parquet_dataset
 from nanotape.storage.segment_facts import check_segment, read_segment
 from nanotape.storage.selection import Selection
-from nanotape.storage.table_schemas import table_schema
+from nanotape.storage.table_schemas import TABLES, table_schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -95,7 +95,7 @@ class ArchiveReader:
                 choose none.
             memory_bytes: What DuckDB may hold before it writes temporary files; None: a quarter of the machine's.
         """
-        return self._connected(tables or (*_TABLES, *_VIEWS), selection, memory_bytes)[0]
+        return self._connected(tables or (*TABLES, *_VIEWS), selection, memory_bytes)[0]
 
     def sql(
         self,
@@ -125,7 +125,7 @@ class ArchiveReader:
         from nanotape.storage.connection import check_reads, seal
 
         selection = Selection.of(start=start, end=end, tz=tz)
-        named = [table for table in (*_TABLES, *_VIEWS) if table in query.lower()] or ["packets"]
+        named = [table for table in (*TABLES, *_VIEWS) if table in query.lower()] or ["packets"]
         connection, tables = self._connected(named, selection, memory_bytes)
         if sealed:
             check_reads(connection, query)
@@ -268,7 +268,7 @@ class ArchiveReader:
         from nanotape.storage.connection import connect
 
         needed = {*names, *(["packets"] if "arbitrated" in names else [])}
-        tables = {table: self.visible(table, selection) for table in _TABLES if table in needed}
+        tables = {table: self.visible(table, selection) for table in TABLES if table in needed}
         connection = connect(tables, selection, memory_bytes)
         if "arbitrated" in names:
             connection.execute(ARBITRATED)
@@ -297,5 +297,4 @@ class ArchiveReader:
                     yield from chosen.select(schema.names).cast(schema).to_batches()
 
 
-_TABLES = ("packets", "events", "stats", "counters", "channels", "clock")
 _VIEWS = ("arbitrated", "messages")

@@ -1,4 +1,4 @@
-"""Writes the tables beside the packets of one ring: ARCHIVE/segments/RING/{events,stats,counters,channels}.
+"""Writes the tables beside the packets of one ring: ARCHIVE/segments/RING/TABLE of RECORDED_TABLES.
 
 What the disk refuses waits, in bounded memory; what somebody takes away is made anew. For events some disk is kept in
 reserve, so that a full disk can still be told of. The caller holds the ring's lock.

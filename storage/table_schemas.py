@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from nanotape.storage.schema import NAME, NANOTAPE_SCHEMA, TIMESTAMP, UTC_NS, column, packets_schema
 
-RECORDED_TABLES = ("events", "stats", "counters", "channels")
+RECORDED_TABLES = ("events", "stats", "counters", "channels", "clock")
 """Written by recorders beside the packets."""
-TABLES = ("packets", *RECORDED_TABLES, "clock")
+TABLES = ("packets", *RECORDED_TABLES)
 
 _NO_RING = "null: not of one ring"
 _UNKNOWN = "null: unknown"
@@ -61,7 +61,13 @@ def _events() -> list[pa.Field]:
         column("channel", NAME, "channel that is concerned", null=_NO_CHANNEL),
         column("line", NAME, "line that is concerned", null=_NO_CHANNEL),
         column("feed_key", NAME, "key that feed sequences belong to", null="null: no feed sequence is meant"),
-        column("stage", NAME, "where it happened: recorder_lapped, recorder_write, archive, ...", null=_UNKNOWN),
+        column(
+            "stage",
+            NAME,
+            "where it happened: recorder_lapped, recorder_write, archive, ...; of kind clock what changed: state, "
+            "grandmaster, utc_offset, leap, step, master, domain, process, hwtstamp",
+            null=_UNKNOWN,
+        ),
         column("cause", NAME, "ours, upstream or unknown", null="null: nothing was lost"),
         column("filled_by", NAME, "line that had what was missing", null="null: none, or not looked for"),
         column("seq_kind", NAME, "of seq_first and seq_last: ring or feed", null="null: no sequences are meant"),
@@ -142,21 +148,23 @@ def _channels() -> list[pa.Field]:
 def _clock() -> list[pa.Field]:
     return [
         column("ts", TIMESTAMP, "when it was looked at", unit=UTC_NS),
-        column("host", NAME, "host of the clock"),
-        column("clock", NAME, "which clock"),
-        column("interface", NAME, "interface of a PHC", null="null: the system's clock"),
+        *_belonging(),
+        column("clock", NAME, "which clock: system, or a PHC's device, such as ptp0"),
+        column(
+            "interface", NAME, "interface of a PHC, or on which the system clock's master is heard", null="null: none"
+        ),
         column("state", NAME, "unknown, free-running, acquiring, locked or holdover"),
-        column("source", NAME, "who disciplines it", null=_UNKNOWN),
-        column("offset_ns", pa.int64(), "offset from its master", unit="ns", null=_UNKNOWN),
+        column("source", NAME, "who disciplines it: ptp4l, phc2sys, ts2phc, chrony, sfptpd, kernel", null=_UNKNOWN),
+        column("offset_ns", pa.int64(), "clock minus master; positive: it is ahead", unit="ns", null=_UNKNOWN),
         column("path_delay_ns", pa.int64(), "mean path delay", unit="ns", null=_UNKNOWN),
-        column("phc_sys_ns", pa.int64(), "PHC minus system clock", unit="ns", null=_UNKNOWN),
+        column("phc_sys_ns", pa.int64(), "PHC minus system clock, without the UTC offset", unit="ns", null=_UNKNOWN),
         column("freq_ppb", pa.float64(), "frequency correction", unit="ppb", null=_UNKNOWN),
         column("grandmaster", NAME, "its identity", null=_UNKNOWN),
         column("gm_class", pa.int32(), "its clock class", null=_UNKNOWN),
         column("domain", pa.int32(), "PTP domain", null=_UNKNOWN),
         column("steps_removed", pa.int32(), "boundary clocks between", null=_UNKNOWN),
         column("utc_offset_s", pa.int32(), "TAI minus UTC", unit="s", null=_UNKNOWN),
-        column("utc_offset_source", NAME, "who says so", null=_UNKNOWN),
+        column("utc_offset_source", NAME, "who says so: ptp, kernel, leap-seconds.list", null=_UNKNOWN),
         column("error_ns", pa.int64(), "bound on its error", unit="ns", null=_UNKNOWN),
-        column("method", NAME, "how it was measured", null=_UNKNOWN),
+        column("method", NAME, "how it was measured: pmc, log, chronyc, sfptpd-json, adjtimex", null=_UNKNOWN),
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
+from nanotape.config.clock_checks import clock
 from nanotape.config.flows import Flow, interfaces, located_flows
 from nanotape.config.framing import BUILT_IN, NO_FRAMING
 from nanotape.config.problem import Problem
@@ -37,7 +38,7 @@ OTHER_CHANNEL = "other"
 
 def refuse(settings: Settings) -> None:
     """Raises one pydantic error of type `inconsistent` with all problems in its context, or nothing."""
-    of_all = (_names, _framings, _sessions, _users, ring_names, lines_of_rings, shared)
+    of_all = (_names, _framings, _sessions, _users, clock, ring_names, lines_of_rings, shared)
     of_each = (_flows, _source, _selection, _switch, _ring, _loop, _recorder, _paths)
     problems = [problem for check in of_all for problem in check(settings)]
     problems += [

@@ -32,8 +32,8 @@ class ClockSettings(Section):
     system clock directly, to some tens of microseconds, as on virtual NICs."""
     free_running: bool = False
     """manage: only measure; no clock is stepped or slewed."""
-    pps: Annotated[str, Text(63)] = ""
-    """manage: source of a pulse per second for ts2phc: `generic`, `nmea` or an interface; "": none."""
+    pps: Annotated[str | None, Text(63)] = None
+    """manage: source of a pulse per second for ts2phc: `generic`, `nmea` or an interface; not set: there is none."""
     nmea_port: Annotated[str | None, FilePath()] = None
     """manage: serial port of an `nmea` source; an absolute path."""
     sockets: Annotated[tuple[Annotated[str, FilePath()], ...], Field(strict=False)] = ()

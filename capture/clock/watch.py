@@ -90,6 +90,11 @@ class ClockWatch:
         notes = dict.fromkeys(note for each in facts for note in each.notes)
         return ClockLook(at_ns, tuple(facts), tuple(changes), (*disagreed, *notes, *failures))
 
+    @property
+    def episodes(self) -> list[Change]:
+        """The times without a lock that go on."""
+        return [each.episode for each in self._trackers.values() if each.episode is not None]
+
     def end(self) -> list[Change]:
         """Nobody will look any more."""
         at_ns = self._host.utc_ns()

@@ -116,3 +116,11 @@ class RelayLooped(CaptureError):
 
 class OutputFailed(CaptureError):
     """Raised when what a ring's reader shows cannot be written."""
+
+
+class PhcUnusable(HostError):
+    """Raised when a NIC's clock cannot be opened, read or asked for."""
+
+
+class LeapSecondsUnusable(HostError):
+    """Raised when the file of leap seconds is missing or is none."""

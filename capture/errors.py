@@ -124,3 +124,11 @@ class PhcUnusable(HostError):
 
 class LeapSecondsUnusable(HostError):
     """Raised when the file of leap seconds is missing or is none."""
+
+
+class LinuxptpError(CaptureError):
+    """Raised when linuxptp cannot be run: not installed, of an unknown version, or somebody else owns a clock."""
+
+
+class PmcUnusable(CaptureError):
+    """Raised when a running ptp4l cannot be asked."""

@@ -1,6 +1,7 @@
 """What a start has made so far, in order: a start that fails takes back just that, so that nothing half-made stays."""
 
 import contextlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,15 @@ class Footprint:
             self.folder(path.parent, parents=True)
         path.mkdir()
         self._undo.append(path.rmdir)  # which fails, and rightly, when others have put something into it
+
+    def tree(self, path: Path) -> None:
+        """Makes a folder, and those above it, for files that nobody else puts there: it goes with all of them.
+
+        Raises:
+            OSError: As `Path.mkdir` does.
+        """
+        self.folder(path, parents=True)
+        self._undo.append(lambda: shutil.rmtree(path))
 
     def file(self, path: Path, *, is_new: bool) -> None:
         """Remembers a file that this start makes; one that was there before stays."""

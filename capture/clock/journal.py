@@ -15,6 +15,7 @@ from typing import Any
 
 from nanotape.capture.clock.sample import Change, Sample
 from nanotape.capture.errors import PlaceUnusable
+from nanotape.capture.footprint import Footprint
 from nanotape.capture.processes import is_alive
 
 FOLDER = "clock"
@@ -27,15 +28,20 @@ FRESH_NS = 5 * 10**9
 class ClockLock:
     """Who holds it is the clock service of this host; the kernel lets it go with the process."""
 
-    def __init__(self, folder: Path) -> None:
-        """Makes the folder, and its parent where that is missing.
+    def __init__(self, folder: Path, made: Footprint | None = None) -> None:
+        """Makes the folder, and those above it where they are missing.
+
+        Args:
+            folder: RUN_DIR/clock.
+            made: Takes it down again when a start fails; None: nobody will.
 
         Raises:
             PlaceUnusable: It cannot be made or written to.
         """
         self._path = folder / LOCK_NAME
         try:
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                (made or Footprint()).tree(folder)
             self._file: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise PlaceUnusable(

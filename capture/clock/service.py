@@ -17,6 +17,7 @@ from nanotape.capture.clock.sample import Change
 from nanotape.capture.clock.thresholds import Thresholds
 from nanotape.capture.clock.watch import ClockLook, ClockWatch, Reader
 from nanotape.capture.errors import CaptureError
+from nanotape.capture.footprint import Footprint
 
 _LOOK_NS = 10**9
 _LOCK_RETRY_S = 1.0
@@ -94,6 +95,7 @@ class ClockService:
         # What it starts dies with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
         self._thread = threading.Thread(target=self._run, name="clock")
         self._has_complained = False
+        self._made: Footprint | None = None
 
     def __enter__(self) -> "ClockService":
         """Itself, started."""
@@ -104,12 +106,16 @@ class ClockService:
         """Stops it."""
         self.stop()
 
-    def start(self) -> None:
+    def start(self, made: Footprint | None = None) -> None:
         """Returns after the first look, or when another process is found to look after the clocks.
+
+        Args:
+            made: Takes down what this start makes, should something else fail; None: nobody will.
 
         Raises:
             CaptureError: What is to be run cannot be: somebody else owns a clock, or it is not installed.
         """
+        self._made = made
         self._thread.start()
         self._settled.wait(_FIRST_LOOK_S)
         if self._error is not None:
@@ -124,7 +130,7 @@ class ClockService:
 
     def _run(self) -> None:
         try:
-            lock = ClockLock(self._folder)
+            lock = ClockLock(self._folder, self._made)
         except CaptureError as error:
             self._settle(error)
             return

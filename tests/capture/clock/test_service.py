@@ -20,6 +20,7 @@ from nanotape.capture.clock.observation import Observation
 from nanotape.capture.clock.service import ClockParts, ClockService
 from nanotape.capture.clock.thresholds import Thresholds
 from nanotape.capture.errors import HostError
+from nanotape.capture.footprint import Footprint
 
 NTP = Observation("system", 0, source="chrony", has_master=True, is_disciplined=True, offset_ns=5.0, bound_ns=900.0)
 FREE = Observation("system", 0, source="kernel", is_disciplined=False)
@@ -150,6 +151,16 @@ def test_what_may_not_be_run_ends_the_start_with_a_reason(tmp_path: Path) -> Non
     with Told(NTP).service(tmp_path) as other:
         assert other is not None  # the lock was let go
     assert daemons.stopped == 0
+
+
+def test_a_start_that_is_taken_back_leaves_nothing(tmp_path: Path) -> None:
+    made, run_directory = Footprint(), tmp_path / "run" / "nanotape"
+    service = Told(NTP).service(run_directory)
+    service.start(made)
+    assert (run_directory / "clock" / "state.json").exists()
+    service.stop()
+    made.undo()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_process_that_dies_is_a_change_and_all_are_ended_at_last(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ RING_SCHEMA = pa.schema(
         _field("ring_seq", pa.int64(), "from 1, +1 per record of the ring, across epochs"),
         _field("ts", pa.timestamp("ns", "UTC"), "best time of arrival"),
         _field("ts_kind", _NAME, "nic, xdp, kernel, user, file"),
+        _field("ts_raw", pa.int64(), "the stamp that ts was taken instead of, ns; null: none was", nullable=True),
         _field("rx_delay_ns", pa.int64(), "poll time minus ts; saturates at 32 bits; null: unknown", nullable=True),
         _field("epoch", pa.uint32(), "the ring's writer; null: no longer in the ring's history", nullable=True),
         _field("flow_id", pa.uint32(), "entry of the ring's flow table; 0: none"),
@@ -70,6 +71,7 @@ _COLUMNS: dict[str, tuple[int, str | None, str | None]] = {
     "ring_seq": (8, None, None),
     "ts": (8, None, None),
     "ts_kind": (4, None, None),
+    "ts_raw": (8, "ts_raw_valid", "ts_raw_nulls"),
     "rx_delay_ns": (8, "rx_delay_valid", "rx_delay_nulls"),
     "epoch": (4, "epoch_valid", "epoch_nulls"),
     "flow_id": (4, None, None),
@@ -85,7 +87,7 @@ _COLUMNS: dict[str, tuple[int, str | None, str | None]] = {
     "lost_before": (4, None, None),
     "flags": (2, None, None),
 }
-_BITMAPS = ("rx_delay_valid", "epoch_valid", "address_valid", "port_valid", "vlan_valid")
+_BITMAPS = ("ts_raw_valid", "rx_delay_valid", "epoch_valid", "address_valid", "port_valid", "vlan_valid")
 _BINARIES = ("header", "payload", "trailer")
 _ROW_BYTES = sum(width for width, _, _ in _COLUMNS.values()) + 4 * len(_BINARIES)
 _IDLE_MAX = 2

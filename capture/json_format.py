@@ -13,8 +13,8 @@ from nanotape.capture.flow_table import OTHER_CHANNEL, FlowTable
 _SECOND_NS = 10**9
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _PLAIN = (
-    "ts_kind", "rx_delay_ns", "epoch", "ring_seq", "lost_before", "src_ip", "dst_ip", "src_port", "dst_port", "vlan",
-    "wire_len", "payload_len", "flags",
+    "ts_kind", "ts_raw", "rx_delay_ns", "epoch", "ring_seq", "lost_before", "src_ip", "dst_ip", "src_port",
+    "dst_port", "vlan", "wire_len", "payload_len", "flags",
 )  # fmt: skip
 _BINARY = ("header", "payload", "trailer")
 

@@ -16,6 +16,8 @@ class Packet:
     ts: int
     """UTC, nanoseconds since 1970: Python's datetime would round it."""
     ts_kind: str
+    ts_raw: int | None
+    """The stamp that `ts` was taken instead of, as `ts`; of a clock that nobody set, what that said."""
     rx_delay_ns: int | None
     epoch: int | None
     flow_id: int

@@ -16,8 +16,8 @@ from nanotape.storage.schema import NAME, packets_schema
 OTHER_CHANNEL = "other"
 _NOTHING = -1
 _COPIED = (
-    "ts", "ts_kind", "rx_delay_ns", "epoch", "ring_seq", "lost_before", "src_ip", "dst_ip", "src_port", "dst_port",
-    "vlan", "wire_len", "payload_len", "header", "payload", "trailer", "flags",
+    "ts", "ts_kind", "ts_raw", "rx_delay_ns", "epoch", "ring_seq", "lost_before", "src_ip", "dst_ip", "src_port",
+    "dst_port", "vlan", "wire_len", "payload_len", "header", "payload", "trailer", "flags",
 )  # fmt: skip
 
 Codes = npt.NDArray[np.int32]

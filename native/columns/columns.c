@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define COLUMN_FLAGS 0x7FFFu /* bit 15 is the ring's own */
+#define COLUMN_FLAGS 0x3FFFu /* the last two bits are the ring's own */
 
 static inline void set_bit(uint8_t *bitmap, uint32_t row, bool value)
 {
@@ -21,6 +21,18 @@ static inline void append_bytes(struct nt_binary_column *column, uint32_t row, c
 	column->offsets[row + 1] = at + (int32_t)count;
 }
 
+static inline void append_raw_stamp(struct nt_columns *columns, uint32_t row, const struct nt_record *record)
+{
+	bool has_raw = (record->flags & NT_RECORD_RAW_STAMP) != 0;
+	int64_t raw = 0;
+
+	if (has_raw)
+		memcpy(&raw, (const uint8_t *)(record + 1) + record->capture_length, sizeof(raw));
+	columns->ts_raw[row] = raw;
+	set_bit(columns->ts_raw_valid, row, has_raw);
+	columns->ts_raw_nulls += !has_raw;
+}
+
 static inline void append_record(struct nt_columns *columns, uint32_t row, const struct nt_record *record, uint64_t lost)
 {
 	bool delay_known = record->rx_delay_ns != NT_RX_DELAY_UNKNOWN;
@@ -28,6 +40,7 @@ static inline void append_record(struct nt_columns *columns, uint32_t row, const
 	columns->ring_seq[row] = (int64_t)record->ring_seq;
 	columns->ts[row] = record->ts_ns;
 	columns->ts_kind[row] = record->ts_kind;
+	append_raw_stamp(columns, row, record);
 	columns->rx_delay_ns[row] = delay_known ? record->rx_delay_ns : 0;
 	set_bit(columns->rx_delay_valid, row, delay_known);
 	columns->rx_delay_nulls += !delay_known;
@@ -69,10 +82,10 @@ static int append_row(struct nt_columns *columns, struct nt_address_book *book, 
 {
 	const uint8_t *bytes = (const uint8_t *)(record + 1);
 	uint32_t row = columns->rows;
+	uint32_t beside_frame = nt_record_bytes_beside_frame(record->flags);
 	struct nt_frame frame;
 
-	if (record->length < NT_RECORD_HEADER_BYTES || record->capture_length > record->length - NT_RECORD_HEADER_BYTES ||
-	    record->ts_kind > NT_TS_FILE)
+	if (record->length < beside_frame || record->capture_length > record->length - beside_frame || record->ts_kind > NT_TS_FILE)
 		return -EBADMSG;
 	nt_frame_parse(&frame, bytes, record->capture_length, record->wire_length, record->flags);
 	append_addresses(columns, row, book, &frame);
@@ -133,6 +146,7 @@ void nt_columns_begin(struct nt_columns *columns)
 	columns->port_nulls = 0;
 	columns->vlan_nulls = 0;
 	columns->epoch_nulls = 0;
+	columns->ts_raw_nulls = 0;
 	columns->lost = 0;
 	columns->header.offsets[0] = 0;
 	columns->payload.offsets[0] = 0;

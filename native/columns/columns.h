@@ -26,12 +26,15 @@ struct nt_columns {
 	uint32_t port_nulls;
 	uint32_t vlan_nulls;
 	uint32_t epoch_nulls;
+	uint32_t ts_raw_nulls;
 	uint64_t lost; /* sum of lost_before: may exceed 32 bits in one row, where the column saturates */
 
 	/* Buffers: row_capacity values, or as many bits, rounded up to a byte. Slots that are null hold 0. */
 	int64_t *ring_seq;
 	int64_t *ts;      /* UTC, ns since 1970 */
 	int32_t *ts_kind; /* enum nt_ts_kind */
+	int64_t *ts_raw;  /* the stamp that ts was taken instead of */
+	uint8_t *ts_raw_valid;
 	int64_t *rx_delay_ns;
 	uint8_t *rx_delay_valid;
 	uint32_t *flow_id;

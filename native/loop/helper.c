@@ -66,6 +66,7 @@ static void *nt_helper_run(void *argument)
 	nt_helper_place(loop);
 	for (uint64_t turn = 1; !nt_load_acquire(&loop->helper_stop); turn++) {
 		nt_helper_wake(loop);
+		__atomic_store_n(&loop->seen_ns, loop->clock(CLOCK_REALTIME), __ATOMIC_RELAXED);
 		if (turn % NT_WAKES_PER_STATS == 0)
 			nt_loop_publish_stats(loop);
 		nt_helper_rest(loop);

@@ -3,7 +3,7 @@
  *
  * A batch goes poll -> note -> publish -> count -> release. Killed anywhere in between, the successor finds the batch still in the
  * source, and by the note how much of it is in the ring (handover.c): no packet is lost, none stands twice. */
-#include "state.h"
+#include "stamp.h"
 
 #include "../atomic.h"
 #include "../clock.h"
@@ -57,33 +57,20 @@ static inline int32_t nt_loop_delay(struct nt_loop_counters *total, int64_t dela
 	return nt_rx_delay_saturate(delay_ns);
 }
 
-/* NT_RECORD_BACKWARDS when the stamp is earlier than the one before of its flow. What cannot be right says nothing about others. */
-static inline uint16_t nt_loop_follow(int64_t *last_ts_ns, int64_t ts_ns, uint16_t flags)
-{
-	int64_t before_ns = *last_ts_ns;
-
-	if (flags & NT_RECORD_BAD_STAMP)
-		return 0;
-	*last_ts_ns = ts_ns;
-	return before_ns && ts_ns < before_ns ? NT_RECORD_BACKWARDS : 0; /* a file's first stamp may be one before 1970 */
-}
-
 /* Copies one packet into its place in the ring. */
 static inline void nt_loop_put(struct nt_loop *loop, struct nt_inlet *inlet, const struct nt_packet *packet,
-			       struct nt_poll_time *now, struct nt_batch_sums *sums)
+			       const struct nt_poll_time *now, struct nt_batch_sums *sums)
 {
-	struct nt_record *record = nt_writer_next(&loop->writer, NT_RECORD_HEADER_BYTES + packet->capture_length);
 	uint16_t flags = packet->flags;
-	uint8_t ts_kind = packet->ts_kind;
+	struct nt_record *record = nt_writer_next(&loop->writer, nt_record_bytes_beside_frame(flags) + packet->capture_length);
+	uint8_t ts_kind = NT_TS_USER;
 	int32_t rx_delay_ns = NT_RX_DELAY_UNKNOWN;
 	int64_t ts_ns = now->utc_ns;
 
-	if (packet->stamp_clock == NT_CLOCK_UNKNOWN) {
-		flags |= NT_RECORD_UNSTAMPED;
-		ts_kind = NT_TS_USER;
-	} else {
-		ts_ns = nt_poll_time_to_utc(now, loop->clock, packet->stamp_clock, packet->stamp_ns);
-		flags |= nt_loop_follow(&inlet->last_ts_ns[packet->flow_id], ts_ns, flags);
+	if (packet->stamp_clock != NT_CLOCK_UNKNOWN) {
+		ts_kind = packet->ts_kind;
+		ts_ns = packet->stamp_ns;
+		flags |= nt_stamp_follow(&inlet->last_ts_ns[packet->flow_id], ts_ns, flags);
 		if (ts_kind != NT_TS_FILE) /* when a file was read says nothing about its packets */
 			rx_delay_ns = nt_loop_delay(&inlet->counters->loop, now->utc_ns - ts_ns, sums);
 	}
@@ -101,12 +88,16 @@ static inline void nt_loop_put(struct nt_loop *loop, struct nt_inlet *inlet, con
 	record->wire_length = packet->wire_length;
 	nt_sums_add(sums, record);
 	memcpy(record + 1, packet->data, packet->capture_length);
+	if (__builtin_expect(flags & NT_RECORD_RAW_STAMP, 0))
+		memcpy((uint8_t *)(record + 1) + packet->capture_length, &packet->stamp_ns, NT_RECORD_RAW_STAMP_BYTES);
 }
 
-/* Leaves out what must not go into the ring; the others keep their order. Returns how many go, with their records' lengths. */
+/* Leaves out what must not go into the ring; the others keep their order, and have their stamps judged. Returns how many go, with their
+ * records' lengths. */
 static uint32_t nt_loop_choose(struct nt_loop *loop, struct nt_inlet *inlet, const struct nt_packet **chosen, uint32_t *lengths,
-			       struct nt_batch_sums *sums)
+			       struct nt_poll_time *now, struct nt_batch_sums *sums)
 {
+	const struct nt_stamp_interval interval = nt_stamp_interval_of(loop, inlet, now);
 	uint64_t frame_max = loop->ring->max_record_bytes - NT_RECORD_HEADER_BYTES;
 	uint32_t count = 0;
 
@@ -128,7 +119,8 @@ static uint32_t nt_loop_choose(struct nt_loop *loop, struct nt_inlet *inlet, con
 			sums->oversize++;
 			continue;
 		}
-		lengths[count] = NT_RECORD_HEADER_BYTES + packet->capture_length;
+		nt_stamp_judge(loop, packet, now, &interval);
+		lengths[count] = nt_record_bytes_beside_frame(packet->flags) + packet->capture_length;
 		chosen[count++] = packet;
 	}
 	return count;
@@ -184,7 +176,10 @@ static int nt_loop_take(struct nt_loop *loop, struct nt_inlet *inlet)
 	nt_poll_time_read(&now, loop->clock);
 	if (!inlet->standing) /* else the predecessor's note goes on: this is its batch */
 		nt_inlet_note(inlet);
-	count = nt_loop_choose(loop, inlet, chosen, lengths, &sums);
+	__atomic_store_n(&loop->seen_ns, now.utc_ns, __ATOMIC_RELAXED);
+	if (loop->batch.count)
+		nt_stamp_notice(inlet, &loop->batch.packets[loop->batch.count - 1]);
+	count = nt_loop_choose(loop, inlet, chosen, lengths, &now, &sums);
 	for (uint32_t done = 0; done < count;) {
 		uint32_t end = done + nt_writer_reserve(&loop->writer, lengths + done, count - done);
 
@@ -207,6 +202,7 @@ static int nt_loop_take(struct nt_loop *loop, struct nt_inlet *inlet)
 static bool nt_loop_turn(struct nt_loop *loop, struct nt_inlet *inlet)
 {
 	struct nt_source *source = inlet->source;
+	int64_t seen_ns = __atomic_load_n(&loop->seen_ns, __ATOMIC_RELAXED); /* before the poll: what is empty, was so later */
 	int got;
 
 	loop->batch.count = loop->batch.unselected = 0;
@@ -223,6 +219,7 @@ static bool nt_loop_turn(struct nt_loop *loop, struct nt_inlet *inlet)
 	if (!got) {
 		nt_count(&inlet->counters->loop.polls_idle, 1);
 		inlet->drained = true;
+		inlet->empty_ns = seen_ns;
 		return false;
 	}
 	inlet->ended = true;

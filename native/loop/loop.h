@@ -13,12 +13,13 @@
 #define NT_LOOP_SOURCES_MAX NT_RING_SOURCES_MAX
 
 struct nt_loop_options {
-	int core;          /* -1: not pinned */
-	int realtime;      /* SCHED_FIFO priority, 0: none */
-	bool sleep_idle;   /* wait for packets instead of spinning */
-	uint32_t seccomp;  /* enum nt_seccomp; without effect with sleep_idle, `socket` and `pcap` sources */
-	uint32_t batch;    /* packets of a poll at most, up to NT_BATCH_PACKETS; 0: 64 */
-	uint32_t prefetch; /* packets ahead whose frames are fetched into the cache; 0: none */
+	int core;               /* -1: not pinned */
+	int realtime;           /* SCHED_FIFO priority, 0: none */
+	bool sleep_idle;        /* wait for packets instead of spinning */
+	uint32_t seccomp;       /* enum nt_seccomp; without effect with sleep_idle, `socket` and `pcap` sources */
+	uint32_t batch;         /* packets of a poll at most, up to NT_BATCH_PACKETS; 0: 64 */
+	uint32_t prefetch;      /* packets ahead whose frames are fetched into the cache; 0: none */
+	int64_t stamp_bound_ns; /* how far a stamp may lie outside the time in which its packet can have come; 0: a second */
 };
 
 /* What became of the options. */

@@ -21,17 +21,23 @@ void nt_poll_time_read(struct nt_poll_time *now, nt_clock_reader clock);
 /* The part that only monotonic stamps need. */
 void nt_poll_time_read_monotonic(struct nt_poll_time *now, nt_clock_reader clock);
 
-/* `domain` must not be NT_CLOCK_UNKNOWN. */
+/* Wraps: a stamp may be any 64 bits. */
+static inline int64_t nt_ns_minus(int64_t ns, int64_t less_ns)
+{
+	return (int64_t)((uint64_t)ns - (uint64_t)less_ns);
+}
+
+/* `domain` must be one that UTC can be made of. */
 static inline int64_t nt_poll_time_to_utc(struct nt_poll_time *now, nt_clock_reader clock, enum nt_clock_domain domain,
 					  int64_t stamp_ns)
 {
 	switch (domain) {
 	case NT_CLOCK_TAI:
-		return stamp_ns - now->tai_minus_utc_ns;
+		return nt_ns_minus(stamp_ns, now->tai_minus_utc_ns);
 	case NT_CLOCK_MONOTONIC:
 		if (!now->monotonic_known)
 			nt_poll_time_read_monotonic(now, clock);
-		return stamp_ns + now->utc_minus_monotonic_ns;
+		return nt_ns_minus(stamp_ns, -now->utc_minus_monotonic_ns);
 	default:
 		return stamp_ns;
 	}

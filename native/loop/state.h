@@ -17,9 +17,11 @@ struct nt_inlet {
 	struct nt_source_counters *counters; /* its slot in shared memory */
 	int64_t *last_ts_ns;                 /* by flow id, NT_FLOW_IDS of them: stamp of its newest record; 0: none */
 	uint64_t standing;                   /* the next packets that it hands out and that fit stand in the ring already */
+	int64_t empty_ns;                    /* UTC: it was seen empty then or later; 0: never yet */
 	uint32_t slot;
-	bool ended;   /* will never bring another packet */
-	bool drained; /* nothing waited in it since the loop was asked to stop */
+	uint32_t stamps; /* for the helper: stamp_kind of the newest packet and its clock << 8, as in its slot; 0: none */
+	bool ended;      /* will never bring another packet */
+	bool drained;    /* nothing waited in it since the loop was asked to stop */
 };
 
 /* What one batch adds to the counters. */
@@ -43,8 +45,9 @@ struct nt_loop {
 	struct nt_inlet inlets[NT_LOOP_SOURCES_MAX];
 	uint64_t flow_seqs[NT_FLOW_IDS]; /* of the newest packet, for sources that bring none */
 
-	uint64_t stop;  /* set by others: drain and end */
-	uint64_t ended; /* set by the loop's thread, last */
+	int64_t seen_ns; /* UTC, of the newest poll or of the helper's last turn: it was this late already */
+	uint64_t stop;   /* set by others: drain and end */
+	uint64_t ended;  /* set by the loop's thread, last */
 	uint64_t helper_stop;
 	pthread_t thread, helper;
 	bool thread_runs, helper_runs;

@@ -14,6 +14,7 @@
 
 #define NT_LINE_BYTES 128
 #define NT_BATCH_DEFAULT 64u
+#define NT_STAMP_BOUND_DEFAULT_NS 1000000000
 
 /* Zeroed by hand and locked where allowed: the loop must not fault on its own memory. */
 static void *nt_allocate_resident(size_t bytes)
@@ -90,6 +91,7 @@ int nt_loop_create(struct nt_loop **created, struct nt_ring *ring, uint64_t next
 	nt_loop_tell_filter(loop, NT_SECCOMP_OFF, ""); /* not the predecessor's */
 	loop->options = *options;
 	loop->options.batch = options->batch ? options->batch : NT_BATCH_DEFAULT;
+	loop->options.stamp_bound_ns = options->stamp_bound_ns ? options->stamp_bound_ns : NT_STAMP_BOUND_DEFAULT_NS;
 	sem_init(&loop->settled, 0, 0);
 	nt_writer_init(&loop->writer, ring, next_seq);
 	for (uint32_t at = 0; !error && at < source_count; at++)

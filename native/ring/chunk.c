@@ -27,8 +27,10 @@ bool nt_chunk_overtaken(const struct nt_reader *reader, uint64_t position)
 
 bool nt_record_plausible(const struct nt_ring *ring, const struct nt_record *record)
 {
-	return record->length >= NT_RECORD_HEADER_BYTES && record->length <= ring->max_record_bytes &&
-	       record->capture_length == record->length - NT_RECORD_HEADER_BYTES && record->ring_seq != 0 &&
+	uint32_t beside_frame = nt_record_bytes_beside_frame(record->flags);
+
+	return record->length >= beside_frame && record->length <= ring->max_record_bytes &&
+	       record->capture_length == record->length - beside_frame && record->ring_seq != 0 &&
 	       !(record->flags & NT_RECORD_PADDING);
 }
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define NT_RING_MAGIC 0x31474E5250544E00ull /* "\0NTPRNG1", little-endian; written last, after prefaulting */
-#define NT_RING_LAYOUT_VERSION 2u
+#define NT_RING_LAYOUT_VERSION 3u
 
 #define NT_RING_ALIGNMENT 8u             /* of every record */
 #define NT_RING_CHUNK_BYTES (256u << 10) /* a reader copies at most this much before it re-checks */
@@ -31,7 +31,7 @@ enum nt_memory_kind {
 	NT_MEMORY_HUGE_1G = 2,
 };
 
-/* the low 15 are columns of the archive */
+/* the low 14 are columns of the archive, three of which a decoder of switches sets */
 enum nt_record_flag {
 	NT_RECORD_TRUNCATED = 1u << 0,      /* capture length < wire length */
 	NT_RECORD_UNSTAMPED = 1u << 1,      /* no stamp from below: ts is the poll time */
@@ -40,11 +40,13 @@ enum nt_record_flag {
 	NT_RECORD_FRAGMENT = 1u << 4,       /* IP fragment (set by the column decoder) */
 	NT_RECORD_BAD_CHECKSUM = 1u << 5,   /* IPv4 header checksum wrong (set by the column decoder) */
 	NT_RECORD_UNPARSED = 1u << 6,       /* not UDP over IP as far as we parse (set by the column decoder) */
-	NT_RECORD_BAD_STAMP = 1u << 7,      /* a file's stamp whose fraction is a second or more, or that no int64 holds */
-	NT_RECORD_LINUX_SLL = 1u << 8,      /* the frame begins with a Linux cooked header; without any of the three: Ethernet */
-	NT_RECORD_LINUX_SLL2 = 1u << 9,     /* with one of version 2 */
-	NT_RECORD_RAW_IP = 1u << 10,        /* with the IP header */
-	NT_RECORD_PADDING = 1u << 15,       /* ring-internal: skip; carries no sequence */
+	NT_RECORD_BAD_STAMP = 1u << 7,  /* a stamp off this host's clock by more than the bound: ts is the poll time; or a file's
+	                                      * whose fraction is a second or more, or that no int64 holds: ts is what can be made of it */
+	NT_RECORD_LINUX_SLL = 1u << 8,  /* the frame begins with a Linux cooked header; without any of the three: Ethernet */
+	NT_RECORD_LINUX_SLL2 = 1u << 9, /* with one of version 2 */
+	NT_RECORD_RAW_IP = 1u << 10,    /* with the IP header */
+	NT_RECORD_RAW_STAMP = 1u << 14, /* ring-internal: behind the frame stands the stamp that ts was taken instead of */
+	NT_RECORD_PADDING = 1u << 15,   /* ring-internal: skip; carries no sequence */
 };
 
 enum nt_ts_kind { NT_TS_NIC = 0, NT_TS_XDP = 1, NT_TS_KERNEL = 2, NT_TS_USER = 3, NT_TS_FILE = 4 };
@@ -55,7 +57,7 @@ enum nt_ts_kind { NT_TS_NIC = 0, NT_TS_XDP = 1, NT_TS_KERNEL = 2, NT_TS_USER = 3
 
 /* A padding record may be as short as 8 bytes: only `length` and `flags` of it may be read. */
 struct nt_record {
-	uint32_t length;         /* header and frame, not rounded up; the next record starts at the next multiple of 8 */
+	uint32_t length;         /* header, frame and raw stamp, not rounded up; the next record starts at the next multiple of 8 */
 	uint16_t flags;          /* enum nt_record_flag */
 	uint8_t source;          /* index into the source table */
 	uint8_t ts_kind;         /* enum nt_ts_kind */
@@ -69,6 +71,9 @@ struct nt_record {
 };
 
 #define NT_RECORD_HEADER_BYTES 48u
+/* With NT_RECORD_RAW_STAMP an int64_t follows the frame, at no alignment of its own: with NT_RECORD_BAD_STAMP in UTC as it was
+ * understood, with NT_RECORD_UNSTAMPED what a clock said of which no UTC can be made. */
+#define NT_RECORD_RAW_STAMP_BYTES 8u
 
 /* History of writers: a record's epoch is that of the newest entry whose first_seq is not beyond it. */
 struct nt_ring_epoch {
@@ -83,7 +88,13 @@ struct nt_ring_epoch {
 	uint64_t reserved;
 };
 
-enum nt_clock_domain { NT_CLOCK_UNKNOWN = 0, NT_CLOCK_UTC = 1, NT_CLOCK_TAI = 2, NT_CLOCK_MONOTONIC = 3 };
+enum nt_clock_domain {
+	NT_CLOCK_UNKNOWN = 0,
+	NT_CLOCK_UTC = 1,
+	NT_CLOCK_TAI = 2,
+	NT_CLOCK_MONOTONIC = 3,
+	NT_CLOCK_FREE = 4, /* a counter of its own, that nobody set: no UTC can be made of it */
+};
 
 /* First page of the descriptor file. Constant after creation but for `epoch`, `writer_pid`, `flow_count`, `source_count` and what is
  * said of system calls. */
@@ -167,6 +178,12 @@ _Static_assert(offsetof(struct nt_ring_descriptor, seccomp_reason) == 840, "secc
 _Static_assert(sizeof(struct nt_ring_positions) == 256, "two pairs of lines");
 _Static_assert(offsetof(struct nt_ring_positions, tail) == 128, "tail stands on lines of its own");
 _Static_assert(NT_RING_RECORD_MAX <= NT_RING_CHUNK_BYTES, "a chunk holds the largest record");
+
+/* Bytes of the header and of what follows the frame: the rest of `length` is the frame. */
+static inline uint32_t nt_record_bytes_beside_frame(uint16_t flags)
+{
+	return NT_RECORD_HEADER_BYTES + (flags & NT_RECORD_RAW_STAMP ? NT_RECORD_RAW_STAMP_BYTES : 0);
+}
 
 static inline uint64_t nt_record_span(uint32_t length)
 {

@@ -5,23 +5,25 @@
 #define NT_SOURCE_H
 
 #include "../loop/counters.h"
+#include "../ring/layout.h"
 
 #include <stdint.h>
 #include <string.h>
 
 #define NT_BATCH_PACKETS 256u /* the most that `limit` may be */
 #define NT_PREFETCH_MAX 64u
+#define NT_TAI_OFFSET_KERNEL INT64_MIN /* that of the kernel, at the moment of the poll */
 
 struct nt_packet {
 	const uint8_t *data; /* Ethernet frame; valid until release */
 	uint32_t capture_length;
 	uint32_t wire_length;
-	int64_t stamp_ns;  /* in `stamp_clock`; ignored when that is NT_CLOCK_UNKNOWN */
+	int64_t stamp_ns;  /* in `stamp_clock`; ignored when that is NT_CLOCK_UNKNOWN. The loop makes UTC of both */
 	uint64_t flow_seq; /* 0: none; see numbers_flows */
 	uint32_t flow_id;
 	uint16_t flags;      /* enum nt_record_flag */
 	uint8_t ts_kind;     /* enum nt_ts_kind */
-	uint8_t stamp_clock; /* enum nt_clock_domain */
+	uint8_t stamp_clock; /* enum nt_clock_domain; NT_CLOCK_UNKNOWN: no stamp. Of a NIC: nt_source_nic_clock */
 };
 
 struct nt_batch {       /* both counts are 0 before each poll */
@@ -62,11 +64,20 @@ struct nt_source { /* first member of every source's own struct */
 	uint32_t queue;
 	uint32_t zero_copy;
 	uint32_t skb_mode;
-	uint64_t holder_id;     /* 0: no holder; the raw counters begin anew with each process */
-	uint32_t numbers_flows; /* 1: brings no flow sequences of its own, the loop numbers its packets */
-	uint32_t damaged;       /* 1: a finite source that ended at damage, which `note` names; read once the loop has ended */
-	char note[512];         /* what the operator should know, one line; empty: nothing */
+	uint64_t holder_id;        /* 0: no holder; the raw counters begin anew with each process */
+	uint32_t numbers_flows;    /* 1: brings no flow sequences of its own, the loop numbers its packets */
+	uint32_t stamp_kind;       /* enum nt_ts_kind, and 1, of the stamps to come; 0: not known before the first */
+	uint32_t stamp_domain;     /* enum nt_clock_domain of these; of a NIC what was measured of its clock */
+	int64_t nic_tai_offset_ns; /* of a NIC in NT_CLOCK_TAI: TAI minus UTC; or NT_TAI_OFFSET_KERNEL */
+	uint32_t damaged;          /* 1: a finite source that ended at damage, which `note` names; read once the loop has ended */
+	char note[512];            /* what the operator should know, one line; empty: nothing */
 };
+
+/* `stamp_clock` of a packet that a NIC stamped whose clock is in `domain`: what nobody knows is as good as free. */
+static inline uint8_t nt_source_nic_clock(uint32_t domain)
+{
+	return domain == NT_CLOCK_UTC || domain == NT_CLOCK_TAI ? (uint8_t)domain : NT_CLOCK_FREE;
+}
 
 static inline void nt_source_close(struct nt_source *source)
 {

@@ -57,7 +57,8 @@ def test_a_batch_is_valid_arrow_and_equals_what_was_written(writer: RingWriter, 
     assert batch["ts"].cast(pa.int64()).to_pylist() == [EPOCH_NS + 1, EPOCH_NS]
     first, second = table
     assert first == {
-        "ring_seq": 1, "ts_kind": "nic", "rx_delay_ns": -5, "epoch": 1, "flow_id": 7, "flow_seq": 2**63, "source": 9,
+        "ring_seq": 1, "ts_kind": "nic", "ts_raw": None, "rx_delay_ns": -5, "epoch": 1, "flow_id": 7,
+        "flow_seq": 2**63, "source": 9,
         "src_ip": "10.0.0.1", "dst_ip": "239.1.2.3", "src_port": 12345, "dst_port": 15000, "vlan": None,
         "wire_len": 45, "payload_len": 3, "lost_before": 0, "flags": 0,
         "header": market_data(b"one")[:42], "payload": b"one", "trailer": b"",
@@ -65,6 +66,22 @@ def test_a_batch_is_valid_arrow_and_equals_what_was_written(writer: RingWriter, 
     assert (second["ts_kind"], second["rx_delay_ns"], second["vlan"]) == ("file", None, 42)
     assert (second["src_ip"], second["dst_ip"]) == ("fe80::1", "ff15::99")
     assert (second["trailer"], second["flags"]) == (b"end", 3)
+
+
+@pytest.mark.parametrize("frame", [market_data(b"one"), market_data(b""), b"", bytes(13)])
+def test_a_stamp_that_was_replaced_stands_beside_its_packet_and_in_no_frame(
+    frame: bytes, writer: RingWriter, ring: Ring
+) -> None:
+    stamps = [None, -(2**63), None, 2**63 - 1, EPOCH_NS, None]
+    writer.write(*(Written(frame, flags=FLAG_BITS["bad_stamp"], ts_raw=raw) for raw in stamps))
+    table = read_all(ring)
+    table.validate(full=True)
+    assert table["ts_raw"].to_pylist() == stamps
+    packets = list(ring.packets(start="oldest", idle=0))
+    assert [packet.ts_raw for packet in packets] == stamps
+    assert {packet.frame for packet in packets} == {frame}
+    assert {packet.wire_len for packet in packets} == {len(frame)}
+    assert all("bad_stamp" in packet.flag_names and packet.flags < 1 << 14 for packet in packets)
 
 
 def test_every_stamp_kind_has_its_name(writer: RingWriter, ring: Ring) -> None:

@@ -129,7 +129,7 @@ def test_a_ring_of_another_layout_version_is_refused(writer: RingWriter, tmp_pat
     with path.open("r+b") as file:
         file.seek(8)
         file.write((99).to_bytes(4, "little"))
-    with pytest.raises(RingLayoutMismatch, match="version 2 expected, 99 found"):
+    with pytest.raises(RingLayoutMismatch, match=f"version {lib.NT_RING_LAYOUT_VERSION} expected, 99 found"):
         Ring.open("test", tmp_path)
 
 

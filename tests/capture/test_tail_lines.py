@@ -217,7 +217,7 @@ def test_json_has_the_archives_names_and_gives_the_frame_back() -> None:
     assert bytes.fromhex("".join(frame_parts.values())) == frame
     assert frame_parts["payload"] == b"abc".hex()
     assert first == {
-        "ts": "2023-11-14T22:13:20.123456789Z", "ts_ns": EPOCH_NS, "ts_kind": "xdp", "rx_delay_ns": 100,
+        "ts": "2023-11-14T22:13:20.123456789Z", "ts_ns": EPOCH_NS, "ts_kind": "xdp", "ts_raw": None, "rx_delay_ns": 100,
         "host": "host-1", "ring": "main", "ring_id": "0" * 32, "epoch": 1, "ring_seq": 41, "lost_before": 3,
         "interface": "eth1", "feed": "itch", "channel": "itch-1", "line": "A",
         "src_ip": "10.0.0.1", "dst_ip": "239.1.2.3", "src_port": 12345, "dst_port": 15000, "vlan": 7,

@@ -50,6 +50,8 @@ static void make_columns(struct nt_columns *columns, uint32_t rows, uint32_t byt
 	columns->ring_seq = buffer(rows * 8u);
 	columns->ts = buffer(rows * 8u);
 	columns->ts_kind = buffer(rows * 4u);
+	columns->ts_raw = buffer(rows * 8u);
+	columns->ts_raw_valid = buffer((rows + 7) / 8);
 	columns->rx_delay_ns = buffer(rows * 8u);
 	columns->rx_delay_valid = buffer((rows + 7) / 8);
 	columns->flow_id = buffer(rows * 4u);
@@ -80,6 +82,8 @@ static void free_columns(struct nt_columns *columns)
 	void *buffers[] = {columns->ring_seq,
 			   columns->ts,
 			   columns->ts_kind,
+			   columns->ts_raw,
+			   columns->ts_raw_valid,
 			   columns->rx_delay_ns,
 			   columns->rx_delay_valid,
 			   columns->flow_id,
@@ -154,6 +158,20 @@ static struct nt_record *write_frame(struct fixture *fixture, const uint8_t *fra
 	record->wire_length = bytes;
 	memcpy(record + 1, frame, bytes);
 	nt_writer_publish(&fixture->writer);
+	return record;
+}
+
+/* As write_frame, with the stamp that ts was taken instead of behind the frame. */
+static struct nt_record *write_with_raw_stamp(struct fixture *fixture, const uint8_t *frame, uint32_t bytes, int64_t raw_ns)
+{
+	uint8_t room[256];
+	struct nt_record *record;
+
+	memcpy(room, frame, bytes);
+	memcpy(room + bytes, &raw_ns, sizeof(raw_ns));
+	record = write_frame(fixture, room, bytes + NT_RECORD_RAW_STAMP_BYTES, NT_RX_DELAY_UNKNOWN);
+	record->flags = NT_RECORD_BAD_STAMP | NT_RECORD_RAW_STAMP;
+	record->capture_length = record->wire_length = bytes;
 	return record;
 }
 
@@ -232,6 +250,38 @@ static void a_frame_of_another_link_is_read_as_its_record_says(void **state)
 	assert_int_equal(columns->dst_ip[0], columns->dst_ip[1]);
 	assert_int_equal(columns->dst_port[0], 15000);
 	assert_int_equal(columns->dst_port[1], 15000);
+}
+
+static void a_stamp_behind_the_frame_is_a_column_and_no_part_of_the_frame(void **state)
+{
+	struct fixture *fixture = *state;
+	struct nt_columns *columns = &fixture->columns;
+
+	for (int64_t row = 0; row < 18; row++)
+		if (row % 3)
+			write_frame(fixture, MULTICAST_FRAME, sizeof(MULTICAST_FRAME), 0);
+		else
+			write_with_raw_stamp(fixture, MULTICAST_FRAME, sizeof(MULTICAST_FRAME), INT64_MIN + row);
+	assert_int_equal(fill(fixture), 0);
+	assert_int_equal(columns->rows, 18);
+	for (uint32_t row = 0; row < 18; row++) {
+		assert_int_equal(bit(columns->ts_raw_valid, row), row % 3 == 0);
+		assert_int_equal(columns->ts_raw[row], row % 3 ? 0 : INT64_MIN + row);
+		assert_int_equal(columns->flags[row], row % 3 ? 0 : NT_RECORD_BAD_STAMP);
+		assert_int_equal(columns->trailer.offsets[row + 1], 7 * (row + 1));
+		assert_int_equal(columns->wire_len[row], sizeof(MULTICAST_FRAME));
+	}
+	assert_int_equal(columns->ts_raw_nulls, 12);
+	assert_int_equal(columns->trailer.data[6], 0xf6);
+}
+
+static void a_record_too_short_for_the_stamp_that_it_names_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	write_frame(fixture, MULTICAST_FRAME, 4, 0)->flags = NT_RECORD_RAW_STAMP;
+	assert_int_equal(fill(fixture), -EBADMSG);
+	assert_int_equal(fixture->columns.rows, 0);
 }
 
 static void an_unknown_receive_delay_is_null_and_a_negative_one_is_not(void **state)
@@ -424,6 +474,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_empty_ring_gives_no_rows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_multicast_frame_becomes_one_row, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_frame_of_another_link_is_read_as_its_record_says, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_stamp_behind_the_frame_is_a_column_and_no_part_of_the_frame, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_record_too_short_for_the_stamp_that_it_names_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_unknown_receive_delay_is_null_and_a_negative_one_is_not, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nulls_are_right_in_every_bit_of_dirty_buffers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fill_ends_at_the_row_capacity_and_the_next_goes_on, set_up, tear_down),

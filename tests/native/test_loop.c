@@ -49,7 +49,7 @@ static struct nt_packet *packet(uint32_t length, uint64_t flow_seq, int64_t stam
 /* Runs the script to its end on this thread, as a writer that attached with `next_seq` and `holder_id`. */
 static const struct nt_loop_counters *run_as(uint64_t next_seq, uint64_t holder_id)
 {
-	const struct nt_loop_options options = {.core = -1};
+	const struct nt_loop_options options = {.core = -1, .stamp_bound_ns = 100 * SECOND}; /* test_loop_stamps.c has the bound */
 	struct nt_source *sources[] = {&source.source};
 	struct nt_loop_counters *counters;
 	struct nt_loop *loop;

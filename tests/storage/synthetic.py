@@ -27,8 +27,9 @@ PAYLOAD_BYTES = 16
 # What nanotape.capture.columns.RING_SCHEMA has; tests/integration compares the two through a real ring.
 RING_SCHEMA = pa.schema(
     [
-        ("ring_seq", pa.int64()), ("ts", pa.timestamp("ns", "UTC")), ("ts_kind", NAME), ("rx_delay_ns", pa.int64()),
-        ("epoch", pa.uint32()), ("flow_id", pa.uint32()), ("flow_seq", pa.uint64()), ("source", pa.uint8()),
+        ("ring_seq", pa.int64()), ("ts", pa.timestamp("ns", "UTC")), ("ts_kind", NAME), ("ts_raw", pa.int64()),
+        ("rx_delay_ns", pa.int64()), ("epoch", pa.uint32()),
+        ("flow_id", pa.uint32()), ("flow_seq", pa.uint64()), ("source", pa.uint8()),
         ("src_ip", NAME), ("dst_ip", NAME), ("src_port", pa.uint16()), ("dst_port", pa.uint16()), ("vlan", pa.uint16()),
         ("wire_len", pa.uint32()), ("payload_len", pa.uint32()), ("lost_before", pa.uint32()), ("flags", pa.uint16()),
         ("header", pa.binary()), ("payload", pa.binary()), ("trailer", pa.binary()),
@@ -167,7 +168,7 @@ def ring_batch(first: int, rows: int, lost: int = 0) -> pa.RecordBatch:
     }
     for name, value in constants.items():
         columns[name] = pa.array(np.full(rows, value), RING_SCHEMA.field(name).type)
-    columns["vlan"] = pa.nulls(rows, pa.uint16())
+    columns |= {"vlan": pa.nulls(rows, pa.uint16()), "ts_raw": pa.nulls(rows, pa.int64())}
     return pa.RecordBatch.from_arrays([columns[name] for name in RING_SCHEMA.names], schema=RING_SCHEMA)
 
 

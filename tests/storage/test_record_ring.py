@@ -17,9 +17,9 @@ from deadline import wait_for
 pytest.importorskip("nanotape.native", reason="a pure build has no ring")
 
 from frames import market_data
-from ring_writer import RingWriter, Written
+from ring_writer import EPOCH_NS, RingWriter, Written
 
-from nanotape.capture.columns import RING_SCHEMA
+from nanotape.capture.columns import FLAG_BITS, RING_SCHEMA
 from nanotape.capture.listing import remove_ring
 from nanotape.storage.archive import Archive
 
@@ -79,6 +79,20 @@ def test_the_synthetic_ring_of_these_tests_has_a_real_readers_columns() -> None:
     from synthetic import RING_SCHEMA as SYNTHETIC_SCHEMA
 
     assert [(field.name, field.type) for field in SYNTHETIC_SCHEMA] == [(f.name, f.type) for f in RING_SCHEMA]
+
+
+def test_a_stamp_that_was_replaced_is_recorded_beside_the_frame(tmp_path: Path) -> None:
+    writer = RingWriter.attach(tmp_path)
+    frame = market_data(b"payload")
+    bad = {"ts_ns": EPOCH_NS, "ts_kind": 3, "flags": FLAG_BITS["bad_stamp"]}
+    writer.write(Written(frame, **bad, ts_raw=EPOCH_NS + 37_000_000_001), Written(frame))
+    with recorder(tmp_path) as process:
+        wait_for(lambda: rows(tmp_path) == 2, "both on disk")
+        stopped(process)
+    first, second = Archive(tmp_path / "archive").table(["ts_raw", "ts_kind", "flags", "header", "payload"]).to_pylist()
+    assert (first["ts_raw"], second["ts_raw"]) == (EPOCH_NS + 37_000_000_001, None)
+    assert (first["ts_kind"], first["flags"]) == ("user", FLAG_BITS["bad_stamp"])
+    assert first["header"] + first["payload"] == second["header"] + second["payload"] == frame
 
 
 def test_a_ring_is_recorded_stopped_killed_and_resumed_without_a_seam(tmp_path: Path) -> None:

@@ -49,5 +49,5 @@ def _columns(row: Row) -> dict[str, object]:
     decoded = {field.name: getattr(found, field.name) for field in fields(found)}
     wire_length = len(row.frame) if row.wire_length is None else row.wire_length
     told = {"ts": row.ts_ns, "flow_id": row.flow_id, "source": row.source, "lost_before": row.lost_before}
-    constant = {"ts_kind": TS_KINDS[1], "rx_delay_ns": 100, "epoch": 1, "flow_seq": 0}
+    constant = {"ts_kind": TS_KINDS[1], "ts_raw": None, "rx_delay_ns": 100, "epoch": 1, "flow_seq": 0}
     return {**decoded, **constant, **told, "wire_len": wire_length, "flags": found.flags | row.flags}

@@ -7,6 +7,7 @@ from typing import Any, Self
 from nanotape.native import ffi, lib
 
 HEADER_BYTES = 48
+RAW_STAMP_BYTES = 8
 EPOCH_NS = 1_700_000_000_000_000_000
 GROUP_UNCHANGED = 2**32 - 1
 
@@ -24,11 +25,18 @@ class Written:
     flow_seq: int = 0
     source: int = 0
     flags: int = 0
+    ts_raw: int | None = None
+    """Stands behind the frame, where there is one."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the record, not rounded up."""
+        return HEADER_BYTES + len(self.frame) + (0 if self.ts_raw is None else RAW_STAMP_BYTES)
 
 
 def span(written: Written) -> int:
     """Bytes that the record takes in the ring."""
-    return (HEADER_BYTES + len(written.frame) + 7) & ~7
+    return (written.length + 7) & ~7
 
 
 def fault() -> Any:
@@ -81,7 +89,7 @@ class RingWriter:
         """Publishes records, in as few batches as the ring takes."""
         waiting = list(records)
         while waiting:
-            lengths = ffi.new("uint32_t[]", [HEADER_BYTES + len(record.frame) for record in waiting])
+            lengths = ffi.new("uint32_t[]", [record.length for record in waiting])
             taken = lib.nt_writer_reserve(self._writer, lengths, len(waiting))
             assert taken > 0, "the ring takes no such record"
             for record in waiting[:taken]:
@@ -90,11 +98,15 @@ class RingWriter:
             waiting = waiting[taken:]
 
     def _put(self, written: Written) -> None:
-        record = lib.nt_writer_next(self._writer, HEADER_BYTES + len(written.frame))
+        record = lib.nt_writer_next(self._writer, written.length)
         record.flags, record.source, record.ts_kind = written.flags, written.source, written.ts_kind
         record.ts_ns, record.rx_delay_ns = written.ts_ns, written.rx_delay_ns
         record.flow_id, record.flow_seq = written.flow_id, written.flow_seq
         record.capture_length = len(written.frame)
         record.wire_length = len(written.frame) if written.wire_length is None else written.wire_length
         ffi.memmove(record + 1, written.frame, len(written.frame))
+        if written.ts_raw is not None:
+            record.flags |= lib.NT_RECORD_RAW_STAMP
+            raw = written.ts_raw.to_bytes(RAW_STAMP_BYTES, "little", signed=True)
+            ffi.memmove(ffi.cast("uint8_t *", record + 1) + len(written.frame), raw, RAW_STAMP_BYTES)
         self.next_seq += 1

@@ -57,7 +57,7 @@ class PortTransition:
 
 NoticeKind = Literal[
     "clockcheck", "utc_offset", "leap", "leap_pause", "holdover_lost", "grandmaster", "foreign_master", "link",
-    "no_ptp4l", "tx_timestamp", "adjust_failed", "no_phc",
+    "no_ptp4l", "tx_timestamp", "adjust_failed", "phc", "no_phc",
 ]  # fmt: skip
 
 
@@ -69,7 +69,8 @@ class Notice:
     detail: str
     """Its line, without prefix and tag."""
     value: int | str | None = None
-    """`utc_offset`: seconds; `leap`: -1, 0 or 1; `grandmaster`: its identity; `holdover_lost`: the offset in ns."""
+    """`utc_offset`: seconds; `leap`: -1, 0 or 1; `grandmaster`: its identity; `phc`: the device;
+    `holdover_lost`: the offset in ns."""
     subject: str | None = None
     """Clock or interface that it is about."""
 
@@ -133,6 +134,7 @@ _BODIES: tuple[tuple[NoticeKind, str], ...] = (
     ("no_ptp4l", r"(?:Waiting for ptp4l\.\.\.|Lost connection to ptp4l.*)"),
     ("tx_timestamp", r"timed out while polling for tx timestamp"),
     ("adjust_failed", r"failed to (?:adjust the clock|step clock|set the clock status).*"),
+    ("phc", r"selected /dev/(?P<value>ptp\d+) as PTP clock"),
     ("no_phc", r"interface (?P<subject>\S+) does not have a PHC"),
 )
 _NOTICES = tuple((what, re.compile(rf"(?:^|.*\s)(?P<detail>{body})", re.ASCII)) for what, body in _BODIES)

@@ -96,6 +96,7 @@ def test_every_form_of_the_sources_is_read() -> None:
         ServoSummary("eth1", 14, 21, 175, 8, None, None),
     ]
     assert [(each.what, each.value, each.subject) for each in facts if isinstance(each, Notice)] == [
+        ("phc", "ptp0", None),
         ("clockcheck", None, None),
         ("clockcheck", None, None),
         ("clockcheck", None, None),

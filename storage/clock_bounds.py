@@ -112,12 +112,12 @@ class ClockBounds:
         self._tracks.clear()
         self._of_interface.clear()
 
-    def errors(self, batch: pa.RecordBatch, interfaces: Callable[[], Sequence[str | None]]) -> pa.Array:
+    def errors(self, batch: pa.RecordBatch, interface: Callable[[int], str | None]) -> pa.Array:
         """The column `ts_error_ns` of packets.
 
         Args:
             batch: Columns `ts`, `ts_kind`, `source`, as a reader of a ring has them.
-            interfaces: Gives those of the ring's sources, by slot.
+            interface: Gives that of the source in a slot; None: none.
         """
         rows, kinds = batch.num_rows, batch.column("ts_kind")
         if not self._tracks or not rows:
@@ -129,23 +129,22 @@ class ClockBounds:
         if _NIC in names and (is_nic := codes == names.index(_NIC)).any():
             makers |= batch.column("source").to_numpy() * is_nic
         if (makers == makers[0]).all():
-            return _column(*self._bounds(self._clock(names, int(makers[0]), interfaces), ts))
+            return _column(*self._bounds(self._clock(names, int(makers[0]), interface), ts))
         bounds, known = np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
         for maker in np.flatnonzero(np.bincount(makers)).tolist():
             chosen = np.flatnonzero(makers == maker)
-            bounds[chosen], some = self._bounds(self._clock(names, maker, interfaces), ts[chosen])
+            bounds[chosen], some = self._bounds(self._clock(names, maker, interface), ts[chosen])
             known[chosen] = True if some is None else some
         return _column(bounds, known)
 
     def _clock(
-        self, names: Sequence[Any], maker: int, interfaces: Callable[[], Sequence[str | None]]
+        self, names: Sequence[Any], maker: int, interface: Callable[[int], str | None]
     ) -> tuple[_Track | None, int]:
         """The clock that made a stamp, and the steps in which it counts then; None: unknown."""
         kind, slot = names[maker >> _SLOT_BITS], maker & _SLOT_MASK
         clock: str | None = SYSTEM
         if kind == _NIC:
-            of_slot = interfaces()
-            clock = self._of_interface.get(of_slot[slot] or "") if slot < len(of_slot) else None
+            clock = self._of_interface.get(interface(slot) or "")
         track = self._tracks.get(clock) if clock and kind in GRANULARITY_NS else None
         return track, GRANULARITY_NS.get(kind, 0)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from nanotape.storage.archive import Archive
-from nanotape.storage.books import Occasion, Reading, RingReadings, channel_rows, counter_rows, flows_hash
+from nanotape.storage.books import Occasion, Reading, RingReadings, channel_rows, counter_rows, flows_hash, table_rows
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import StorageError
 from nanotape.storage.events import ARCHIVE, RECORDER_WRITE, Event, Severity, event_batch
@@ -122,6 +122,10 @@ class Journal:
         if events:
             ring_seq = max(self._recorded_seq, self._told_seq)
             self._tables.add("events", event_batch([replace(each, ring_seq=ring_seq) for each in events]))
+
+    def tell_rows(self, table: str, columns: dict[str, list[Any]]) -> None:
+        """Tells rows of a table that others have found; see `books.table_rows`. They belong to what is recorded now."""
+        self._tables.add(table, table_rows(table, self._belonging, self._recorded_seq, columns))
 
     def gaps(self, settled: Sequence[Settled]) -> None:
         """Adds what is missing to the seconds that it is missing in."""

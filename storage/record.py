@@ -57,6 +57,11 @@ class RecordPlaces:
             return None
         return self.run_directory / ring_name / "readers" / f"{self.reader_name}.feeds.json"
 
+    @property
+    def clock_folder(self) -> Path:
+        """Where the clock service writes, if there is one."""
+        return self.run_directory / "clock"
+
 
 @dataclass(frozen=True, slots=True)
 class Feeds:
@@ -188,6 +193,7 @@ class _Recording:
                     facts_path=self._places.facts_path(ring.name),
                     links=self._links.look if self._links else None,
                 ),
+                clock_folder=self._places.clock_folder,
             )
             if self._stopping:
                 recorder.stop()

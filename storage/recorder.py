@@ -6,6 +6,7 @@ says so. What becomes of what is read is in recording.py.
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock, SystemClock
@@ -42,6 +43,7 @@ class Recorder:
         on_segment: OnFinished | None = None,
         feeds: FeedSource | None = None,
         feed_options: FeedOptions | None = None,
+        clock_folder: Path | None = None,
     ) -> None:
         """Touches nothing yet.
 
@@ -56,6 +58,7 @@ class Recorder:
             on_segment: Told of each complete segment of packets, those of a dead recorder too.
             feeds: Reads the headers of feeds and follows their sequences; None: they are not looked at.
             feed_options: How; None: the defaults.
+            clock_folder: RUN_DIR/clock, where the clock service writes; None: nothing is known of clocks.
 
         Raises:
             StorageError: `options.rotate_at` is no time, or its zone is not known.
@@ -72,6 +75,7 @@ class Recorder:
         self.recording = Recording(ring, reader, archive, self._options, self._clock, log, on_segment, make_feeds)
         """What becomes of what is read."""
         self.recording.read_ring = read_ring
+        self.recording.clock_folder = clock_folder
         self._stopping = False
         self._pending_since_ns: int | None = None
         self._is_in_hand = False

@@ -12,6 +12,7 @@ import pyarrow as pa
 from nanotape.storage.archive import Archive
 from nanotape.storage.books import Reading
 from nanotape.storage.clock import Clock
+from nanotape.storage.clock_recording import ClockRecording
 from nanotape.storage.complaints import Complaints
 from nanotape.storage.errors import ArchiveAheadError, SegmentWriteError
 from nanotape.storage.events import ARCHIVE
@@ -57,8 +58,11 @@ class Recording:
         self.settlement = Settlement(self.files.directory, ring.ring_id, keep_other=options.keep_other)
         self.read_ring: ReadRing | None = None
         """Gives the counters of the ring's sources, for the books; None: they are not to be had."""
+        self.clock_folder: Path | None = None
+        """RUN_DIR/clock, where the clock service writes; None: nothing is known of clocks."""
         self.journal: Journal | None = None
         """From `begin` to `finish`."""
+        self._clocks: ClockRecording | None = None
         self._feeds: FeedRecording | None = None
         self._complaints = Complaints(clock, log)
         self.recorded = self.write_failures = self.written_bytes = 0
@@ -92,6 +96,9 @@ class Recording:
             self.settlement.recorded_seq,
             f"recorder begins with {'the first record' if begin is None else f'ring sequence {begin}'}",
         )
+        if self.clock_folder:
+            self._clocks = ClockRecording(self.clock_folder, self._archive, self._ring, journal, self._clock, self._log)
+            self._clocks.begin()
         self.journal = journal
         return reports
 
@@ -127,6 +134,8 @@ class Recording:
         if self._feeds:
             is_caught_up = self._reader.newest_seq() <= (self.settlement.settled_seq or 0)
             self._feeds.tick(self.files.directory, self.settlement.recorded_seq, is_caught_up=is_caught_up)
+        if self._clocks:
+            self._clocks.tick()
         if self.journal:
             self.journal.tick()
         self.save()
@@ -144,12 +153,17 @@ class Recording:
         self.journal.count_last()
         if self._feeds:
             self._feeds.finish(self.files.directory, self.settlement.recorded_seq, goes_on=goes_on)
+        if self._clocks:
+            self._clocks.tick()
         self.journal.finish(f"recorder ends in order, {self.recorded} rows recorded")
 
     def let_go(self) -> None:
         """Lets the next recorder in, whatever happened."""
         self.journal = None
         self.files.let_go()
+        if self._clocks:
+            self._clocks.let_go()
+            self._clocks = None
 
     def _look_after_files(self) -> None:
         """What somebody took away is lost, as far as nobody finds it again, and told."""
@@ -164,6 +178,8 @@ class Recording:
         what = f"{taken.what}, {sum(rows for _, _, rows in taken.lost)} rows with it"
         self._log(f"{what}; going on in a new one")
         self.journal.gone(what, taken.recorded_seq, tell_flows=taken.is_folder)
+        if self._clocks and taken.is_folder:
+            self._clocks.begin_anew()
 
     def _write(self, read: pa.RecordBatch, journal: Journal) -> None:
         if self._feeds and not self._options.keep_other:
@@ -173,7 +189,10 @@ class Recording:
             return
         self.save()
         decoded = self._feeds.decode(chosen) if self._feeds else None
-        rows = self._mapper.map(chosen, decoded.columns if decoded else None)
+        columns = dict(decoded.columns) if decoded else {}
+        if self._clocks:
+            columns["ts_error_ns"] = self._clocks.errors(chosen)
+        rows = self._mapper.map(chosen, columns)
         sequences = chosen.column("ring_seq")
         if not journal.is_refused:  # while all is refused the losses grow
             self._tell_losses(rows, journal)

@@ -16,7 +16,7 @@ from nanotape.storage.clock_entries import ClockSample
 
 T = 1_795_207_020_000_000_000
 KINDS = ("nic", "xdp", "kernel", "user", "file")
-INTERFACES = ("eth8", "eth9", None)
+INTERFACES = {0: "eth8", 1: "eth9"}
 CLOCKS = {"eth8": "ptp0", "eth9": "ptp1"}
 Packet = tuple[int, str, int]
 """Stamp, kind, slot of its source."""
@@ -37,7 +37,7 @@ def errors(samples: Sequence[ClockSample], packets: Sequence[Packet], parts: int
     bounds = ClockBounds()
     for part in np.array_split(np.arange(len(samples)), parts):
         bounds.take([samples[at] for at in part])
-    column = bounds.errors(batch(packets), lambda: INTERFACES)
+    column = bounds.errors(batch(packets), INTERFACES.get)
     assert column.type == pa.int64()
     column.validate(full=True)
     return column.to_pylist()  # type: ignore[no-any-return]
@@ -149,8 +149,7 @@ def test_every_bound_is_the_twins(
 ) -> None:
     samples = sorted(samples, key=lambda each: each.at_ns) if is_sorted else samples
     packets = [(T + after, kind, slot) for after, kind, slot in offsets]
-    interfaces = (*INTERFACES, None)
-    expected = [bound_of(samples, ts, kind, interfaces[slot]) for ts, kind, slot in packets]
+    expected = [bound_of(samples, ts, kind, INTERFACES.get(slot)) for ts, kind, slot in packets]
     assert errors(samples, packets, parts) == expected
 
 

@@ -45,7 +45,7 @@ class Daemons(Protocol):
 class NicClocks(Protocol):
     """What is needed of `nanotape.capture.clock.nic_clocks.NicClockWatch`."""
 
-    def look(self, at_ns: int) -> Sequence[Change]:
+    def look(self, look: ClockLook) -> Sequence[Change]:
         """Looks at each NIC's clock and its stamping, when it is time to; what has changed."""
 
     def as_json(self) -> Sequence[Mapping[str, Any]]:
@@ -184,21 +184,21 @@ class ClockService:
         while not self._stopping.wait(max(0, due_ns - self._host.monotonic_ns()) / 1e9):
             due_ns = max(due_ns + _LOOK_NS, self._host.monotonic_ns())
             look = watch.look()
-            self._append(journal, look, [*look.changes, *self._beside(parts, look.at_ns)])
+            self._append(journal, look, [*look.changes, *self._beside(parts, look)])
             self._publish(journal, parts, look, watch.episodes)
             self._settled.set()
         self._append(journal, None, watch.end())
         if look is not None:
             self._publish(journal, parts, look, ())
 
-    def _beside(self, parts: ClockParts, at_ns: int) -> list[Change]:
+    def _beside(self, parts: ClockParts, look: ClockLook) -> list[Change]:
         """What befell processes and NICs."""
         changes = []
         for each in parts.daemons.look() if parts.daemons else ():
             severity = "warning" if each.what in ("ended", "failed") else "info"
             detail = f"{each.process}: {each.what}: {each.detail}"
-            changes.append(Change(at_ns, at_ns, "system", "process", severity, detail))  # type: ignore[arg-type]
-        return changes + list(parts.nics.look(at_ns) if parts.nics else ())
+            changes.append(Change(look.at_ns, look.at_ns, "system", "process", severity, detail))  # type: ignore[arg-type]
+        return changes + list(parts.nics.look(look) if parts.nics else ())
 
     def _append(self, journal: ClockJournal, look: ClockLook | None, changes: Sequence[Change]) -> None:
         for change in changes:

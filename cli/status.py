@@ -2,12 +2,15 @@
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from nanotape.capture.clock.findings import clock_findings
+from nanotape.capture.clock.status import told_status
 from nanotape.capture.findings import (
     Finding,
     Severity,
@@ -20,6 +23,7 @@ from nanotape.capture.findings import (
 from nanotape.capture.health import ReaderHealth, RingHealth
 from nanotape.capture.listing import UnreadableRing
 from nanotape.capture.looks import healths
+from nanotape.cli.clock_text import clock_line
 from nanotape.cli.options import AsJson, ConfigFile
 from nanotape.config import DEFAULT_FILE, Settings, load
 
@@ -48,15 +52,19 @@ def status(
     findings += map(never_started, absent)
     if not found:
         findings = [nothing_there(ring, settings.paths.shm_dir)]
+    clock = told_status(settings, time.time_ns())
+    findings += clock_findings(clock)
     said = headline(rings, findings, absent)
     is_fine = all(finding.severity is not Severity.ERROR for finding in findings)
     if as_json:
         report = {"fine": is_fine, "headline": said, "rings": [asdict(each) for each in rings]}
         others = [asdict(each) for each in found if isinstance(each, UnreadableRing)]
+        report |= {"clock": None if clock is None else dict(clock.system)}
         report |= {"unreadable": others, "findings": [asdict(finding) for finding in findings]}
         sys.stdout.write(json.dumps(report) + "\n")
     else:
-        lines = [said, *(line for each in rings for line in _ring(each)), *_findings(findings)]
+        clocks = [clock_line(clock, each) for each in clock.clocks] if clock else []
+        lines = [said, *(line for each in rings for line in _ring(each)), *clocks, *_findings(findings)]
         sys.stdout.write("\n".join(lines) + "\n")
     raise typer.Exit(0 if is_fine else 1)
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import typer
 
+from nanotape.capture.clock.parts import clock_service
 from nanotape.capture.conservation import RingBooks, SourceBooks, ring_books
 from nanotape.capture.counters import SourceCounters
+from nanotape.capture.footprint import Footprint
 from nanotape.capture.places import Places
 from nanotape.capture.ring import Ring
 from nanotape.capture.service import ServiceOptions, StopSignals
@@ -44,13 +46,21 @@ def supervise(rings: Sequence[Settings], options: ServiceOptions, as_json: bool)
         CaptureError: A service could not start, or the holder of the only ring died.
     """
     services = Services(rings, options, talk)
+    made, clock, is_started = Footprint(), clock_service(rings, talk, options.wrap), False
     with StopSignals() as signals:
         try:
+            if clock:
+                clock.start(made)
             services.start(signals.fileno(), lambda run: _say_so(run, options))
+            is_started = True
             while not signals.caught and services.wait(_TICK_S, signals.fileno()):
                 pass
         finally:
             services.stop()
+            if clock:
+                clock.stop()
+            if not is_started:
+                made.undo()
     services.raise_of_one()
     outcomes = [_outcome(run, options) for run in services.runs]
     if as_json:

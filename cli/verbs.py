@@ -16,6 +16,7 @@ VERBS = {
     "rings": "rings:rings",
     "status": "status:status",
     "channels": "channels:channels",
+    "clock": "clock:app",
     "import": "import_:import_pcap",
     "compact": "compact:compact_archive",
     "discover": "discover:discover",

@@ -7,7 +7,7 @@ ends a capture: then the bound of packets is unknown, which is told.
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,6 +65,8 @@ class ClockParts:
     daemons: Daemons | None = None
     """None: nothing is run, only watched."""
     nics: NicClocks | None = None
+    garbage: Mapping[str, int] = field(default_factory=dict)
+    """Lines that could not be read, by reader; counted on by the readers."""
 
 
 class ClockService:
@@ -222,6 +224,7 @@ class ClockService:
             "clocks": [each.as_json() for each in look.clocks],
             "interfaces": list(nics.as_json()) if nics else [],
             "processes": [asdict(each) for each in parts.daemons.processes] if parts.daemons else [],
+            "garbage": dict(parts.garbage),
             "findings": [*look.findings, *(nics.findings if nics else ())],
             "episodes": [asdict(each) for each in episodes],
         }

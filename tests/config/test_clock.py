@@ -21,7 +21,8 @@ from nanotape.config import loads
         ),
         (
             '[clock]\nlocked_within = "1ms"\nlost_beyond = "1us"',
-            "x.toml:3: clock.lost_beyond: expected at least clock.locked_within, 1ms, found 1us (first at x.toml:2: clock.locked_within); make it larger",
+            "x.toml:3: clock.lost_beyond: expected at least clock.locked_within, 1ms, found 1us "
+            "(first at x.toml:2: clock.locked_within); make it larger",
         ),
         (
             '[ring]\nname = "clock"',

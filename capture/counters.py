@@ -13,7 +13,10 @@ COUNT_UNKNOWN = 2**64 - 1
 
 SOURCE_KINDS = {1: "synthetic", 2: "socket", 3: "afxdp", 4: "packet", 5: "pcap"}
 MEMORY_KINDS = {0: "shm", 1: "huge_2m", 2: "huge_1g"}
-CLOCK_DOMAINS = {0: "unknown", 1: "utc", 2: "tai", 3: "monotonic"}
+CLOCK_DOMAINS = {0: "unknown", 1: "utc", 2: "tai", 3: "monotonic", 4: "free"}
+STAMP_KINDS = {1: "nic", 2: "xdp", 3: "kernel", 4: "user", 5: "file"}
+"""`enum nt_ts_kind`, and 1: 0 is not known."""
+_WITHOUT_UTC = ("unknown", "free")
 VLAN_NONE, VLAN_ANY = 0xFFFF, 0xFFFE
 SECCOMP_MODES = {1: "count", 2: "kill"}
 FAMILY_IPV6 = 6
@@ -132,6 +135,13 @@ class SourceCounters:
     skb_mode: bool
     loop: LoopCounters
     stats: SourceStats
+    stamp_kind: str | None = None
+    """What stamped its newest packet, or will stamp the first, as `ts_kind`; None: not known."""
+    stamp_domain: str = "unknown"
+    """Clock of these stamps: `utc`, `tai`, `monotonic`, `free` (a counter that nobody set), `unknown`; of a NIC what
+    was measured of it."""
+    stamp_offset_ns: int | None = None
+    """That clock minus UTC, as it is taken off now; None: no UTC can be made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +205,7 @@ def read_source(ring: Any, slot: int) -> SourceCounters:
         raise IndexError(f"source {slot}: the ring names no such source")
     loop, stats = entry.loop, entry.stats
     upstream = (name for name in SourceStats.__slots__ if name != "updated_ns")
+    domain = CLOCK_DOMAINS.get(entry.stamp_domain, str(entry.stamp_domain))
     plain = (
         name for name in LoopCounters.__slots__ if name not in ("last_packet_ns", "batch_histogram", "delay_histogram")
     )
@@ -215,6 +226,9 @@ def read_source(ring: Any, slot: int) -> SourceCounters:
         stats=SourceStats(
             **{name: count(getattr(stats, name)) for name in upstream}, updated_ns=stats.updated_ns or None
         ),
+        stamp_kind=STAMP_KINDS.get(entry.stamp_kind),
+        stamp_domain=domain,
+        stamp_offset_ns=None if domain in _WITHOUT_UTC else entry.stamp_offset_ns,
     )
 
 

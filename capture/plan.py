@@ -5,12 +5,14 @@ Flow ids come from the ring's own table where the ring exists, so that an id nev
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 from nanotape.capture.accounts import Accounts
-from nanotape.capture.counters import FAMILY_IPV6, SOURCE_KINDS, VLAN_ANY, VLAN_NONE
+from nanotape.capture.counters import CLOCK_DOMAINS, FAMILY_IPV6, SOURCE_KINDS, VLAN_ANY, VLAN_NONE
 from nanotape.capture.errors import NothingToCapture, PlaceUnusable, RingError
 from nanotape.capture.places import Places
 from nanotape.capture.readers import status_path
@@ -25,9 +27,28 @@ _SELECTIONS = {"channels": 0, "multicast": 1, "udp": 2, "all": 3}
 _SECCOMP = {"off": 0, "count": 1, "kill": 2}
 _VLANS: dict[int | str | None, int] = {None: VLAN_NONE, "any": VLAN_ANY}
 _KINDS = {name: number for number, name in SOURCE_KINDS.items()}
+_DOMAINS = {name: number for number, name in CLOCK_DOMAINS.items()}
+_OFFSET_OF_KERNEL = -1
 
 
-def write_plan(settings: Settings, where: Places, owners: Accounts, *, records: bool) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class NicClock:
+    """What was measured of the clock by which a NIC stamps packets."""
+
+    domain: Literal["utc", "tai", "free", "unknown"] = "unknown"
+    """`free`: a counter that nobody set; of it and of `unknown` no UTC is made."""
+    tai_offset_s: int | None = None
+    """Of one in `tai`: TAI minus UTC, as PTP says; None: the kernel's, at the moment of each poll."""
+
+
+def write_plan(
+    settings: Settings,
+    where: Places,
+    owners: Accounts,
+    *,
+    records: bool,
+    nic_clocks: Mapping[str, NicClock] = MappingProxyType({}),
+) -> list[str]:
     """Writes the plan file, whole or not at all.
 
     Args:
@@ -35,6 +56,7 @@ def write_plan(settings: Settings, where: Places, owners: Accounts, *, records: 
         where: Paths; `where.plan` is replaced.
         owners: Who may borrow from the holder, and the readers' group.
         records: Whether there is a recorder, for which a file can wait.
+        nic_clocks: By interface; of others nothing is known.
 
     Returns:
         The interfaces that are captured, in order.
@@ -52,7 +74,7 @@ def write_plan(settings: Settings, where: Places, owners: Accounts, *, records: 
     header = _header(settings, where, owners, len(captured), len(planned))
     sources = ffi.new("struct nt_plan_source[]", len(captured))
     for entry, interface in zip(sources, captured, strict=True):
-        _fill_source(entry, settings, interface)
+        _fill_source(entry, settings, interface, nic_clocks.get(interface, NicClock()))
         if records and settings.source.effective_kind == "pcap":
             readers = where.folder.parent, settings.ring.name, settings.recorder.name
             _text(entry.follow, str(status_path(*readers)))
@@ -128,6 +150,7 @@ def _header(settings: Settings, where: Places, owners: Accounts, sources: int, f
     header.idle = lib.NT_IDLE_SPIN if loop.spins else lib.NT_IDLE_SLEEP
     header.seccomp = _SECCOMP[loop.seccomp]
     header.batch, header.prefetch = loop.batch, loop.prefetch
+    header.stamp_bound_ns = settings.clock.stamp_bound
     header.capture_uid, header.ring_gid = owners.capture_uid, owners.ring_gid
     if settings.source.effective_kind in ("afxdp", "packet"):
         _text(header.holder_socket, str(where.holder_socket))
@@ -143,7 +166,7 @@ def _header(settings: Settings, where: Places, owners: Accounts, sources: int, f
     return header
 
 
-def _fill_source(entry: Any, settings: Settings, interface: str) -> None:
+def _fill_source(entry: Any, settings: Settings, interface: str, nic: NicClock) -> None:
     source = settings.source
     entry.kind = _KINDS[source.effective_kind]
     _text(entry.interface, interface)
@@ -162,6 +185,8 @@ def _fill_source(entry: Any, settings: Settings, interface: str) -> None:
     entry.steal = source.delivery == "steal"
     entry.fanout = source.fanout
     entry.pace_ppm = source.speed
+    entry.nic_domain = _DOMAINS[nic.domain]
+    entry.nic_tai_offset_s = _OFFSET_OF_KERNEL if nic.tai_offset_s is None else nic.tai_offset_s
     _text(entry.file, source.file or "")
 
 

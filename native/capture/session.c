@@ -79,6 +79,7 @@ static int nt_session_start(struct nt_session *session, bool resume, struct nt_f
 		.seccomp = header->seccomp,
 		.batch = header->batch,
 		.prefetch = header->prefetch,
+		.stamp_bound_ns = (int64_t)header->stamp_bound_ns,
 	};
 	int error = nt_loop_create(&session->loop, &session->ring, session->next_seq, session->borrowed.holder_id, session->sources,
 				   session->source_count, &options, fault);

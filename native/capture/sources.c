@@ -55,6 +55,12 @@ static int nt_lane_planned(const struct nt_session *session, const struct nt_len
 	return -1;
 }
 
+/* The source that was opened last is one of the session's. */
+static void nt_session_take(struct nt_session *session, const struct nt_plan_source *planned)
+{
+	nt_source_set_nic(session->sources[session->source_count++], planned->nic_domain, planned->nic_tai_offset_s);
+}
+
 static int nt_lane_adopt(struct nt_session *session, const struct nt_borrowed_lane *lane, struct nt_fault *fault)
 {
 	struct nt_source **source = &session->sources[session->source_count];
@@ -72,7 +78,7 @@ static int nt_lane_adopt(struct nt_session *session, const struct nt_borrowed_la
 			? nt_packet_adopt(source, lane, session->borrowed.holder_id, session->selectors[at], fault)
 			: nt_afxdp_adopt(source, lane, session->borrowed.holder_id, fault);
 	if (!error)
-		session->source_count++;
+		nt_session_take(session, &session->plan.sources[at]);
 	return error;
 }
 
@@ -138,7 +144,7 @@ static int nt_planned_open(struct nt_session *session, uint32_t at, struct nt_fa
 	error = planned->kind == NT_SOURCE_PCAP ? nt_pcap_open(source, planned, STDIN_FILENO, session->selectors[at], fault)
 						: nt_planned_open_with_flows(session, planned, source, fault);
 	if (!error)
-		session->source_count++;
+		nt_session_take(session, planned);
 	return error;
 }
 

@@ -67,7 +67,11 @@ struct nt_source_counters {
 	uint32_t queue;
 	uint32_t zero_copy; /* 1: the driver bound zero-copy */
 	uint32_t skb_mode;  /* 1: generic XDP */
-	uint8_t reserved0[32];
+	/* Written by the helper thread: by what its packets are stamped. All nought, as in an older ring: not known. */
+	uint32_t stamp_kind;     /* enum nt_ts_kind, and 1 */
+	uint32_t stamp_domain;   /* enum nt_clock_domain that the stamps come in; of a NIC what was measured of its clock */
+	int64_t stamp_offset_ns; /* that clock minus UTC, as it is taken off now; 0 where no UTC can be made of the domain */
+	uint8_t reserved0[16];
 	/* Published = raw - base. Taken when a ring first meets a holder, so that the books of a ring start at nought
 	 * even where the kernel's counters do not. Written by the helper thread at attach. */
 	struct nt_source_stats base;
@@ -89,6 +93,9 @@ struct nt_source_counters {
 
 _Static_assert(sizeof(struct nt_loop_counters) == 512, "whole lines");
 _Static_assert(sizeof(struct nt_source_stats) == 128, "one pair of lines");
+_Static_assert(offsetof(struct nt_source_counters, stamp_kind) == 96, "stamp_kind");
+_Static_assert(offsetof(struct nt_source_counters, stamp_domain) == 100, "stamp_domain");
+_Static_assert(offsetof(struct nt_source_counters, stamp_offset_ns) == 104, "stamp_offset_ns");
 _Static_assert(offsetof(struct nt_source_counters, base) == 128, "base");
 _Static_assert(offsetof(struct nt_source_counters, stats) == 384, "the helper's line");
 _Static_assert(offsetof(struct nt_source_counters, loop) == 512, "the loop's lines");

@@ -21,6 +21,7 @@ void nt_loop_publish_stats(struct nt_loop *loop)
 
 		nt_source_stats_unknown(&raw);
 		inlet->source->ops->read_stats(inlet->source, &raw);
+		nt_stamps_tell(inlet, loop->clock);
 		nt_books_publish(inlet->counters, &raw, loop->clock(CLOCK_REALTIME));
 	}
 }

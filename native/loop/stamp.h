@@ -80,7 +80,8 @@ static inline uint16_t nt_stamp_follow(int64_t *last_ts_ns, int64_t ts_ns, uint1
 static inline void nt_stamp_notice(struct nt_inlet *inlet, const struct nt_packet *packet)
 {
 	if (packet->stamp_clock != NT_CLOCK_UNKNOWN && packet->stamp_clock != NT_CLOCK_FREE)
-		__atomic_store_n(&inlet->stamps, (uint32_t)packet->stamp_clock << 8 | (packet->ts_kind + 1u), __ATOMIC_RELAXED);
+		__atomic_store_n(&inlet->stamps, (uint32_t)packet->stamp_clock << 8 | NT_STAMPED_BY(packet->ts_kind),
+				 __ATOMIC_RELAXED);
 }
 
 #endif

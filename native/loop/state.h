@@ -94,6 +94,9 @@ static inline uint64_t nt_counters_taken(const struct nt_loop_counters *total)
 	return total->packets + total->oversize + total->unselected;
 }
 
+/* stamp.c: writes into the slot. Not for the loop's thread. */
+void nt_stamps_tell(const struct nt_inlet *inlet, nt_clock_reader clock);
+
 /* helper.c */
 void nt_loop_publish_stats(struct nt_loop *loop);
 int nt_helper_start(struct nt_loop *loop, struct nt_fault *fault);

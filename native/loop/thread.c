@@ -56,6 +56,7 @@ static void nt_inlet_open_books(struct nt_inlet *inlet, nt_clock_reader clock)
 
 	inlet->counters->zero_copy = source->zero_copy;
 	inlet->counters->skb_mode = source->skb_mode;
+	nt_stamps_tell(inlet, clock);
 	nt_source_stats_unknown(&raw);
 	source->ops->read_stats(source, &raw);
 	nt_books_open(inlet->counters, source->holder_id, &raw);

@@ -15,6 +15,8 @@
 #define NT_PLAN_CORES_MAX 1024            /* CPU_SETSIZE */
 #define NT_PLAN_FANOUT_MAX 16u            /* as config/settings.py says */
 #define NT_PLAN_PACE_MAX 1000000000000ull /* a million times as fast */
+#define NT_PLAN_TAI_OFFSET_MAX 255        /* seconds; 37 in 2026 */
+#define NT_PLAN_STAMP_BOUND_MAX 3600000000000ull
 #define NT_PLAN_BYTES_MAX                                                                                                          \
 	(sizeof(struct nt_plan_header) + NT_PLAN_SOURCES_MAX * sizeof(struct nt_plan_source) +                                     \
 	 NT_RING_FLOWS_MAX * sizeof(struct nt_flow))
@@ -131,6 +133,8 @@ static int nt_plan_check_header(const struct nt_plan *plan, const char *path, st
 		return nt_fault_set(fault, -EINVAL, "%s: batch: expected 1 to %u, found %u", path, NT_BATCH_PACKETS, header->batch);
 	if ((error = nt_plan_check_range(fault, path, "prefetch", header->prefetch, NT_PREFETCH_MAX)))
 		return error;
+	if ((error = nt_plan_check_range(fault, path, "stamp_bound_ns", header->stamp_bound_ns, NT_PLAN_STAMP_BOUND_MAX)))
+		return error;
 	if ((error = nt_plan_check_text(fault, path, "holder_socket", header->holder_socket, sizeof(header->holder_socket))))
 		return error;
 	return nt_plan_check_ring(&header->ring, path, fault);
@@ -204,6 +208,19 @@ static int nt_plan_check_kind(const struct nt_plan *plan, const struct nt_plan_s
 	}
 }
 
+static int nt_plan_check_nic(const struct nt_plan_source *source, const char *path, struct nt_fault *fault)
+{
+	if (source->nic_domain > NT_CLOCK_FREE || source->nic_domain == NT_CLOCK_MONOTONIC)
+		return nt_fault_set(fault, -EINVAL,
+				    "%s: %s: nic_domain: expected %d (unknown), %d (UTC), %d (TAI) or %d (free), found %u", path,
+				    source->interface, NT_CLOCK_UNKNOWN, NT_CLOCK_UTC, NT_CLOCK_TAI, NT_CLOCK_FREE,
+				    source->nic_domain);
+	if (source->nic_tai_offset_s < -1 || source->nic_tai_offset_s > NT_PLAN_TAI_OFFSET_MAX)
+		return nt_fault_set(fault, -EINVAL, "%s: %s: nic_tai_offset_s: expected -1 (the kernel's) to %d, found %d", path,
+				    source->interface, NT_PLAN_TAI_OFFSET_MAX, source->nic_tai_offset_s);
+	return 0;
+}
+
 static int nt_plan_check_source(const struct nt_plan *plan, uint32_t at, const char *path, struct nt_fault *fault)
 {
 	const struct nt_plan_source *source = &plan->sources[at];
@@ -230,7 +247,8 @@ static int nt_plan_check_source(const struct nt_plan *plan, uint32_t at, const c
 	    (error = nt_plan_check_range(fault, path, "promiscuous", source->promiscuous, 1)) ||
 	    (error = nt_plan_check_range(fault, path, "steal", source->steal, 1)))
 		return error;
-	return nt_plan_check_kind(plan, source, path, fault);
+	error = nt_plan_check_nic(source, path, fault);
+	return error ? error : nt_plan_check_kind(plan, source, path, fault);
 }
 
 static int nt_plan_check_flow(const struct nt_plan *plan, uint32_t at, const char *path, struct nt_fault *fault)

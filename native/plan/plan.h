@@ -51,7 +51,9 @@ struct nt_plan_source {
 	uint64_t pace_ppm;           /* pcap: millionths of the speed at which it was captured; 0: as fast as it goes */
 	char file[256];              /* pcap: its name, for messages; its bytes come on standard input */
 	char follow[256];            /* pcap: status file of the reader that must not be lapped; empty: nobody waits */
-	uint8_t reserved[160];
+	uint32_t nic_domain;         /* enum nt_clock_domain of the NIC's clock, never NT_CLOCK_MONOTONIC */
+	int32_t nic_tai_offset_s;    /* of a NIC in NT_CLOCK_TAI: TAI minus UTC; -1: as the kernel has it at that moment */
+	uint8_t reserved[152];
 };
 
 struct nt_plan_header {
@@ -69,7 +71,9 @@ struct nt_plan_header {
 	char holder_socket[104]; /* Unix socket path, as long as sun_path allows; empty: no holder */
 	struct nt_ring_options ring;
 	uint32_t prefetch; /* packets ahead of the one that is copied whose frames are fetched into the cache; 0: none */
-	uint8_t reserved1[60];
+	uint32_t reserved0;
+	uint64_t stamp_bound_ns; /* how far a stamp may lie outside the time in which its packet can have come; 0: a second */
+	uint8_t reserved1[48];
 };
 
 _Static_assert(sizeof(struct nt_plan_source) == 768, "plan source");
@@ -77,8 +81,11 @@ _Static_assert(offsetof(struct nt_plan_source, synthetic_count) == 56, "syntheti
 _Static_assert(offsetof(struct nt_plan_source, select) == 72, "select");
 _Static_assert(offsetof(struct nt_plan_source, file) == 96, "file");
 _Static_assert(offsetof(struct nt_plan_source, follow) == 352, "follow");
+_Static_assert(offsetof(struct nt_plan_source, nic_domain) == 608, "nic_domain");
+_Static_assert(offsetof(struct nt_plan_source, nic_tai_offset_s) == 612, "nic_tai_offset_s");
 _Static_assert(offsetof(struct nt_plan_header, holder_socket) == 48, "holder_socket");
 _Static_assert(offsetof(struct nt_plan_header, ring) == 152, "ring");
+_Static_assert(offsetof(struct nt_plan_header, stamp_bound_ns) == 760, "stamp_bound_ns");
 
 struct nt_plan {
 	const struct nt_plan_header *header;

@@ -309,6 +309,8 @@ static void name_source(struct nt_afxdp *afxdp, const struct nt_borrowed_lane *l
 	snprintf(source->name, sizeof(source->name), "afxdp:%s:%u", lane->facts.interface, lane->facts.queue);
 	snprintf(source->interface, sizeof(source->interface), "%s", lane->facts.interface);
 	source->kind = NT_SOURCE_AFXDP;
+	source->stamp_kind = NT_STAMPED_BY(NT_TS_XDP);
+	source->stamp_domain = NT_CLOCK_TAI; /* before Linux 6.1 monotonic, as the first packet shows */
 	source->queue = lane->facts.queue;
 	source->zero_copy = lane->facts.zero_copy;
 	source->skb_mode = lane->facts.skb_mode;

@@ -96,6 +96,8 @@ static void name_source(struct nt_packet_source *packet, const struct nt_borrowe
 	snprintf(source->name, sizeof(source->name), "packet:%s:%u", lane->facts.interface, lane->facts.queue);
 	snprintf(source->interface, sizeof(source->interface), "%s", lane->facts.interface);
 	source->kind = NT_SOURCE_PACKET;
+	source->stamp_kind = NT_STAMPED_BY(NT_TS_KERNEL);
+	source->stamp_domain = NT_CLOCK_UTC;
 	source->queue = lane->facts.queue;
 	source->holder_id = holder_id;
 	source->numbers_flows = 1;

@@ -231,6 +231,8 @@ int nt_pcap_open(struct nt_source **source, const struct nt_plan_source *plan, i
 	snprintf(self->file, sizeof(self->file), "%s", plan->file[0] ? plan->file : "standard input");
 	self->source.ops = &nt_pcap_ops;
 	self->source.kind = NT_SOURCE_PCAP;
+	self->source.stamp_kind = NT_STAMPED_BY(NT_TS_FILE);
+	self->source.stamp_domain = NT_CLOCK_UTC;
 	self->source.numbers_flows = 1;
 	snprintf(self->source.interface, sizeof(self->source.interface), "%s", plan->interface);
 	snprintf(self->source.name, sizeof(self->source.name), "pcap:%s:0", plan->interface);

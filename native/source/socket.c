@@ -224,6 +224,8 @@ int nt_socket_open(struct nt_source **source, const struct nt_plan_source *plan,
 	self->epoll_fd = -1;
 	self->source.ops = &nt_socket_ops;
 	self->source.kind = NT_SOURCE_SOCKET;
+	self->source.stamp_kind = NT_STAMPED_BY(NT_TS_KERNEL);
+	self->source.stamp_domain = NT_CLOCK_UTC;
 	self->source.numbers_flows = 1;
 	snprintf(self->source.interface, sizeof(self->source.interface), "%s", plan->interface);
 	snprintf(self->source.name, sizeof(self->source.name), "socket:%s:0", plan->interface);

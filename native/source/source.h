@@ -12,7 +12,8 @@
 
 #define NT_BATCH_PACKETS 256u /* the most that `limit` may be */
 #define NT_PREFETCH_MAX 64u
-#define NT_TAI_OFFSET_KERNEL INT64_MIN /* that of the kernel, at the moment of the poll */
+#define NT_STAMPED_BY(ts_kind) ((ts_kind) + 1u) /* as stamp_kind has it */
+#define NT_TAI_OFFSET_KERNEL INT64_MIN          /* that of the kernel, at the moment of the poll */
 
 struct nt_packet {
 	const uint8_t *data; /* Ethernet frame; valid until release */
@@ -66,8 +67,9 @@ struct nt_source { /* first member of every source's own struct */
 	uint32_t skb_mode;
 	uint64_t holder_id;        /* 0: no holder; the raw counters begin anew with each process */
 	uint32_t numbers_flows;    /* 1: brings no flow sequences of its own, the loop numbers its packets */
-	uint32_t stamp_kind;       /* enum nt_ts_kind, and 1, of the stamps to come; 0: not known before the first */
-	uint32_t stamp_domain;     /* enum nt_clock_domain of these; of a NIC what was measured of its clock */
+	uint32_t stamp_kind;       /* NT_STAMPED_BY, of the stamps to come; 0: not known before the first */
+	uint32_t stamp_domain;     /* enum nt_clock_domain of these; of a NIC nic_domain */
+	uint32_t nic_domain;       /* enum nt_clock_domain: what was measured of the NIC's clock */
 	int64_t nic_tai_offset_ns; /* of a NIC in NT_CLOCK_TAI: TAI minus UTC; or NT_TAI_OFFSET_KERNEL */
 	uint32_t damaged;          /* 1: a finite source that ended at damage, which `note` names; read once the loop has ended */
 	char note[512];            /* what the operator should know, one line; empty: nothing */
@@ -77,6 +79,13 @@ struct nt_source { /* first member of every source's own struct */
 static inline uint8_t nt_source_nic_clock(uint32_t domain)
 {
 	return domain == NT_CLOCK_UTC || domain == NT_CLOCK_TAI ? (uint8_t)domain : NT_CLOCK_FREE;
+}
+
+/* What the plan says of the clock of its NIC; `tai_offset_s` -1: the kernel's. */
+static inline void nt_source_set_nic(struct nt_source *source, uint32_t domain, int32_t tai_offset_s)
+{
+	source->nic_domain = domain;
+	source->nic_tai_offset_ns = tai_offset_s < 0 ? NT_TAI_OFFSET_KERNEL : (int64_t)tai_offset_s * 1000000000;
 }
 
 static inline void nt_source_close(struct nt_source *source)

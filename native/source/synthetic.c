@@ -182,6 +182,8 @@ int nt_synthetic_open(struct nt_source **source, const struct nt_plan_source *pl
 	nt_synthetic_prepare(self, flow);
 	self->source.ops = &nt_synthetic_ops;
 	self->source.kind = NT_SOURCE_SYNTHETIC;
+	self->source.stamp_kind = NT_STAMPED_BY(NT_TS_USER);
+	self->source.stamp_domain = NT_CLOCK_TAI;
 	snprintf(self->source.interface, sizeof(self->source.interface), "%s", plan->interface);
 	snprintf(self->source.name, sizeof(self->source.name), "synthetic:%s:0", plan->interface);
 	*source = &self->source;

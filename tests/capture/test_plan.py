@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from nanotape.capture.accounts import Accounts
 from nanotape.capture.errors import NothingToCapture
 from nanotape.capture.places import places
-from nanotape.capture.plan import write_plan
+from nanotape.capture.plan import NicClock, write_plan
 from nanotape.config import loads
 from nanotape.native import ffi, lib
 
@@ -27,12 +27,14 @@ class Planner:
         self.folder = folder
         self._plans: list[Any] = []
 
-    def plan(self, source: str, channel: str = "", records: bool = True) -> Any:
+    def plan(
+        self, source: str, channel: str = "", records: bool = True, nic_clocks: Mapping[str, NicClock] | None = None
+    ) -> Any:
         text = f'[paths]\nrun_dir = "{self.folder}"\nshm_dir = "{self.folder}"\n[ring]\nhugepages = "off"\n'
         settings = loads(f"{text}[source]\n{source}\n{channel}")
         where = places(settings)
         where.folder.mkdir(exist_ok=True)
-        self.interfaces = write_plan(settings, where, OWNERS, records=records)
+        self.interfaces = write_plan(settings, where, OWNERS, records=records, nic_clocks=nic_clocks or {})
         plan, fault = ffi.new("struct nt_plan *"), ffi.new("struct nt_fault *")
         assert lib.nt_plan_load(plan, bytes(where.plan), fault) == 0, ffi.string(fault.text)
         self._plans.append(plan)
@@ -114,3 +116,18 @@ def test_channels_alone_need_a_channel(source: str, planner: Planner) -> None:
 
 def test_a_synthetic_source_needs_none(planner: Planner) -> None:
     assert planner.plan('kind = "synthetic"').sources[0].kind == 1
+
+
+def test_a_nics_clock_is_what_was_measured_of_it_and_else_unknown(planner: Planner) -> None:
+    channel = CHANNEL.format(', interface = "eth2"')
+    measured = {"eth1": NicClock("tai", 37), "eth2": NicClock("utc")}
+    plan = planner.plan(f'{ETH1}kind = "packet"\nselect = "udp"', channel, nic_clocks=measured)
+    found = {text(each.interface): (each.nic_domain, each.nic_tai_offset_s) for each in plan.sources[0:2]}
+    assert found == {"eth1": (lib.NT_CLOCK_TAI, 37), "eth2": (lib.NT_CLOCK_UTC, -1)}
+    plan = planner.plan(f'{ETH1}kind = "packet"', CHANNEL.format(""), nic_clocks={"eth9": NicClock("free")})
+    assert (plan.sources[0].nic_domain, plan.sources[0].nic_tai_offset_s) == (lib.NT_CLOCK_UNKNOWN, -1)
+
+
+@pytest.mark.parametrize(("clock", "bound_ns"), [("", 10**9), ('[clock]\nstamp_bound = "5ms"\n', 5_000_000)])
+def test_the_bound_of_stamps_is_the_clocks(clock: str, bound_ns: int, planner: Planner) -> None:
+    assert planner.plan(ETH1, CHANNEL.format("") + clock).header.stamp_bound_ns == bound_ns

@@ -376,6 +376,65 @@ static void a_stamp_from_before_the_offset_changed_is_not_believed_by_the_new_on
 	replaced(UTC + SECOND, UTC + SECOND - 1000 - 37 * SECOND);
 }
 
+/* What the slot says after a run of one poll whose packets are of `ts_kind` and `clock`. */
+static const struct nt_source_counters *told_after(uint8_t ts_kind, uint8_t clock, int64_t kernel_offset_ns)
+{
+	struct nt_source *sources[] = {&source.source};
+	struct nt_loop *loop;
+	uint64_t next_seq;
+	uint32_t slot;
+
+	source.batches = source.next = 0;
+	memset(source.script, 0, sizeof(source.script));
+	assert_int_equal(nt_ring_restart(&ring, 0, &next_seq, NULL), 0);
+	poll_with_offset(UTC, kernel_offset_ns);
+	stamped(ts_kind, clock, UTC);
+	assert_int_equal(nt_loop_create(&loop, &ring, next_seq, 0, sources, 1, &options, NULL), 0);
+	loop->clock = host_clock;
+	slot = loop->inlets[0].slot;
+	nt_loop_run(loop);
+	nt_loop_publish_stats(loop); /* as the helper does */
+	nt_loop_destroy(loop);
+	return &ring.sources[slot];
+}
+
+static void expect_told(const struct nt_source_counters *slot, uint32_t ts_kind, uint32_t domain, int64_t offset_ns)
+{
+	assert_int_equal(slot->stamp_kind, NT_STAMPED_BY(ts_kind));
+	assert_int_equal(slot->stamp_domain, domain);
+	assert_int_equal(slot->stamp_offset_ns, offset_ns);
+}
+
+static void the_slot_says_by_what_the_newest_packet_was_stamped(void **state)
+{
+	(void)state;
+	expect_told(told_after(NT_TS_XDP, NT_CLOCK_TAI, 37 * SECOND), NT_TS_XDP, NT_CLOCK_TAI, 37 * SECOND);
+	expect_told(told_after(NT_TS_XDP, NT_CLOCK_TAI, 0), NT_TS_XDP, NT_CLOCK_TAI, 0);
+	expect_told(told_after(NT_TS_KERNEL, NT_CLOCK_UTC, 37 * SECOND), NT_TS_KERNEL, NT_CLOCK_UTC, 0);
+	expect_told(told_after(NT_TS_XDP, NT_CLOCK_MONOTONIC, 37 * SECOND), NT_TS_XDP, NT_CLOCK_MONOTONIC, MONOTONIC - UTC);
+	nt_source_set_nic(&source.source, NT_CLOCK_TAI, 36);
+	expect_told(told_after(NT_TS_NIC, NT_CLOCK_TAI, 0), NT_TS_NIC, NT_CLOCK_TAI, 36 * SECOND);
+	nt_source_set_nic(&source.source, NT_CLOCK_TAI, -1);
+	expect_told(told_after(NT_TS_NIC, NT_CLOCK_TAI, 38 * SECOND), NT_TS_NIC, NT_CLOCK_TAI, 38 * SECOND);
+}
+
+/* Before its first packet, and where its clock says nothing that UTC can be made of. */
+static void the_slot_says_what_the_source_knows_of_stamps_to_come(void **state)
+{
+	static const uint32_t domains[] = {NT_CLOCK_FREE, NT_CLOCK_UNKNOWN};
+
+	(void)state;
+	assert_int_equal(told_after(NT_TS_NIC, NT_CLOCK_UNKNOWN, 0)->stamp_kind, 0);
+	source.source.stamp_kind = NT_STAMPED_BY(NT_TS_NIC);
+	for (int at = 0; at < 2; at++) {
+		source.source.stamp_domain = domains[at];
+		expect_told(told_after(NT_TS_NIC, nt_source_nic_clock(domains[at]), 0), NT_TS_NIC, domains[at], 0);
+	}
+	source.source.stamp_kind = NT_STAMPED_BY(NT_TS_KERNEL);
+	source.source.stamp_domain = NT_CLOCK_UTC;
+	expect_told(told_after(NT_TS_KERNEL, NT_CLOCK_UNKNOWN, 0), NT_TS_KERNEL, NT_CLOCK_UTC, 0);
+}
+
 #define STAMP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -398,6 +457,8 @@ int main(void)
 		STAMP_TEST(a_clock_that_never_was_set_is_found_out_when_it_is_taken_for_utc),
 		STAMP_TEST(an_xdp_stamp_is_right_to_the_nanosecond_whatever_the_kernels_offset_becomes),
 		STAMP_TEST(a_stamp_from_before_the_offset_changed_is_not_believed_by_the_new_one),
+		STAMP_TEST(the_slot_says_by_what_the_newest_packet_was_stamped),
+		STAMP_TEST(the_slot_says_what_the_source_knows_of_stamps_to_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

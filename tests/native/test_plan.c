@@ -93,6 +93,8 @@ static void settings_out_of_range_are_refused(void **state)
 	refused("batch: expected 1 to 256, found 257");
 	file.header.prefetch = NT_PREFETCH_MAX + 1;
 	refused("prefetch: expected at most 64, found 65");
+	file.header.stamp_bound_ns = 3600000000001ull;
+	refused("stamp_bound_ns: expected at most 3600000000000");
 	file.header.ring.hugepages = 3;
 	refused("hugepages");
 	file.header.ring.lock_memory = 2;

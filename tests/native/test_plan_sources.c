@@ -94,6 +94,27 @@ static void a_packet_source_shares_its_load_within_bounds(void **state)
 	refused("a source of kind 4 needs holder_socket");
 }
 
+static void the_clock_of_a_nic_is_in_a_domain_that_a_nics_can_be_in(void **state)
+{
+	(void)state;
+	for (uint32_t domain = NT_CLOCK_UNKNOWN; domain <= NT_CLOCK_FREE; domain++) {
+		file.sources[0].nic_domain = domain;
+		file.sources[0].nic_tai_offset_s = 37;
+		if (domain == NT_CLOCK_MONOTONIC)
+			refused("nic_domain: expected 0 (unknown), 1 (UTC), 2 (TAI) or 4 (free), found 3");
+		else
+			accepted(sizeof(file));
+	}
+	file.sources[0].nic_domain = NT_CLOCK_FREE + 1;
+	refused("nic_domain");
+	file.sources[0].nic_tai_offset_s = -1;
+	accepted(sizeof(file));
+	file.sources[0].nic_tai_offset_s = -2;
+	refused("nic_tai_offset_s: expected -1 (the kernel's) to 255, found -2");
+	file.sources[0].nic_tai_offset_s = 256;
+	refused("nic_tai_offset_s");
+}
+
 static void a_file_is_the_only_source(void **state)
 {
 	struct nt_fault fault;
@@ -126,6 +147,7 @@ int main(void)
 		cmocka_unit_test_setup(sources_out_of_range_are_refused, set_up),
 		cmocka_unit_test_setup(what_is_selected_is_checked_by_kind, set_up),
 		cmocka_unit_test_setup(a_packet_source_shares_its_load_within_bounds, set_up),
+		cmocka_unit_test_setup(the_clock_of_a_nic_is_in_a_domain_that_a_nics_can_be_in, set_up),
 		cmocka_unit_test_setup(a_file_is_the_only_source, set_up),
 	};
 

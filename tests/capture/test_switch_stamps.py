@@ -236,6 +236,15 @@ def test_48_bits_are_completed_by_the_host_s_time_across_their_wrap(second: int)
     assert [stamp for stamp, _, _ in found] == [(second + away) * S for away in (-1, 0, 1)]
 
 
+@pytest.mark.parametrize("tai_s", [0, 37])
+@pytest.mark.parametrize("second", [2**32 - 1, 2**32, 2**32 + 1, 2**32 + 0xFFFF, 2**33 - 38])
+def test_48_bits_are_right_to_the_nanosecond_beyond_32_bits_of_seconds(second: int, tai_s: int) -> None:
+    stamp_ns = second * S + 987_654_321
+    rows = [Row(switch_header(BASE, 0x0020, second + tai_s, 987_654_321), stamp_ns + late) for late in (-5, 0, 450)]
+    found, _, _ = stamps_of(rows, SwitchSettings("arista-7280", tai_ns=tai_s * S))
+    assert [stamp for stamp, _, _ in found] == [stamp_ns] * 3
+
+
 def test_slices_and_empty_batches_are_taken_as_they_are() -> None:
     rows = [Row(BASE + metamako(1_700_000_000, each, port=each), flags=0) for each in range(40)]
     stamps = SwitchStamps({"eth1": SwitchSettings("arista-7130")})

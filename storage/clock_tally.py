@@ -1,0 +1,208 @@
+"""Sums up the rows of one clock, day after day, into facts; knows from a day to the next only what goes on.
+
+A row speaks for the clock until the next one, for two seconds at most: after that nobody knows.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from nanotape.storage.clock_days import LIMITS_NS, ClockCurve, ClockDay, Shares, longest_first
+from nanotape.storage.clock_entries import STATES
+
+SPEAKS_NS = 2 * 10**9
+"""How long a row speaks for its clock where no other comes: rows are a second apart, and one may come late."""
+COLUMNS = (
+    "ts", "host", "clock", "interface", "state", "source", "offset_ns", "grandmaster", "utc_offset_s",
+    "utc_offset_source", "error_ns", "method",
+)  # fmt: skip
+WORST_FIRST = ("unknown", "free-running", "acquiring", "holdover", "locked")
+_HOLDOVER = "holdover"
+_NOTHING = -1
+
+Longs = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+_Coded = tuple[Longs, Sequence[Any]]
+
+
+class _Curve:
+    """Largest values in each part of the whole time."""
+
+    def __init__(self, begin_ns: int, end_ns: int, parts: int) -> None:
+        self._begin_ns, self._width_ns = begin_ns, max(1, (end_ns - begin_ns) / parts)
+        self._parts = parts
+        self._errors, self._offsets = (np.full(parts, _NOTHING, np.int64) for _ in range(2))
+        self._worst = np.full(parts, len(WORST_FIRST), np.int64)
+
+    def add(self, ts: Longs, errors: Longs, offsets: Longs, states: Longs) -> None:
+        """Rows; unknown is _NOTHING, and states are numbers in WORST_FIRST."""
+        at = np.clip(((ts - self._begin_ns) / self._width_ns).astype(np.int64), 0, self._parts - 1)
+        np.maximum.at(self._errors, at, errors)
+        np.maximum.at(self._offsets, at, offsets)
+        np.minimum.at(self._worst, at, states)
+
+    def facts(self, host: str, clock: str) -> ClockCurve:
+        """As a picture needs it."""
+        words = (*WORST_FIRST, None)
+        return ClockCurve(
+            host, clock, _or_none(self._errors), _or_none(self._offsets), tuple(words[at] for at in self._worst)
+        )
+
+
+class ClockTally:
+    """Of one clock of a host; days are given in order, none left out."""
+
+    def __init__(self, host: str, clock: str, begin_ns: int, end_ns: int, parts: int) -> None:
+        """For a report from `begin_ns` to `end_ns`, its picture in so many parts."""
+        self.host, self.clock = host, clock
+        self._curve = _Curve(begin_ns, end_ns, parts)
+        self._last: pa.Table | None = None  # the newest row of the days before
+        self._grandmaster: str | None = None
+        self._utc_offset: str | None = None
+        self._holdover_since_ns: int | None = None
+
+    def curve(self) -> ClockCurve:
+        """Of all that was added."""
+        return self._curve.facts(self.host, self.clock)
+
+    def add(self, date: str, begin_ns: int, end_ns: int, rows: pa.Table, steps: int = 0) -> ClockDay:
+        """Takes a day.
+
+        Args:
+            date: Its name.
+            begin_ns: UTC, where the report on it begins.
+            end_ns: UTC, where that ends.
+            rows: Of COLUMNS, of this clock in that time, by stamp.
+            steps: As events tell.
+        """
+        together = rows if self._last is None else pa.concat_tables([self._last, rows])
+        together = together.unify_dictionaries().combine_chunks()
+        ts = together.column("ts").cast(pa.int64()).to_numpy()
+        spans = _spans(ts, begin_ns, end_ns)
+        errors = _numbers(together, "error_ns")
+        is_new = np.arange(len(ts)) >= (0 if self._last is None else 1)
+        bounded = spans[errors != _NOTHING]
+        known = errors[errors != _NOTHING]
+        states = _codes(together, "state")
+        self._curve.add(
+            ts[is_new],
+            errors[is_new],
+            np.where(_valid(together, "offset_ns"), np.abs(_numbers(together, "offset_ns")), _NOTHING)[is_new],
+            _ranks(*states)[is_new],
+        )
+        worst = _worst(errors, spans, np.maximum(ts, begin_ns))
+        holdovers = self._holdovers(states, ts, spans, is_new)
+        heard = _codes(together, "grandmaster")
+        grandmasters, self._grandmaster = _changes(heard, self._grandmaster, is_new)
+        offsets, self._utc_offset = _changes(_codes(together, "utc_offset_s"), self._utc_offset, is_new)
+        self._last = together.slice(max(0, together.num_rows - 1))
+        return ClockDay(
+            date,
+            self.host,
+            self.clock,
+            next((word for word in reversed(together.column("interface").unique().to_pylist()) if word), None),
+            span_ns=end_ns - begin_ns,
+            recorded_ns=int(spans.sum()),
+            bounded_ns=int(bounded.sum()),
+            within_ns=tuple(int(bounded[known <= limit].sum()) for limit in LIMITS_NS),
+            worst_error_ns=worst[0],
+            worst_at_ns=worst[1],
+            states=_shares(*states, spans),
+            holdovers=holdovers[0],
+            holdover_ns=holdovers[1],
+            longest_holdover_ns=holdovers[2],
+            grandmasters=_shares(*heard, spans),
+            grandmaster_changes=grandmasters,
+            utc_offsets=_offset_shares(together, spans),
+            utc_offset_changes=offsets,
+            steps=steps,
+            sources=_shares(*_codes(together, "source"), spans),
+            methods=_shares(*_codes(together, "method"), spans),
+        )
+
+    def _holdovers(self, states: _Coded, ts: Longs, spans: Longs, is_new: Flags) -> tuple[int, int, int]:
+        """How many began, how long there was one, and how long the longest has lasted, from its own beginning."""
+        codes, words = states
+        if not len(ts):
+            return 0, 0, 0
+        held = codes == words.index(_HOLDOVER) if _HOLDOVER in words else np.zeros(len(ts), np.bool_)
+        before, after = np.concatenate(([False], held[:-1])), np.concatenate((held[1:], [False]))
+        begins = np.flatnonzero(held & ~before)
+        starts = [int(ts[at]) if is_new[at] else self._holdover_since_ns or 0 for at in begins]
+        ends = (ts + spans)[held & ~after].tolist()
+        self._holdover_since_ns = starts[-1] if held[-1] else None
+        total = int(spans[held].sum())
+        longest = max((end - start for start, end in zip(starts, ends, strict=True)), default=0) if total else 0
+        return int(np.count_nonzero(is_new[begins])), total, longest
+
+
+def _spans(ts: Longs, begin_ns: int, end_ns: int) -> Longs:
+    """For how long each row speaks, within the day."""
+    until = ts + SPEAKS_NS
+    until[:-1] = np.minimum(until[:-1], ts[1:])
+    return np.asarray(np.maximum(0, np.clip(until, begin_ns, end_ns) - np.clip(ts, begin_ns, end_ns)), np.int64)
+
+
+def _worst(errors: Longs, spans: Longs, at_ns: Longs) -> tuple[int | None, int | None]:
+    """The largest bound of rows that speak, and when."""
+    speaking = np.where(spans > 0, errors, _NOTHING)
+    if not len(speaking) or speaking.max() == _NOTHING:
+        return None, None
+    at = int(speaking.argmax())
+    return int(speaking[at]), int(at_ns[at])
+
+
+def _changes(coded: _Coded, before: str | None, is_new: Flags) -> tuple[int, str | None]:
+    """How often a word followed another, as far as they are known; and the last."""
+    codes, words = coded
+    known = codes[is_new & (codes != _NOTHING)]
+    if not len(known):
+        return 0, before
+    follows = before is not None and str(words[known[0]]) != before
+    return int(np.count_nonzero(np.diff(known))) + follows, str(words[known[-1]])
+
+
+def _codes(rows: pa.Table, column: str) -> _Coded:
+    """Numbers of words, _NOTHING where there is none, and the words."""
+    values = rows.column(column).combine_chunks()
+    if not isinstance(values, pa.DictionaryArray):
+        values = values.dictionary_encode()
+    codes = values.indices.fill_null(_NOTHING).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, values.dictionary.to_pylist()
+
+
+def _ranks(codes: Longs, words: Sequence[Any]) -> Longs:
+    """States as numbers in WORST_FIRST."""
+    rank = np.array([*(WORST_FIRST.index(word) if word in STATES else 0 for word in words), 0], np.int64)
+    return rank[codes]
+
+
+def _shares(codes: Longs, words: Sequence[Any], spans: Longs) -> Shares:
+    return longest_first({str(word): int(spans[codes == at].sum()) for at, word in enumerate(words)})
+
+
+def _offset_shares(rows: pa.Table, spans: Longs) -> Shares:
+    """UTC offsets with who says so, such as `37 (ptp)`."""
+    times: dict[str, int] = {}
+    offsets, offset_words = _codes(rows, "utc_offset_s")
+    names, name_words = _codes(rows, "utc_offset_source")
+    for at, offset in enumerate(offset_words):
+        for number, name in ((_NOTHING, "unknown"), *enumerate(name_words)):
+            times[f"{offset} ({name})"] = int(spans[(offsets == at) & (names == number)].sum())
+    return longest_first(times)
+
+
+def _numbers(rows: pa.Table, column: str) -> Longs:
+    """_NOTHING where there is none; of offsets see _valid."""
+    return np.asarray(rows.column(column).fill_null(_NOTHING).to_numpy(), np.int64)
+
+
+def _valid(rows: pa.Table, column: str) -> Flags:
+    return np.asarray(rows.column(column).is_valid().to_numpy(), np.bool_)
+
+
+def _or_none(values: Longs) -> tuple[int | None, ...]:
+    return tuple(None if value == _NOTHING else value for value in values.tolist())

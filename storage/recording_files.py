@@ -25,6 +25,7 @@ from nanotape.storage.rotation import OnFinished, RotationOptions, SegmentRotati
 from nanotape.storage.rotation_times import RotationTimes
 from nanotape.storage.segment import SegmentIdentity
 from nanotape.storage.side_tables import SideTables
+from nanotape.storage.stamp_facts import stamps_text
 from nanotape.storage.table_schemas import RECORDED_TABLES
 
 Range = tuple[int, int, int]
@@ -196,4 +197,5 @@ class RecordingFiles:
                 options.rotate_bytes, options.rotate_interval_s, options.fsync, options.compression, self._rotate_at
             ),
             self._on_segment if directory == self.directory else None,
+            (lambda: stamps_text(self._ring.sources())) if directory == self.directory else None,
         )

@@ -8,7 +8,7 @@ of its own syncs and ends segments, one after the other.
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from nanotape.storage.errors import SegmentWriteError
 from nanotape.storage.log import Log
 from nanotape.storage.rotation_times import RotationTimes
 from nanotape.storage.segment import Fsync, SegmentIdentity, SegmentWriter
+from nanotape.storage.stamp_facts import TellStamps
 
 _RETRY_LONGEST_NS = 60 * 10**9
 _RETRY_FIRST_NS = 500_000_000
@@ -71,6 +72,7 @@ class SegmentRotation:
         log: Log,
         options: RotationOptions,
         on_finished: OnFinished | None = None,
+        tell_stamps: TellStamps | None = None,
     ) -> None:
         """Opens nothing yet.
 
@@ -81,9 +83,10 @@ class SegmentRotation:
             log: Takes one line for what could not be finished, and for what was finished at last.
             options: See RotationOptions.
             on_finished: Called in this object's own thread for each segment that got its name.
+            tell_stamps: Called as each segment begins; None: the identity has it, or nobody says.
         """
         self._directory = directory
-        self._identity = identity
+        self._identity, self._tell_stamps = identity, tell_stamps
         self._clock = clock
         self._log = log
         self._options = options
@@ -185,10 +188,13 @@ class SegmentRotation:
     def _begin(self, batch: pa.RecordBatch) -> SegmentWriter:
         first = batch.column(batch.schema.get_field_index("ring_seq"))[0].as_py()
         opened_utc_ns = self._clock.utc_ns()
+        identity = self._identity
+        if self._tell_stamps:
+            identity = replace(identity, stamps=self._tell_stamps())
         self._writer = SegmentWriter(
             self._directory,
             batch.schema,
-            self._identity,
+            identity,
             first,
             opened_utc_ns,
             fsync=self._options.fsync,

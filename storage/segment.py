@@ -20,6 +20,7 @@ from nanotape.storage.file_writes import sync_directory, sync_file, write_at, wr
 from nanotape.storage.ipc_file import FILE_MAGIC, Message, MessageKind, build_tail
 from nanotape.storage.segment_names import PART_SUFFIX, SEGMENT_SUFFIX, SIDECAR_SUFFIX, segment_name
 from nanotape.storage.sidecar import NO_SEQUENCE, SidecarEntry
+from nanotape.storage.stamp_facts import STAMPS_KEY
 
 
 class Fsync(StrEnum):
@@ -45,6 +46,8 @@ class SegmentIdentity:
     ring_id: str
     """32 hexadecimal digits."""
     host: str
+    stamps: str | None = None
+    """By what packets are stamped as the segment begins, see `stamp_facts.stamps_text`; None: nobody said."""
 
 
 class SegmentWriter:
@@ -90,6 +93,8 @@ class SegmentWriter:
             b"ring_id": identity.ring_id,
             b"host": identity.host,
         }
+        if identity.stamps is not None:
+            metadata[STAMPS_KEY] = identity.stamps
         self._encoder = StreamEncoder(schema.with_metadata({**metadata, b"first_seq": str(first_seq)}), compression)
         self._sequence_column = schema.get_field_index("ring_seq")
         # One row of packets for each sequence at most; rows beside them belong to whatever was recorded last.

@@ -12,6 +12,7 @@ from typing import Any
 from nanotape.storage import audit_feeds
 from nanotape.storage.audit_feeds import GapSheet
 from nanotape.storage.audit_sheets import AuditReport, ChannelSheet, RecorderSheet, RingLoss, SourceSheet
+from nanotape.storage.audit_stamps import STAMPS, StampSheet
 from nanotape.storage.deleted_ranges import deleted_ranges
 from nanotape.storage.reader import ArchiveReader
 from nanotape.storage.selection import Selection
@@ -53,6 +54,7 @@ def audit(reader: ArchiveReader, selection: Selection | None = None) -> AuditRep
         channels=[ChannelSheet(**row) for row in rows(_CHANNELS)],
         feeds=audit_feeds.feed_sheets(rows(audit_feeds.PACKETS), rows(audit_feeds.EVENTS), gaps),
         gaps=gaps,
+        stamps=[StampSheet(**row) for row in rows(STAMPS)],
     )
 
 

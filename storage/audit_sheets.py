@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nanotape.storage.audit_feeds import FeedSheet, GapSheet
+from nanotape.storage.audit_stamps import StampSheet
 
 LOST_BEFORE_RING = ("rx_dropped", "rx_ring_full", "socket_drops", "lost_with_holder", "oversize")
 
@@ -125,6 +126,7 @@ class AuditReport:
     feeds: list[FeedSheet] = field(default_factory=list)
     gaps: list[GapSheet] = field(default_factory=list)
     """In sequences of feeds, by line, cause and stage."""
+    stamps: list[StampSheet] = field(default_factory=list)
 
     @property
     def unexplained(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from nanotape.storage.answer import stamp_text
 from nanotape.storage.audit_feeds import feed_lines
 from nanotape.storage.audit_sheets import AuditReport, ChannelSheet, RecorderSheet, SourceSheet
+from nanotape.storage.audit_stamps import stamp_lines
 
 
 def audit_lines(report: AuditReport) -> Iterator[str]:
@@ -19,6 +20,9 @@ def audit_lines(report: AuditReport) -> Iterator[str]:
     if report.channels:
         yield ""
         yield from _channels(report.channels)
+    if report.stamps:
+        yield ""
+        yield from stamp_lines(report.stamps)
     if report.feeds:
         yield ""
         yield from feed_lines(report.feeds, report.gaps)

@@ -21,7 +21,8 @@ STATES = ("deleted", "not_captured", "gap_ours", "gap_unknown", "gap_upstream", 
 """The worst first. deleted: retention deleted packets of then; not_captured: nobody captured, and there is no packet;
 gap_ours: we lost some, or did not capture for more than ten seconds of it; gap_unknown: the feed had a gap, and nobody
 knows whose fault it is; gap_upstream: it had one before us;
-clock_degraded: the clock's events say so; quiet: captured, and no packet came; clean: packets, and nothing missing."""
+clock_degraded: a clock of the host was not locked; quiet: captured, and no packet came; clean: packets,
+and nothing missing."""
 
 _INTERVALS_MAX = 1_000_000
 _HOLD_NS = 10 * 10**9
@@ -77,7 +78,7 @@ def coverage(
         raise QueryError(
             f"coverage: at most {_INTERVALS_MAX:,} intervals expected, found {count:,}; widen the interval"
         )
-    connection = reader.connect(("packets", "events", "stats", "counters", "channels"))
+    connection = reader.connect(("packets", "events", "stats", "counters", "channels", "clock"))
     connection.register("gone", _gone(reader))
     selection = Selection.of(channel=channel)
     chosen = " OR ".join(
@@ -107,7 +108,8 @@ def _gone(reader: "ArchiveReader") -> pa.Table:
 
 
 # Between two readings a ring was captured if its writer was the same, or if they are close enough: what a recorder that
-# was away missed of a ring it tells itself, as a loss.
+# was away missed of a ring it tells itself, as a loss. A clock that was not locked, and of which nobody told that it is
+# again, as when whoever watches it was stopped, is taken for locked from the first sample on that says so.
 _COVERAGE = """
 WITH steps AS (SELECT {start} + i * {interval} AS begin_ns, least({start} + (i + 1) * {interval}, {end}) AS end_ns
     FROM range({count}) AS r(i)),
@@ -126,7 +128,7 @@ came AS (SELECT host, ring, channel, line, {start} + (ns(ts) - {start}) // {inte
     count(*) AS packets FROM packets WHERE ts >= instant({start}) AND ts < instant({end}) AND ({chosen}) GROUP BY ALL),
 told AS (SELECT host, ring, kind, cause, channel, line, ns(ts_start) AS from_ns,
     ns(coalesce(ts_end, ts_start)) AS to_ns, coalesce(packets_lost, 0) AS packets_lost, messages_lost, filled_by
-    FROM events WHERE kind IN ('capture_loss', 'feed_gap', 'clock')),
+    FROM events WHERE kind IN ('capture_loss', 'feed_gap')),
 lost AS (SELECT host, ring, begin_ns, sum(packets_lost)::BIGINT AS packets_lost
     FROM steps JOIN told ON to_ns >= begin_ns AND from_ns < end_ns WHERE kind = 'capture_loss' GROUP BY ALL),
 lacking AS (SELECT host, ring, channel, line, {start} + (from_ns - {start}) // {interval} * {interval} AS begin_ns,
@@ -136,7 +138,15 @@ lacking AS (SELECT host, ring, channel, line, {start} + (from_ns - {start}) // {
         THEN coalesce(sum(messages_lost) FILTER (filled_by IS NOT NULL), 0)::BIGINT END AS filled, true AS is_told
     FROM told WHERE kind = 'feed_gap' AND from_ns >= {start} AND from_ns < {end} GROUP BY ALL),
 deleted AS (SELECT DISTINCT host, ring, begin_ns
-    FROM steps JOIN gone ON last_ns >= begin_ns AND first_ns < end_ns JOIN rings USING (ring_id))
+    FROM steps JOIN gone ON last_ns >= begin_ns AND first_ns < end_ns JOIN rings USING (ring_id)),
+episodes AS (SELECT host, split_part(detail, ': ', 1) AS clock, ns(ts_start) AS from_ns, max(ns(ts_end)) AS to_ns
+    FROM events WHERE kind = 'clock' AND stage = 'state' AND severity <> 'info' GROUP BY host, detail, ts_start),
+endless AS (SELECT e.host, e.clock, e.from_ns, min(ns(c.ts)) AS to_ns FROM episodes e LEFT JOIN clock c
+    ON c.host = e.host AND c.clock = e.clock AND c.state = 'locked' AND ns(c.ts) > e.from_ns
+    WHERE e.to_ns IS NULL GROUP BY ALL),
+degraded AS (SELECT DISTINCT host, begin_ns FROM steps
+    JOIN (FROM episodes WHERE to_ns > from_ns UNION ALL SELECT * REPLACE (coalesce(to_ns, {end}) AS to_ns) FROM endless)
+    ON to_ns > begin_ns AND from_ns < end_ns)
 SELECT instant(steps.begin_ns) AS ts, lines.host, lines.ring, feed, lines.channel, lines.line,
     CASE WHEN deleted.host IS NOT NULL THEN 'deleted'
         WHEN coalesce(covered_ns, 0) = 0 AND coalesce(packets, 0) = 0 THEN 'not_captured'
@@ -150,8 +160,7 @@ SELECT instant(steps.begin_ns) AS ts, lines.host, lines.ring, feed, lines.channe
         WHEN EXISTS (FROM told WHERE kind = 'feed_gap' AND told.channel = lines.channel
             AND told.line IS NOT DISTINCT FROM lines.line AND to_ns >= steps.begin_ns AND from_ns < end_ns)
             THEN 'gap_upstream'
-        WHEN EXISTS (FROM told WHERE kind = 'clock' AND told.host = lines.host AND to_ns >= steps.begin_ns
-            AND from_ns < end_ns) THEN 'clock_degraded'
+        WHEN degraded.host IS NOT NULL THEN 'clock_degraded'
         WHEN coalesce(packets, 0) = 0 THEN 'quiet' ELSE 'clean' END AS state,
     coalesce(packets, 0) AS packets, coalesce(packets_lost, 0) AS packets_lost,
     CASE WHEN is_told THEN missing ELSE 0 END AS messages_missing,
@@ -165,5 +174,6 @@ LEFT JOIN lost ON lost.host = lines.host AND lost.ring = lines.ring AND lost.beg
 LEFT JOIN lacking ON lacking.host = lines.host AND lacking.ring = lines.ring AND lacking.channel = lines.channel
     AND lacking.line IS NOT DISTINCT FROM lines.line AND lacking.begin_ns = steps.begin_ns
 LEFT JOIN deleted ON deleted.host = lines.host AND deleted.ring = lines.ring AND deleted.begin_ns = steps.begin_ns
+LEFT JOIN degraded ON degraded.host = lines.host AND degraded.begin_ns = steps.begin_ns
 ORDER BY ts, lines.host, lines.ring, feed, lines.channel, lines.line
 """

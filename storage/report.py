@@ -57,7 +57,8 @@ class DayReport:
     event_counts: dict[str, int]
     """By kind."""
     clock: dict[str, Any] | None
-    """Share of the time in each state, worst error; None: no clock was recorded."""
+    """Share of the time in each state, and without a bound, worst error; of all, and of each in `clocks`; None: no
+    clock was recorded."""
 
     @property
     def shares(self) -> dict[str, float]:
@@ -138,12 +139,21 @@ def _worth_telling(events: pa.Table) -> list[dict[str, Any]]:
 
 
 def _clock(reader: ArchiveReader, begin: int, end: int) -> dict[str, Any] | None:
-    rows = reader.clock(start=begin, end=end)
-    if not rows.num_rows:
+    rows = reader.clock(start=begin, end=end).select(["host", "clock", "state", "error_ns"]).to_pylist()
+    if not rows:
         return None
-    states = rows.column("state").to_pylist()
-    errors = [each for each in rows.column("error_ns").to_pylist() if each is not None]
+    names = sorted({(row["host"], row["clock"]) for row in rows})
+    of_each = [[row for row in rows if (row["host"], row["clock"]) == name] for name in names]
+    clocks = [{"host": host, "clock": clock, **_summed(its)} for (host, clock), its in zip(names, of_each, strict=True)]
+    return {**_summed(rows), "clocks": clocks}
+
+
+def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Share of the samples in each state, and without a bound; the worst bound."""
+    states = [row["state"] for row in rows]
+    errors = [row["error_ns"] for row in rows if row["error_ns"] is not None]
     return {
         "states": {state: states.count(state) / len(states) for state in sorted(set(states))},
         "worst_error_ns": max(errors, default=None),
+        "unknown": 1 - len(errors) / len(rows),
     }

@@ -1,6 +1,7 @@
 """A day's report as text."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from nanotape.storage.answer import stamp_text
 from nanotape.storage.audit_text import audit_lines
@@ -33,9 +34,15 @@ def clock_text(report: DayReport) -> str:
     """The clock in a line."""
     if report.clock is None:
         return "unknown: nothing of it was recorded"
-    states = ", ".join(f"{state} {share:.1%}" for state, share in report.clock["states"].items())
-    worst = report.clock["worst_error_ns"]
-    return f"{states}; error at most {'unknown' if worst is None else f'{worst:,} ns'}"
+    return "; ".join(_one_clock(each) for each in report.clock["clocks"])
+
+
+def _one_clock(clock: dict[str, Any]) -> str:
+    states = ", ".join(f"{state} {share:.1%}" for state, share in clock["states"].items())
+    worst, unknown = clock["worst_error_ns"], clock["unknown"]
+    error = "error unknown" if worst is None else f"error at most {worst:,} ns"
+    error += f", unknown for {unknown:.1%}" if worst is not None and unknown else ""
+    return f"{clock['clock']} on {clock['host']}: {states}; {error}"
 
 
 def _peaks(lines: tuple[LineDay, ...]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,6 +35,30 @@ class Outcome:
     """For people."""
 
 
+class HeldTalk:
+    """Lines that nobody wants to read before it is known whether anything starts at all; from several threads."""
+
+    def __init__(self, talk: Callable[[str], None]) -> None:
+        """Holds what comes."""
+        self._talk, self._lock = talk, threading.Lock()
+        self._held: list[str] | None = []
+
+    def talk(self, line: str) -> None:
+        """Passes a line on, or holds it."""
+        with self._lock:
+            if self._held is None:
+                self._talk(line)
+            else:
+                self._held.append(line)
+
+    def release(self) -> None:
+        """Passes on what was held, and from now on all."""
+        with self._lock:
+            for line in self._held or ():
+                self._talk(line)
+            self._held = None
+
+
 def supervise(rings: Sequence[Settings], options: ServiceOptions, as_json: bool) -> None:
     """Starts, watches, stops, reports; status 1 when packets are unexplained or unrecorded, or a file is damaged.
 
@@ -46,13 +71,15 @@ def supervise(rings: Sequence[Settings], options: ServiceOptions, as_json: bool)
         CaptureError: A service could not start, or the holder of the only ring died.
     """
     services = Services(rings, options, talk)
-    made, clock, is_started = Footprint(), clock_service(rings, talk, options.wrap), False
+    made, held = Footprint(), HeldTalk(talk)
+    clock, is_started = clock_service(rings, held.talk, options.wrap), False
     with StopSignals() as signals:
         try:
             if clock:
                 clock.start(made)
             services.start(signals.fileno(), lambda run: _say_so(run, options))
             is_started = True
+            held.release()
             while not signals.caught and services.wait(_TICK_S, signals.fileno()):
                 pass
         finally:

@@ -60,7 +60,7 @@ class Tale:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.writer, self.chance = JournalWriter(folder), random.Random(seed)
-        self.reached = self.number = self.rotated = 0
+        self.reached = self.number = self.rotated = self.rotated_reached = 0
         self.may_rotate = False
 
     def go_on(self, newest: int) -> None:
@@ -77,13 +77,15 @@ class Tale:
         self.writer.write(sample(at_ns, clock="ptp0"), change(at_ns), change(at_ns, end_ns=at_ns + 5))
         if self.may_rotate:
             self.writer.rotate()
-            self.may_rotate, self.rotated = False, len(self.writer.entries)
+            self.may_rotate, self.rotated, self.rotated_reached = False, len(self.writer.entries), self.reached
 
     def look(self, archive: Archive) -> None:
-        """The journal keeps an entry for hours: none goes before a recorder had the time to take it."""
+        """A journal keeps an entry for hours: none goes that a recorder still needs, for itself or for a packet."""
         told = {*samples_of(archive), *changes_of(archive)}
         older = self.writer.entries[: self.rotated]
-        self.may_rotate = all((row_of if isinstance(e, ClockSample) else event_of)(e) in told for e in older)
+        is_told = all((row_of if isinstance(e, ClockSample) else event_of)(e) in told for e in older)
+        ends = archive.visible().ends
+        self.may_rotate = is_told and all(ends.get(name * 32, 0) > self.rotated_reached + SPACING_NS for name in RINGS)
 
 
 def check(archive: Archive, tale: Tale, *, is_all: bool) -> None:
@@ -98,13 +100,13 @@ def check(archive: Archive, tale: Tale, *, is_all: bool) -> None:
 def kill_again_and_again(tmp_path: Path, kills: int, seed: int) -> None:
     chance, path, folder = random.Random(seed), tmp_path / "archive", tmp_path / "run" / "clock"
     archive, tale, newest, tellers, killed = Archive.create(path), Tale(folder, seed), 0, Counter[str](), 0
-    while killed < kills:
+    while killed < kills or ((not tale.rotated or set(tellers) != set(RINGS)) and killed < 5 * kills):
         newest += chance.choice((500, 3000))
         tale.go_on(newest)
         begun = [CONTEXT.Event() for _ in RINGS]
         processes: list[multiprocessing.process.BaseProcess] = [
             CONTEXT.Process(target=record, args=(path, folder, name, newest, seed + killed + at, begun[at]))
-            for at, name in enumerate(RINGS)
+            for at, name in enumerate(chance.sample(RINGS, len(RINGS)))
         ]
         if chance.random() < 0.5:
             processes.append(CONTEXT.Process(target=compact_again_and_again, args=(path, seed, CONTEXT.Event())))

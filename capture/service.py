@@ -19,6 +19,7 @@ from nanotape.capture.footprint import Footprint
 from nanotape.capture.listeners import ListenerWatch
 from nanotape.capture.places import Places, prepare
 from nanotape.capture.plan import write_owned, write_plan
+from nanotape.capture.service_clocks import ServiceClocks, stamped_by_nics
 from nanotape.capture.service_links import ServiceLinks, links_of
 from nanotape.capture.service_listeners import ServiceListeners
 from nanotape.capture.service_lock import LOCK_NAME, ServiceLock
@@ -69,6 +70,7 @@ class Service:
         self._feed: Feed | None = None
         self._listeners: ServiceListeners | None = None
         self._links: ServiceLinks | None = None
+        self._clocks: ServiceClocks | None = None
         self._state: StateFile | None = None
         self.places: Places | None = None
         self.restarts: dict[str, int] = {}
@@ -131,7 +133,9 @@ class Service:
         self._commands = Commands(self._settings, self._options, self._owners, self.places)
         if source.effective_kind == "pcap" and source.file:
             self._feed = Feed(source.file, self._commands.unpack(source.file), self._options.talk)
-        write_plan(self._settings, self.places, self._owners, records=self._options.record)
+        run_directory = self.places.folder.parent
+        self._clocks = ServiceClocks(run_directory, stamped_by_nics(name, self.places.shm), self._log)
+        self._write_plan()
         # A recorder that is restarted records what is captured, whatever became of the operator's file meanwhile.
         write_owned(self.places.config, effective(self._settings).encode(), self._owners)
         self._state = StateFile(state, self._owners, source.delivery)
@@ -152,7 +156,7 @@ class Service:
             ServiceError: The holder died, and all was ended in order.
         """
         now = time.monotonic()
-        looks = [each.wait_s for each in (self._listeners, self._links) if each]
+        looks = [each.wait_s for each in (self._listeners, self._links, self._clocks) if each]
         timeout_s = min([timeout_s, *looks, *(max(due - now, 0.0) for due in self._due.values())])
         watched = {child.pidfd: child for child in self._children.values() if child.pidfd >= 0}
         select.select([*watched, *([] if wake is None else [wake])], [], [], timeout_s)
@@ -160,7 +164,7 @@ class Service:
         now = time.monotonic()
         due_now = [name for name, due in self._due.items() if due <= now]
         happened += [self._restart(name) for name in due_now]
-        return happened + self._look_for_listeners() + self._look_at_links()
+        return happened + self._look_for_listeners() + self._look_at_links() + self._look_at_clocks()
 
     def restart(self, name: str) -> Happening:
         """A planned restart of one part: asked to end, started anew. What waits in rings meanwhile is not lost."""
@@ -191,7 +195,7 @@ class Service:
         if self._listeners:
             self._listeners.close()
             self._listeners = None
-        self._links = None
+        self._links = self._clocks = None
         for name in (HOLDER, CAPTURE, RECORDER):
             if drain and name == RECORDER:
                 self._revive_recorder()
@@ -286,6 +290,18 @@ class Service:
             self._state.links(self._links.lines)
         happened = [Happening(HOLDER, "link", outage.detail) for outage in found]
         return happened + (self._renew(self._links) if self._links.must_renew else [])
+
+    def _look_at_clocks(self) -> list[Happening]:
+        if self._clocks is None or not self._clocks.look():
+            return []
+        self._write_plan()
+        return [self.restart(CAPTURE)]
+
+    def _write_plan(self) -> None:
+        assert self.places is not None  # noqa: S101 - start() has set it
+        nic_clocks = self._clocks.planned if self._clocks else {}
+        records = self._options.record
+        write_plan(self._settings, self.places, self._owners, records=records, nic_clocks=nic_clocks)
 
     def _renew(self, links: ServiceLinks) -> list[Happening]:
         """Opens everything anew on an interface that is another one. The holder first: the capture borrows of it."""

@@ -159,6 +159,7 @@ class _Nic:
             "domain": None if verdict is None else verdict.domain,
             "reason": None if verdict is None else verdict.reason,
             "utc_offset_s": None if verdict is None else verdict.utc_offset_s,
+            "utc_offset_source": None if verdict is None else verdict.utc_offset_source,
             "rx_filter": None if config is None else config.rx_filter,
             "tx_type": None if config is None else config.tx_type,
             "so_timestamping": None if self._ability is None else list(self._ability.so_timestamping),

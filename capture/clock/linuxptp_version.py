@@ -1,10 +1,9 @@
 """Which linuxptp is installed: what it is called, and which options it knows, depends on it."""
 
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nanotape.capture.clock.pmc import run_command
+from nanotape.capture.clock.tool import Run, run_command
 from nanotape.capture.errors import LinuxptpError
 
 _VERSION = re.compile(r"v?(?P<major>\d{1,3})\.(?P<minor>\d{1,3})(?:[.+~-]\S*)?", re.ASCII)
@@ -35,9 +34,7 @@ def parse_version(printed: str) -> LinuxptpVersion | None:
     return LinuxptpVersion(int(found["major"]), int(found["minor"])) if found else None
 
 
-def installed_version(
-    program: str = "ptp4l", run: Callable[[Sequence[str], float], str] = run_command
-) -> LinuxptpVersion:
+def installed_version(program: str = "ptp4l", run: Run = run_command) -> LinuxptpVersion:
     """That of a program, which says it.
 
     Raises:

@@ -6,11 +6,11 @@ An unprivileged user may ask over the read-only socket, which linuxptp has from 
 import contextlib
 import itertools
 import os
-import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from nanotape.capture.clock.pmc_output import Answer, parse
+from nanotape.capture.clock.tool import Run, run_command
 from nanotape.capture.errors import PmcUnusable
 
 ASKED = (
@@ -30,29 +30,7 @@ SOCKET_PATH_BYTES = 107
 TIMEOUT_S = 2.0
 """pmc waits 0.1 s for more, then ends."""
 
-Run = Callable[[Sequence[str], float], str]
-"""Runs a command for so many seconds at most, and gives all that it printed.
-
-Raises OSError where it cannot be started, TimeoutError where it did not end.
-"""
-
 _asked = itertools.count()
-
-
-def run_command(command: Sequence[str], timeout_s: float) -> str:
-    """Output and errors of a command together: what it cannot do, pmc says in between."""
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout_s,
-        )
-    except subprocess.TimeoutExpired:
-        raise TimeoutError(f"{command[0]} has not ended within {timeout_s:g} s") from None
-    return done.stdout.decode("utf-8", "replace")
 
 
 def found_sockets(candidates: Iterable[Path] = (*READ_ONLY_SOCKETS, *SOCKETS)) -> list[Path]:

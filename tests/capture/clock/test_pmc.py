@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from nanotape.capture.clock.pmc import ASKED, Pmc, found_sockets, run_command
+from nanotape.capture.clock.pmc import ASKED, Pmc, found_sockets
+from nanotape.capture.clock.tool import run_command
 from nanotape.capture.errors import PmcUnusable
 
 DATA = pathlib.Path(__file__).parents[2] / "data" / "linuxptp"

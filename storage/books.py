@@ -21,6 +21,8 @@ RING_STAGES = (
     "lost_with_holder", "unselected", "oversize", "waiting", "in_ring",
 )  # fmt: skip
 """Counters of a ring's source: fields of `nanotape.capture.conservation.SourceBooks`."""
+STAMP_STAGES = ("unstamped", "backwards", "bad_stamps")
+"""Of its packets in the ring: fields of `nanotape.capture.counters.LoopCounters`. They take no part in the books."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from nanotape.storage.archive import Archive
+from nanotape.storage.bad_stamps import BadStamps
 from nanotape.storage.books import Occasion, Reading, RingReadings, channel_rows, counter_rows, flows_hash, table_rows
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import StorageError
@@ -61,6 +62,8 @@ class Journal:
         """None: the ring's own counters are not to be had here."""
         self.attribution: Attribution | None = None
         """Hears of counters and losses; None: nobody asks whose fault a gap is."""
+        self.bad_stamps: BadStamps | None = None
+        """Hears of counters; None: nobody tells of stamps."""
         self._archive, self._ring, self._tables, self._clock = archive, ring, tables, clock
         self._log, self._read_recorder = log, read_recorder
         self._belonging = Belonging(ring.host, ring.name, ring.ring_id)
@@ -209,6 +212,8 @@ class Journal:
     def finish(self, told: str) -> None:
         """Tells that the recorder ends in order, and writes all that waits; after `count_last`."""
         self._add_stats(self._stats.flush())
+        if self.bad_stamps:
+            self.bad_stamps.finish()
         self._event("restart", self._clock.utc_ns(), detail=told)
         self._tables.finish()
 
@@ -277,6 +282,8 @@ class Journal:
         self._writer = writer
         if self.attribution and self.read_ring:
             self.attribution.read(at_ns, ring)
+        if self.bad_stamps:
+            self.bad_stamps.read(at_ns, ring)
         readings += ring.readings
         if readings:
             rows = counter_rows(self._belonging, self._recorded_seq, at_ns, ring.epoch, readings, occasion)

@@ -29,7 +29,7 @@ from nanotape.capture.switch_stamps import SwitchStamps
 from nanotape.config.framing import BUILT_IN, Framing
 from nanotape.config.switch import SwitchSettings
 from nanotape.storage.archive import Archive
-from nanotape.storage.books import RING_STAGES, Reading, RingReadings
+from nanotape.storage.books import RING_STAGES, STAMP_STAGES, Reading, RingReadings
 from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.feed_options import FeedOptions, Quiet
 from nanotape.storage.framing_store import keep_framings
@@ -245,7 +245,9 @@ def _readings(ring: Ring) -> RingReadings:
     sources = ring.sources()
     for source in sources:
         books = asdict(source_books(source))
-        readings += [Reading(source.name, source.interface or None, stage, books[stage]) for stage in RING_STAGES]
+        counts = {stage: books[stage] for stage in RING_STAGES}
+        counts |= {stage: getattr(source.loop, stage) for stage in STAMP_STAGES}
+        readings += [Reading(source.name, source.interface or None, stage, value) for stage, value in counts.items()]
     epoch = ring.epoch_entry(ring.epoch)
     counted_ns = min((each.stats.updated_ns for each in sources if each.stats.updated_ns), default=None)
     return RingReadings(ring.epoch, epoch.holder_id if epoch else None, tuple(readings), counted_ns)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from nanotape.storage.archive import Archive
+from nanotape.storage.bad_stamps import BadStamps
 from nanotape.storage.books import Reading
 from nanotape.storage.clock import Clock
 from nanotape.storage.clock_recording import ClockRecording
@@ -89,6 +90,7 @@ class Recording:
         begin = self.settlement.begin_seq
         journal = Journal(self._archive, self._ring, self.files.tables, self._clock, self._log, self._books)
         journal.read_ring = self.read_ring
+        journal.bad_stamps = BadStamps(self.files.directory, self._ring, journal.tell, journal.is_all_told)
         if self._make_feeds:
             self._feeds = self._make_feeds(journal)
             self._feeds.begin(self._archive, self.files.directory, self.settlement.recorded_seq)

@@ -15,6 +15,7 @@ TO_DOCUMENT = (
     "  the point of stamping: where on the way from the wire a packet is stamped (ts_kind), the same over the time",
     "  the limits that apply, who is responsible, and the review itself",
 )
+_WORDS_MAX = 6
 _HEAD = (
     "day", "recorded", "<= 100 us", "<= 1 us", "<= 100 ns", "no bound", "worst bound", "at (UTC)", "holdovers",
     "longest", "masters", "steps", "TAI-UTC",
@@ -93,7 +94,9 @@ def _share(part_ns: int, whole_ns: int) -> str:
 
 def _times(shares: Shares, whole_ns: int) -> str:
     known = sum(ns for _, ns in shares)
-    told = [f"{word} {_share(ns, whole_ns)}" for word, ns in shares]
+    told = [f"{word} {_share(ns, whole_ns)}" for word, ns in shares[:_WORDS_MAX]]
+    if more := shares[_WORDS_MAX:]:
+        told.append(f"{len(more)} more {_share(sum(ns for _, ns in more), whole_ns)}")
     if known < whole_ns:
         told.append(f"unknown {_share(whole_ns - known, whole_ns)}")
     return ", ".join(told) or "unknown"

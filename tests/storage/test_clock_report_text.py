@@ -108,6 +108,13 @@ def test_json_has_seconds_shares_and_null_where_nothing_is_known() -> None:
     assert "unknown" in next(line for line in report_lines(replace(REPORT, days=(nothing,))) if "2026-11-28 " in line)
 
 
+def test_of_many_masters_only_the_longest_are_named() -> None:
+    many = replace(GOOD, grandmasters=tuple((f"gm{number}", DAY_NS // 10) for number in range(10)))
+    lines = list(report_lines(replace(REPORT, days=(many,), totals=(total([many]),))))
+    told = next(line for line in lines if line.startswith("  masters: "))
+    assert told.endswith("gm5 10.000 %, 4 more 40.000 %")
+
+
 def test_a_report_of_nothing_says_so() -> None:
     empty = ClockReport(0, 0, (), (), ())
     assert list(report_lines(empty)) == ["clock report: no clock was recorded in this time"]

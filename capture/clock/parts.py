@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nanotape.capture.clock.leap_seconds import LeapSeconds, read_leap_seconds
+from nanotape.capture.clock.linuxptp import Linuxptp
+from nanotape.capture.clock.linuxptp_config import PHC2SYS, PTP4L, TS2PHC
 from nanotape.capture.clock.nic_clocks import NicClockWatch
-from nanotape.capture.clock.readers import PtpPlaces, readers_of
+from nanotape.capture.clock.pmc import found_sockets
+from nanotape.capture.clock.readers import PtpPlaces, configured_places, phc_of, readers_of
 from nanotape.capture.clock.service import ClockParts, ClockService
 from nanotape.capture.clock.thresholds import Thresholds
 from nanotape.capture.errors import CaptureError
 from nanotape.config import Settings, interfaces
+from nanotape.config.clock import ClockSettings
 
 _NIC_KINDS = ("afxdp", "packet", "socket")
 
@@ -31,18 +35,26 @@ def clock_service(
     live = [each for each in rings if each.source.effective_kind in _NIC_KINDS]
     if not live and settings.clock.mode == "watch":
         return None  # files have stamps of their own, and no clock of this host is in them
-    names = dict.fromkeys(name for each in live for name in interfaces(each))
-    run_directory = Path(settings.paths.run_dir)
-    return ClockService(
-        run_directory, Thresholds.of(settings.clock), lambda folder: _parts(settings, [*names], folder), log
-    )
+    names = [*dict.fromkeys(name for each in live for name in interfaces(each))]
+    run_directory, thresholds = Path(settings.paths.run_dir), Thresholds.of(settings.clock)
+    return ClockService(run_directory, thresholds, lambda folder: _parts(settings.clock, names, folder, log, wrap), log)
 
 
-def _parts(settings: Settings, names: Sequence[str], folder: Path) -> ClockParts:
+def _parts(
+    settings: ClockSettings, names: Sequence[str], folder: Path, log: Callable[[str], None], wrap: Sequence[str]
+) -> ClockParts:
     garbage: Counter[str] = Counter()
     nics = NicClockWatch(names, _listed())
-    readers = readers_of(settings.clock, PtpPlaces(folder), garbage)
-    return ClockParts(settings.clock.mode, {"nics": nics.read, **readers}, None, nics, garbage)
+    daemons, places = None, configured_places(settings, folder)
+    if settings.mode == "manage":
+        daemons = Linuxptp(settings, folder, wrap, log, phc_of=phc_of)
+        places = PtpPlaces(folder, lambda: found_sockets(daemons.sockets), _logs(folder))
+    readers = readers_of(settings, places, garbage)
+    return ClockParts(settings.mode, {"nics": nics.read, **readers}, daemons, nics, garbage)
+
+
+def _logs(folder: Path) -> list[Path]:
+    return [folder / f"{program}.log" for program in (PTP4L, PHC2SYS, TS2PHC)]
 
 
 def _listed() -> Callable[[int], int | None]:

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from nanotape.capture.clock.chrony import observe_chrony
@@ -31,31 +31,40 @@ ABSENT_S = 10.0
 class PtpPlaces:
     """Where linuxptp is asked."""
 
-    own_folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
+    own_folder: Path
     """Where the sockets of pmc's answers may be made."""
     sockets: Callable[[], Sequence[Path]] = found_sockets
     """Of ptp4l, the best first."""
     logs: Sequence[Path] = ()
 
 
-def readers_of(
-    settings: ClockSettings, places: PtpPlaces | None = None, garbage: Counter[str] | None = None
-) -> Mapping[str, Reader]:
+def configured_places(settings: ClockSettings, own_folder: Path | None = None) -> PtpPlaces:
+    """Where a linuxptp that is only watched is asked.
+
+    Args:
+        settings: `[clock]`.
+        own_folder: Where the sockets of answers may be made; None: where temporary files are.
+    """
+    sockets = tuple(Path(each) for each in settings.sockets)
+    return PtpPlaces(
+        own_folder or Path(tempfile.gettempdir()),
+        (lambda: found_sockets(sockets)) if sockets else found_sockets,
+        tuple(Path(each) for each in settings.logs),
+    )
+
+
+def readers_of(settings: ClockSettings, places: PtpPlaces, garbage: Counter[str] | None = None) -> Mapping[str, Reader]:
     """All of them, by name.
 
     Args:
-        settings: Domain, and where to look.
-        places: None: as configured.
+        settings: Domain, and who else is asked.
+        places: Where linuxptp is.
         garbage: Counts lines that could not be read, by reader.
     """
     garbage = Counter() if garbage is None else garbage
-    if places is None:
-        sockets = tuple(Path(each) for each in settings.sockets)
-        places = PtpPlaces(sockets=(lambda: found_sockets(sockets)) if sockets else found_sockets)
-    logs = places.logs or tuple(Path(each) for each in settings.logs)
     is_free_running = settings.free_running if settings.mode == "manage" else None
     readers: dict[str, Reader] = {
-        "ptp4l": Patient(PtpReader(settings.domain, places, logs, is_free_running, garbage)),
+        "ptp4l": Patient(PtpReader(settings.domain, places, is_free_running, garbage)),
         "chrony": Patient(lambda: _chrony(garbage)),
         "kernel": lambda: [observe_kernel(time.time_ns())],
     }
@@ -97,7 +106,6 @@ class PtpReader:
         self,
         domain: int,
         places: PtpPlaces,
-        logs: Sequence[Path],
         is_free_running: bool | None,
         garbage: Counter[str],
     ) -> None:
@@ -106,15 +114,13 @@ class PtpReader:
         Args:
             domain: Of ptp4l.
             places: Where to look.
-            logs: Of linuxptp.
             is_free_running: Whether ptp4l only measures; None: unknown.
             garbage: Counts lines that could not be read.
         """
         self._domain, self._places, self._is_free_running = domain, places, is_free_running
         self._garbage = garbage
-        self._phcs: dict[str, str | None] = {}
-        self._state = LogState(self._phc_of, is_free_running)
-        self._logs = PtpLogs(logs, self._state)
+        self._state = LogState(phc_of, is_free_running)
+        self._logs = PtpLogs(places.logs, self._state)
 
     def __call__(self) -> Sequence[Observation]:
         """What they say; nothing where none of them is there.
@@ -146,18 +152,18 @@ class PtpReader:
                 failure = failure or error
                 continue
             self._garbage["pmc"] += answer.garbage
-            return observe_ptp4l(answer, now_ns, self._domain, self._phc_of, self._is_free_running)
+            return observe_ptp4l(answer, now_ns, self._domain, phc_of, self._is_free_running)
         if failure is not None:
             raise failure
         return None
 
-    def _phc_of(self, interface: str) -> str | None:
-        if interface not in self._phcs:
-            try:
-                self._phcs[interface] = stamp_ability(interface).phc
-            except CaptureError:
-                return None  # it may come yet
-        return self._phcs[interface]
+
+def phc_of(interface: str) -> str | None:
+    """Names the clock of an interface; None: it has none, or is not there."""
+    try:
+        return stamp_ability(interface).phc
+    except CaptureError:
+        return None
 
 
 def _chrony(garbage: Counter[str]) -> Sequence[Observation]:

@@ -12,7 +12,7 @@ from typing import Any
 from nanotape.capture.clock.host_time import HostTime
 from nanotape.capture.clock.journal import is_current, read_state
 from nanotape.capture.clock.observation import SYSTEM
-from nanotape.capture.clock.readers import readers_of
+from nanotape.capture.clock.readers import configured_places, readers_of
 from nanotape.capture.clock.thresholds import Thresholds
 from nanotape.capture.clock.watch import ClockWatch
 from nanotape.config import Settings
@@ -65,7 +65,9 @@ def own_status(
         host: None: the host's clocks.
         sleep: Waits some seconds.
     """
-    watch = ClockWatch(Thresholds.of(settings.clock), readers_of(settings.clock), host)
+    watch = ClockWatch(
+        Thresholds.of(settings.clock), readers_of(settings.clock, configured_places(settings.clock)), host
+    )
     look = watch.look()
     for _ in range(int(seconds / LOOK_S)):
         sleep(LOOK_S)

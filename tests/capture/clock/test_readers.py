@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nanotape.capture.clock.observation import Observation
-from nanotape.capture.clock.readers import ABSENT_S, Patient, PtpPlaces, PtpReader, readers_of
+from nanotape.capture.clock.readers import ABSENT_S, Patient, PtpPlaces, PtpReader, configured_places, readers_of
 from nanotape.capture.errors import PmcUnusable
 from nanotape.config.clock import ClockSettings
 
@@ -54,8 +54,8 @@ def test_who_has_nothing_to_say_is_asked_now_and_then() -> None:
 
 def reader(tmp_path: Path, *sockets: Path, garbage: Counter[str] | None = None) -> PtpReader:
     logs = [tmp_path / "ptp4l.log", tmp_path / "phc2sys.log"]
-    places = PtpPlaces(tmp_path, lambda: sockets)
-    return PtpReader(0, places, logs, None, Counter() if garbage is None else garbage)
+    places = PtpPlaces(tmp_path, lambda: sockets, logs)
+    return PtpReader(0, places, None, Counter() if garbage is None else garbage)
 
 
 def test_without_a_socket_the_log_speaks_and_its_garbage_is_counted(tmp_path: Path) -> None:
@@ -81,9 +81,10 @@ def test_a_socket_that_nobody_answers_is_told_unless_a_log_speaks(tmp_path: Path
 
 
 def test_on_any_host_the_kernel_can_be_asked() -> None:
-    readers = readers_of(ClockSettings())
+    settings = ClockSettings()
+    readers = readers_of(settings, configured_places(settings))
     assert list(readers) == ["ptp4l", "chrony", "kernel"]
     [seen] = readers["kernel"]()
     assert (seen.clock, seen.source) == ("system", "kernel")
     assert seen.is_disciplined is not None
-    assert "sfptpd" in readers_of(ClockSettings(sfptpd_stats="/nowhere"))
+    assert "sfptpd" in readers_of(ClockSettings(sfptpd_stats="/nowhere"), configured_places(settings))

@@ -58,7 +58,7 @@ class ClockChange:
     """UTC: when it began."""
     clock: str
     what: str
-    """state, grandmaster, utc_offset, leap, step, master, domain, process or hwtstamp."""
+    """state, grandmaster, utc_offset, leap, step, master, domain, timescale, process, hwtstamp or source."""
     severity: Severity
     detail: str
     """One line."""

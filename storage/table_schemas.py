@@ -65,7 +65,7 @@ def _events() -> list[pa.Field]:
             "stage",
             NAME,
             "where it happened: recorder_lapped, recorder_write, archive, ...; of kind clock what changed: state, "
-            "grandmaster, utc_offset, leap, step, master, domain, process, hwtstamp",
+            "grandmaster, utc_offset, leap, step, master, domain, timescale, process, hwtstamp, source",
             null=_UNKNOWN,
         ),
         column("cause", NAME, "ours, upstream or unknown", null="null: nothing was lost"),

@@ -5,6 +5,7 @@
 #include "ring/reader.h"
 #include "scripted_source.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -435,6 +436,52 @@ static void the_slot_says_what_the_source_knows_of_stamps_to_come(void **state)
 	expect_told(told_after(NT_TS_KERNEL, NT_CLOCK_UNKNOWN, 0), NT_TS_KERNEL, NT_CLOCK_UTC, 0);
 }
 
+static struct nt_loop *threaded; /* a loop with its helper, on the host's own clock */
+static uint32_t idle_polls_since_told;
+
+/* Idle until the helper has told the time and one more poll found nothing; then one packet, whose stamp is 37 s early. */
+static int poll_when_told(struct nt_source *of, struct nt_batch *batch)
+{
+	int64_t seen_ns = __atomic_load_n(&threaded->seen_ns, __ATOMIC_RELAXED);
+
+	(void)of;
+	if (idle_polls_since_told == 2)
+		return -ENODATA;
+	if (!seen_ns || !idle_polls_since_told++)
+		return 0;
+	batch->count = 1;
+	batch->packets[0] = (struct nt_packet){
+		.data = source.frame,
+		.capture_length = 60,
+		.wire_length = 60,
+		.stamp_ns = seen_ns - PTP_OFFSET,
+		.ts_kind = NT_TS_NIC,
+		.stamp_clock = NT_CLOCK_UTC,
+	};
+	return 1;
+}
+
+/* No packet before it says that the source was empty: the helper tells the time meanwhile. */
+static void the_first_packet_of_a_quiet_source_is_checked_too(void **state)
+{
+	struct nt_source *sources[] = {&source.source};
+	struct nt_fault fault;
+
+	(void)state;
+	timed_ops.poll = poll_when_told;
+	timed_ops.position = NULL;
+	options.sleep_idle = true;
+	idle_polls_since_told = 0;
+	assert_int_equal(nt_loop_create(&threaded, &ring, 1, 0, sources, 1, &options, &fault), 0);
+	assert_int_equal(nt_loop_start(threaded, &fault), 0);
+	while (!nt_loop_ended(threaded))
+		sched_yield();
+	assert_int_equal(nt_loop_stop(threaded), 0);
+	nt_loop_destroy(threaded);
+	assert_int_equal(next_record()->flags, NT_RECORD_BAD_STAMP | NT_RECORD_RAW_STAMP);
+	assert_int_equal(ring.sources[0].loop.bad_stamps, 1);
+}
+
 #define STAMP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -457,6 +504,7 @@ int main(void)
 		STAMP_TEST(a_clock_that_never_was_set_is_found_out_when_it_is_taken_for_utc),
 		STAMP_TEST(an_xdp_stamp_is_right_to_the_nanosecond_whatever_the_kernels_offset_becomes),
 		STAMP_TEST(a_stamp_from_before_the_offset_changed_is_not_believed_by_the_new_one),
+		STAMP_TEST(the_first_packet_of_a_quiet_source_is_checked_too),
 		STAMP_TEST(the_slot_says_by_what_the_newest_packet_was_stamped),
 		STAMP_TEST(the_slot_says_what_the_source_knows_of_stamps_to_come),
 	};

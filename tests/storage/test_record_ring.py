@@ -1,5 +1,6 @@
 """The recorder on a real ring, in a process of its own."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from deadline import wait_for
 
@@ -21,6 +23,7 @@ from ring_writer import EPOCH_NS, RingWriter, Written
 
 from nanotape.capture.columns import FLAG_BITS, RING_SCHEMA
 from nanotape.capture.listing import remove_ring
+from nanotape.native import ffi, lib
 from nanotape.storage.archive import Archive
 
 NOBODY, GROUP = 65534, 64203
@@ -93,6 +96,35 @@ def test_a_stamp_that_was_replaced_is_recorded_beside_the_frame(tmp_path: Path) 
     assert (first["ts_raw"], second["ts_raw"]) == (EPOCH_NS + 37_000_000_001, None)
     assert (first["ts_kind"], first["flags"]) == ("user", FLAG_BITS["bad_stamp"])
     assert first["header"] + first["payload"] == second["header"] + second["payload"] == frame
+
+
+def test_what_the_loop_counts_of_stamps_becomes_events_counters_and_metadata(tmp_path: Path) -> None:
+    writer = RingWriter.attach(tmp_path)
+    slot = ffi.new("uint32_t *")
+    assert lib.nt_ring_source_slot(writer.handle, b"afxdp:eth1:0", b"eth1", lib.NT_SOURCE_AFXDP, 0, slot, ffi.NULL) == 0
+    source = writer.handle.sources[slot[0]]
+    source.stamp_kind, source.stamp_domain, source.stamp_offset_ns = 2, lib.NT_CLOCK_TAI, 37 * 10**9
+    source.loop.bad_stamps = 3
+    writer.write(Written(market_data(b"one")))
+    with recorder(tmp_path) as process:
+        wait_for(lambda: rows(tmp_path) == 1, "the packet on disk")
+        source.loop.backwards = 2
+        archive = Archive(tmp_path / "archive")
+        wait_for(lambda: "backwards" in [each["stage"] for each in archive.rows("events").to_pylist()], "the second")
+        stopped(process)
+    told = [each for each in archive.rows("events").to_pylist() if each["kind"] == "bad_stamp"]
+    assert [(each["stage"], each["ts_end"] is None) for each in told] == [
+        ("off_clock", True), ("backwards", True), ("off_clock", False), ("backwards", False),
+    ]  # fmt: skip
+    assert [each["detail"].split(" stamps")[0] for each in told[2:]] == ["afxdp:eth1:0: 3", "afxdp:eth1:0: 2"]
+    counters = archive.rows("counters").to_pylist()
+    last = {each["stage"]: each["value"] for each in counters if each["source"] == "afxdp:eth1:0"}
+    assert (last["bad_stamps"], last["backwards"], last["unstamped"]) == (3, 2, 0)
+    with pa.ipc.open_file(archive.segments()[0].path) as segment:
+        (stamps,) = json.loads(segment.schema.metadata[b"nanotape_stamps"])
+    assert stamps == {
+        "source": "afxdp:eth1:0", "interface": "eth1", "kind": "xdp", "domain": "tai", "offset_ns": 37 * 10**9,
+    }  # fmt: skip
 
 
 def test_a_ring_is_recorded_stopped_killed_and_resumed_without_a_seam(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from nanotape.capture.clock.leap_seconds import LeapSeconds, read_leap_seconds
 from nanotape.capture.clock.linuxptp import Linuxptp
 from nanotape.capture.clock.linuxptp_config import PHC2SYS, PTP4L, TS2PHC
 from nanotape.capture.clock.nic_clocks import NicClockWatch
-from nanotape.capture.clock.pmc import found_sockets
 from nanotape.capture.clock.readers import PtpPlaces, configured_places, phc_of, readers_of
 from nanotape.capture.clock.service import ClockParts, ClockService
 from nanotape.capture.clock.thresholds import Thresholds
@@ -48,7 +47,7 @@ def _parts(
     daemons, places = None, configured_places(settings, folder)
     if settings.mode == "manage":
         daemons = Linuxptp(settings, folder, wrap, log, phc_of=phc_of)
-        places = PtpPlaces(folder, lambda: found_sockets(daemons.sockets), _logs(folder))
+        places = PtpPlaces(folder, daemons.sockets, _logs(folder))
     readers = readers_of(settings, places, garbage)
     return ClockParts(settings.mode, {"nics": nics.read, **readers}, daemons, nics, garbage)
 

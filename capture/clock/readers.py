@@ -14,13 +14,10 @@ from nanotape.capture.clock.chrony import observe_chrony
 from nanotape.capture.clock.kernel_clock import observe_kernel
 from nanotape.capture.clock.observation import Observation
 from nanotape.capture.clock.phc import stamp_ability
-from nanotape.capture.clock.pmc import Pmc, found_sockets
-from nanotape.capture.clock.ptp_log_follow import PtpLogs
-from nanotape.capture.clock.ptp_log_state import LogState
-from nanotape.capture.clock.ptp_observation import observe_ptp4l
+from nanotape.capture.clock.ptp_reader import PtpReader
 from nanotape.capture.clock.sfptpd import observe_sfptpd
 from nanotape.capture.clock.watch import Reader
-from nanotape.capture.errors import CaptureError, PmcUnusable
+from nanotape.capture.errors import CaptureError
 from nanotape.config.clock import ClockSettings
 
 ABSENT_S = 10.0
@@ -33,8 +30,8 @@ class PtpPlaces:
 
     own_folder: Path
     """Where the sockets of pmc's answers may be made."""
-    sockets: Callable[[], Sequence[Path]] = found_sockets
-    """Of ptp4l, the best first."""
+    sockets: Sequence[Path] = ()
+    """Of ptp4l, the best first; none: where linuxptp puts them."""
     logs: Sequence[Path] = ()
 
 
@@ -45,12 +42,8 @@ def configured_places(settings: ClockSettings, own_folder: Path | None = None) -
         settings: `[clock]`.
         own_folder: Where the sockets of answers may be made; None: where temporary files are.
     """
-    sockets = tuple(Path(each) for each in settings.sockets)
-    return PtpPlaces(
-        own_folder or Path(tempfile.gettempdir()),
-        (lambda: found_sockets(sockets)) if sockets else found_sockets,
-        tuple(Path(each) for each in settings.logs),
-    )
+    sockets, logs = (tuple(Path(each) for each in paths) for paths in (settings.sockets, settings.logs))
+    return PtpPlaces(own_folder or Path(tempfile.gettempdir()), sockets, logs)
 
 
 def readers_of(settings: ClockSettings, places: PtpPlaces, garbage: Counter[str] | None = None) -> Mapping[str, Reader]:
@@ -63,8 +56,11 @@ def readers_of(settings: ClockSettings, places: PtpPlaces, garbage: Counter[str]
     """
     garbage = Counter() if garbage is None else garbage
     is_free_running = settings.free_running if settings.mode == "manage" else None
+    ptp = PtpReader(
+        settings.domain, places.own_folder, places.sockets, places.logs, phc_of=phc_of, is_free_running=is_free_running
+    )
     readers: dict[str, Reader] = {
-        "ptp4l": Patient(PtpReader(settings.domain, places, is_free_running, garbage)),
+        "ptp4l": Patient(lambda: _ptp(ptp, garbage)),
         "chrony": Patient(lambda: _chrony(garbage)),
         "kernel": lambda: [observe_kernel(time.time_ns())],
     }
@@ -99,63 +95,11 @@ class Patient:
         return seen
 
 
-class PtpReader:
-    """linuxptp: ptp4l by its socket, else by its log; phc2sys and ts2phc by their logs."""
-
-    def __init__(
-        self,
-        domain: int,
-        places: PtpPlaces,
-        is_free_running: bool | None,
-        garbage: Counter[str],
-    ) -> None:
-        """Asks nobody yet.
-
-        Args:
-            domain: Of ptp4l.
-            places: Where to look.
-            is_free_running: Whether ptp4l only measures; None: unknown.
-            garbage: Counts lines that could not be read.
-        """
-        self._domain, self._places, self._is_free_running = domain, places, is_free_running
-        self._garbage = garbage
-        self._state = LogState(phc_of, is_free_running)
-        self._logs = PtpLogs(places.logs, self._state)
-
-    def __call__(self) -> Sequence[Observation]:
-        """What they say; nothing where none of them is there.
-
-        Raises:
-            CaptureError: A socket is there and nobody answers, and no log says anything either.
-        """
-        now_ns, now_ms = time.time_ns(), time.monotonic_ns() // 10**6
-        self._logs.look()
-        self._garbage["log"] = self._logs.reader.garbage
-        followers = self._state.followers(now_ns, now_ms)
-        try:
-            asked = self._ask(now_ns)
-        except PmcUnusable:
-            asked = self._state.ptp4l(now_ns, now_ms, self._domain)
-            if asked is None and not followers:
-                raise
-        else:
-            asked = asked or self._state.ptp4l(now_ns, now_ms, self._domain)
-        return [*([asked] if asked else []), *followers]
-
-    def _ask(self, now_ns: int) -> Observation | None:
-        """By the first socket that answers; None where there is no socket."""
-        failure: PmcUnusable | None = None
-        for socket in self._places.sockets():
-            try:
-                answer = Pmc(socket, self._domain, self._places.own_folder).ask()
-            except PmcUnusable as error:
-                failure = failure or error
-                continue
-            self._garbage["pmc"] += answer.garbage
-            return observe_ptp4l(answer, now_ns, self._domain, phc_of, self._is_free_running)
-        if failure is not None:
-            raise failure
-        return None
+def _ptp(reader: PtpReader, garbage: Counter[str]) -> Sequence[Observation]:
+    try:
+        return reader()
+    finally:
+        garbage["pmc"], garbage["log"] = reader.garbage, reader.log_garbage
 
 
 def phc_of(interface: str) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nanotape.capture.clock.observation import Observation
-from nanotape.capture.clock.readers import ABSENT_S, Patient, PtpPlaces, PtpReader, configured_places, readers_of
+from nanotape.capture.clock.readers import ABSENT_S, Patient, PtpPlaces, configured_places, readers_of
 from nanotape.capture.errors import PmcUnusable
 from nanotape.config.clock import ClockSettings
 
@@ -52,32 +52,24 @@ def test_who_has_nothing_to_say_is_asked_now_and_then() -> None:
     assert patient() == [SEEN], "who was there a moment ago may be so again in the next"
 
 
-def reader(tmp_path: Path, *sockets: Path, garbage: Counter[str] | None = None) -> PtpReader:
-    logs = [tmp_path / "ptp4l.log", tmp_path / "phc2sys.log"]
-    places = PtpPlaces(tmp_path, lambda: sockets, logs)
-    return PtpReader(0, places, None, Counter() if garbage is None else garbage)
-
-
-def test_without_a_socket_the_log_speaks_and_its_garbage_is_counted(tmp_path: Path) -> None:
+def test_lines_of_logs_that_nobody_can_read_are_counted(tmp_path: Path) -> None:
     garbage: Counter[str] = Counter()
-    ptp = reader(tmp_path, garbage=garbage)
-    assert ptp() == []
-    (tmp_path / "ptp4l.log").write_text(logged(5) + "nothing of ours\n" + logged(7))
-    [seen] = ptp()
+    log = tmp_path / "ptp4l.log"
+    log.write_text(logged(5) + "nothing of ours\n" + logged(7))
+    readers = readers_of(ClockSettings(), PtpPlaces(tmp_path, [tmp_path / "no socket"], [log]), garbage)
+    [seen] = readers["ptp4l"]()
     assert (seen.source, seen.method, seen.offset_ns, seen.path_delay_ns) == ("ptp4l", "log", 7, 900)
     assert garbage["log"] == 1
 
 
-def test_a_socket_that_nobody_answers_is_told_unless_a_log_speaks(tmp_path: Path) -> None:
+def test_a_socket_that_nobody_answers_is_told_each_time(tmp_path: Path) -> None:
     left_behind = tmp_path / "ptp4l"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
         dead.bind(str(left_behind))
-    ptp = reader(tmp_path, left_behind)
-    with pytest.raises(PmcUnusable):
-        ptp()
-    (tmp_path / "ptp4l.log").write_text(logged(5))
-    [seen] = ptp()
-    assert seen.method == "log"
+    readers = readers_of(ClockSettings(), PtpPlaces(tmp_path, [left_behind]))
+    for _ in range(2):
+        with pytest.raises(PmcUnusable):
+            readers["ptp4l"]()
 
 
 def test_on_any_host_the_kernel_can_be_asked() -> None:

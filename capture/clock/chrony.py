@@ -97,7 +97,9 @@ def chronyc(server: str | None = None, timeout_s: float = TIMEOUT_S) -> str:
     place = [] if server is None else ["-h", server]
     command = ["chronyc", *place, "-n", "-c", "-m", "tracking", "sources"]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", timeout=timeout_s)
+        done = subprocess.run(
+            command, check=False, input="", capture_output=True, text=True, errors="replace", timeout=timeout_s
+        )
     except subprocess.TimeoutExpired:
         raise TimeoutError(f"chronyd does not answer within {timeout_s:g} s") from None
     if done.returncode != 0:

@@ -62,8 +62,8 @@ class KernelClock:
     def bound_ns(self) -> int | None:
         """maxerror, where a daemon has put its own bound there; None: none is known.
 
-        phc2sys and ptp4l write 0 each time they adjust the clock, only to keep the kernel from calling it
-        unsynchronised; what then is read is 0 plus the kernel's growth of 500 us a second, and no bound at all.
+        phc2sys and ptp4l, and others, write 0 each time they adjust the clock, only to keep the kernel from calling
+        it unsynchronised; what then is read is 0 plus the kernel's growth of 500 us a second, and no bound at all.
         """
         was_zeroed = self.max_error_ns % (_GROWTH_US * 1000) == 0
         return self.max_error_ns if self.is_synchronised and not was_zeroed else None

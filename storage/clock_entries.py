@@ -5,6 +5,7 @@ Believes what is written of the clock, and nothing of its form: what could not b
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
@@ -14,11 +15,11 @@ SYSTEM = "system"
 """Name of CLOCK_REALTIME; a PHC has the name of its device."""
 STATES = ("unknown", "free-running", "acquiring", "locked", "holdover")
 
-_STAMP_MAX_NS = 2**63 - 1
+_INT64_MAX = 2**63 - 1
 _ERROR_MAX_NS = 2**61
 _GROWTH_MAX_PPB = 10**9  # what drifts by more is no clock
-_INT32 = ("gm_class", "domain", "steps_removed", "utc_offset_s")
-_BOUNDS = {"error_ns": _ERROR_MAX_NS, "growth_ppb": _GROWTH_MAX_PPB}
+
+_Check = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,65 +73,74 @@ def parse_line(line: bytes) -> ClockSample | ClockChange | None:
         told = json.loads(line)
         if not isinstance(told, dict):
             return None
-        if told.get("type") == "sample":
-            return ClockSample(
-                **{field.name: _checked(field.name, told.get(field.name)) for field in fields(ClockSample)}
-            )
-        return _change(told) if told.get("type") == "change" else None
+        get = told.get
+        if get("type") == "sample":
+            return ClockSample(*[check(get(name)) for name, check in _OF_SAMPLE])
+        return ClockChange(*[check(get(name)) for name, check in _OF_CHANGE]) if get("type") == "change" else None
     except (ValueError, OverflowError, RecursionError):
         return None
 
 
-def _change(told: dict[str, Any]) -> ClockChange:
-    return ClockChange(
-        _stamp(told.get("at_ns")),
-        _text(told.get("clock")),
-        _text(told.get("what")),
-        _text(told.get("severity"), get_args(Severity)),
-        _text(told.get("detail")),
-        None if told.get("end_ns") is None else _stamp(told["end_ns"]),
-    )
+# Each check gives a value as it can be recorded, or raises a ValueError. A recorder that begins reads hours of samples
+# while its ring goes on, so that each must be quick.
 
 
-def _checked(name: str, value: Any) -> Any:
-    """A value of a sample.
-
-    Raises:
-        ValueError: It cannot be recorded.
-    """
-    if name == "at_ns":
-        return _stamp(value)
-    if name in ("clock", "state"):
-        return _text(value, STATES if name == "state" else ())
-    if value is None or value == "":
-        return None
-    if name == "freq_ppb":
-        return float(_number(value))
-    if name in _BOUNDS:  # a bound must not be rounded down
-        return _within(math.ceil(_number(value)), 0, _BOUNDS[name])
-    if name in _INT32:
-        return _within(_number(value), -(2**31), 2**31 - 1)
-    return _within(round(_number(value)), -_STAMP_MAX_NS, _STAMP_MAX_NS) if name.endswith("_ns") else _text(value)
-
-
-def _stamp(value: Any) -> int:
-    return _within(_number(value), 0, _STAMP_MAX_NS)
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _text(value: Any) -> str:
+    if type(value) is not str or not value:
         raise ValueError(value)
+    if not value.isascii():
+        value.encode()  # half a surrogate pair cannot be recorded
     return value
 
 
-def _within(value: Any, lowest: int, highest: int) -> int:
-    if not isinstance(value, int) or not lowest <= value <= highest:
-        raise ValueError(value)
-    return value
+def _one_of(choices: tuple[str, ...]) -> _Check:
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(value)
+        return str(value)
+
+    return check
 
 
-def _text(value: Any, choices: tuple[str, ...] = ()) -> Any:
-    if not isinstance(value, str) or not value or (choices and value not in choices):
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError(value)
-    value.encode()  # half a surrogate pair cannot be recorded
-    return value
+    return float(value)
+
+
+def _whole(lowest: int, highest: int, rounded: Callable[[float], int] | None = None) -> _Check:
+    """`rounded`: makes a whole number of one that is not; None: there must not be any."""
+
+    def check(value: Any) -> int:
+        whole: int = value if type(value) is int else _rounded(value, rounded)
+        if not lowest <= whole <= highest:
+            raise ValueError(value)
+        return whole
+
+    return check
+
+
+def _rounded(value: Any, rounded: Callable[[float], int] | None) -> int:
+    if rounded is None:
+        raise ValueError(value)
+    return rounded(_number(value))
+
+
+def _optional(check: _Check) -> _Check:
+    return lambda value: None if value is None or value == "" else check(value)
+
+
+_STAMP = _whole(0, _INT64_MAX)
+_NANOSECONDS = _optional(_whole(-_INT64_MAX, _INT64_MAX, round))
+_INT32 = _optional(_whole(-(2**31), 2**31 - 1))
+_CHECKS: dict[str, _Check] = {
+    "at_ns": _STAMP, "end_ns": _optional(_STAMP), "clock": _text, "what": _text, "detail": _text,
+    "state": _one_of(STATES), "severity": _one_of(get_args(Severity)), "freq_ppb": _optional(_number),
+    "offset_ns": _NANOSECONDS, "path_delay_ns": _NANOSECONDS, "phc_sys_ns": _NANOSECONDS,
+    "gm_class": _INT32, "domain": _INT32, "steps_removed": _INT32, "utc_offset_s": _INT32,
+    "error_ns": _optional(_whole(0, _ERROR_MAX_NS, math.ceil)),  # a bound must not be rounded down
+    "growth_ppb": _optional(_whole(0, _GROWTH_MAX_PPB, math.ceil)),
+}  # fmt: skip
+_OPTIONAL_TEXT = _optional(_text)
+_OF_SAMPLE = [(field.name, _CHECKS.get(field.name, _OPTIONAL_TEXT)) for field in fields(ClockSample)]
+_OF_CHANGE = [(field.name, _CHECKS[field.name]) for field in fields(ClockChange)]

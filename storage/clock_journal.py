@@ -57,6 +57,11 @@ class ClockJournal:
                 self.garbage_lines += 1
         return ClockNews(tuple(samples), tuple(changes))
 
+    @property
+    def is_there(self) -> bool:
+        """Whether something was written."""
+        return self._path.exists()
+
     def rewind(self) -> None:
         """Makes the next `read` begin with the oldest line that there still is. Lets go of the file."""
         if self._file:

@@ -90,16 +90,17 @@ class ClockRecording:
         self._bounds.forget()
         news = self._entries.read()
         stamps = [*(each.at_ns for each in news.samples), *(each.at_ns for each in news.changes)]
-        if stamps:  # else there is nothing to tell yet, and no need to look what was told
-            try:
-                self._told = ClockTold(self._archive, self._ring.host, min(stamps))
-            except StorageError as error:
-                self._fail(str(error))
+        try:
+            self._told = ClockTold(self._archive, self._ring.host, stamps)
+        except StorageError as error:
+            self._fail(str(error))
         return news
 
     def _acquire(self) -> bool:
         """Whether nobody else tells."""
         self._next_try_ns = self._clock.monotonic_ns() + _TRY_NS
+        if not self._entries.is_there:  # another recorder may know of a service that is
+            return False
         if self._lock is not None:
             return True
         path = self._archive.path / "segments" / LOCK_NAME

@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from clock_lines import SECOND_NS, JournalWriter, change, sample
+from clock_lines import SECOND_NS, JournalWriter, change, line_of, sample
 from clock_twin import bound_of
 from recorder_bench import Bench, HandClock, later
 from synthetic import FIRST_TS, SyntheticRing
 
-from nanotape.storage import open_archive
+from nanotape.storage import clock_told, open_archive
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock_entries import ClockChange, ClockSample
 from nanotape.storage.compact import CompactOptions, compact
@@ -273,6 +273,37 @@ def test_an_archive_that_does_not_say_what_it_has_is_complained_of_once_and_aske
     ticked(bench, 12)
     bench.recorder.finish()
     assert_all_is_told_once(archive, writer)
+
+
+def test_a_recorder_that_hears_of_no_service_leaves_the_telling_to_one_that_does(
+    archive: Archive, writer: JournalWriter, tmp_path: Path
+) -> None:
+    deaf = bench_of(archive, tmp_path / "nowhere", ring=SyntheticRing(name="a", ring_id="a" * 32))
+    writer.write(sample(T), change(T))
+    bench_of(archive, writer.folder, ring=SyntheticRing(name="b", ring_id="b" * 32)).recorder.finish()
+    assert_all_is_told_once(archive, writer)
+    deaf.recorder.finish()
+
+
+def test_a_clock_that_was_not_set_yet_makes_nobody_read_the_years_between(
+    archive: Archive, writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = 86_400 * SECOND_NS
+    for number, at_ns in enumerate((1, T - 200 * day, T - day, T)):
+        writer.write(sample(at_ns), change(at_ns), sample(at_ns + 1))
+        bench_of(archive, writer.folder, 10 * number).recorder.finish()
+        compact(archive, CompactOptions(grace_ns=0), clock=later(10 * number + 5), log=lambda _: None)
+    opened: list[str] = []
+    read = clock_told.read_parquet
+    monkeypatch.setattr(
+        clock_told, "read_parquet", lambda file, schema: opened.append(file.table) or read(file, schema)
+    )
+    del writer.entries[3:6]  # hours are kept, not months
+    writer.path.write_bytes(b"".join(map(line_of, writer.entries)))
+    bench_of(archive, writer.folder, 50).recorder.finish()
+    assert opened.count("clock") == 3, "of four days, one of which nothing is asked of"
+    assert len(samples_of(archive)) == 8
+    assert len(changes_of(archive)) == 4
 
 
 def test_bounds_are_known_though_another_recorder_tells(archive: Archive, writer: JournalWriter) -> None:

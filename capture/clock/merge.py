@@ -42,7 +42,8 @@ def disagreements(seen: Iterable[Observation]) -> list[str]:
 
 def _best(candidates: list[Observation]) -> Observation:
     """The most believed, with what only others know. A source that hears nobody yields to one that does."""
-    order = sorted(candidates, key=lambda each: (each.has_master is False, _rank(each)))
+    someone_hears = any(each.has_master or (each.is_disciplined and each.bound_ns is not None) for each in candidates)
+    order = sorted(candidates, key=lambda each: (someone_hears and each.has_master is False, _rank(each)))
     best = order[0]
     for other in order[1:]:
         missing = {name: getattr(other, name) for name in _FILLED if getattr(best, name) is None}

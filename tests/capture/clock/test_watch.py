@@ -69,6 +69,9 @@ def test_a_source_that_hears_nobody_yields_to_one_that_does() -> None:
     found = merged([KERNEL, deaf, CHRONY])["system"]
     assert found.source == "chrony"
     assert found.notes == ("no master heard in domain 24",)
+    assert merged([KERNEL, deaf])["system"].source == "ptp4l"
+    synchronised = replace(KERNEL, is_disciplined=True, bound_ns=5e6)
+    assert merged([synchronised, deaf])["system"].source == "kernel"
 
 
 def test_the_system_clock_behind_a_phc_is_as_good_as_both_steps_together() -> None:

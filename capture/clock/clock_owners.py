@@ -5,12 +5,13 @@ that steers: beside it nothing is started. Processes of other PID namespaces, su
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nanotape.capture.clock.clock_options import ProgramOptions, read_options
 from nanotape.capture.clock.observation import SYSTEM
+from nanotape.capture.clock.ptp_observation import PortHint
 
 ANY_PHC = "*"
 """Every NIC's clock, as far as anybody can tell."""
@@ -22,12 +23,13 @@ Owned = Callable[[ProgramOptions], set[str]]
 
 @dataclass(frozen=True, slots=True)
 class ClockOwner:
-    """A process that steers clocks."""
+    """A process that could steer clocks."""
 
     name: str
     pid: int
     clocks: frozenset[str]
     """`system`, an interface, a device such as `ptp0`, or ANY_PHC; none where it only measures."""
+    options: ProgramOptions = field(default_factory=ProgramOptions, compare=False, repr=False)
 
 
 def clock_owners(proc: Path = Path("/proc")) -> list[ClockOwner]:
@@ -91,7 +93,7 @@ def _owner(process: Path, pid: int) -> ClockOwner | None:
     if name is None:
         return None
     read = read_options(name, arguments[1:], lambda path: _file_of(process, path))
-    return ClockOwner(_SHOWN.get(name, name), pid, frozenset(_PROGRAMS[name](read)))
+    return ClockOwner(_SHOWN.get(name, name), pid, frozenset(_PROGRAMS[name](read)), read)
 
 
 def _file_of(process: Path, path: str) -> str | None:
@@ -120,13 +122,16 @@ def _ptp4l(read: ProgramOptions) -> set[str]:
         return {SYSTEM, ANY_PHC}
     if read.value("free_running") == "1":
         return set()
-    stamping = "software" if "-S" in read.flags else read.value("time_stamping") or "hardware"
-    if "-H" in read.flags or "-L" in read.flags:
-        stamping = "hardware"
-    if stamping == "software":
+    if not _stamps_in_hardware(read):
         return {SYSTEM}
     # -p: the PHC itself, whatever the interfaces have.
     return {*read.values("-i"), *read.values("-p"), *read.sections} or {ANY_PHC}
+
+
+def _stamps_in_hardware(read: ProgramOptions) -> bool:
+    if read.flags & {"-H", "-L"}:
+        return True
+    return "-S" not in read.flags and read.value("time_stamping") != "software"
 
 
 def _phc2sys(read: ProgramOptions) -> set[str]:
@@ -165,6 +170,20 @@ _PROGRAMS: Mapping[str, Owned] = {
 _SHOWN = {"systemd-timesyn": "systemd-timesyncd"}
 
 
-def steering(owners: Sequence[ClockOwner]) -> Iterator[ClockOwner]:
-    """Those that steer something."""
-    return (owner for owner in owners if owner.clocks)
+def port_hint(domain: int, owners: Iterable[ClockOwner]) -> PortHint | None:
+    """What the one ptp4l of a domain was started with; None: there is none, there are several, or it cannot be read.
+
+    Args:
+        domain: PTP domain number.
+        owners: Who runs.
+    """
+    found = [
+        each.options
+        for each in owners
+        if each.name == "ptp4l" and each.options.is_known and (each.options.value("domainNumber") or "0") == str(domain)
+    ]
+    if len(found) != 1:
+        return None
+    (read,) = found
+    interfaces = (*read.values("-i"), *read.sections)
+    return PortHint(interfaces[0] if len(interfaces) == 1 else None, _stamps_in_hardware(read))

@@ -6,7 +6,7 @@ An unprivileged user may ask over the read-only socket, which linuxptp has from 
 import contextlib
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nanotape.capture.clock.pmc_output import Answer, parse
@@ -23,6 +23,8 @@ ASKED = (
     "PORT_HWCLOCK_NP",  # from 4.0 on; an older pmc says that it does not know it
     "DEFAULT_DATA_SET",
 )
+PORTS = ("PORT_PROPERTIES_NP", "PORT_HWCLOCK_NP")
+"""Those of them that a read-only socket refuses, of 4.0 to 4.4."""
 READ_ONLY_SOCKETS = (Path("/var/run/ptp4lro"), Path("/run/ptp/ptp4lro"))
 SOCKETS = (Path("/var/run/ptp4l"), Path("/run/ptp/ptp4l"))
 """Where linuxptp puts them unless told otherwise; the second one from the version after 4.4 on."""
@@ -58,8 +60,11 @@ class Pmc:
         self.socket, self.domain = socket, domain
         self._own_folder, self._run = own_folder, run
 
-    def ask(self) -> Answer:
+    def ask(self, wanted: Sequence[str] = ASKED) -> Answer:
         """Asks once.
+
+        Args:
+            wanted: Management ids.
 
         Raises:
             PmcUnusable: pmc is not there, or nobody answers; it says what to do.
@@ -78,7 +83,7 @@ class Pmc:
                 "4.0 and later (uds_ro_address)"
             )
         try:
-            answer = parse(self._run(self._command(own), TIMEOUT_S))
+            answer = parse(self._run(self._command(own, wanted), TIMEOUT_S))
         except FileNotFoundError:
             raise PmcUnusable("pmc is not installed; install linuxptp to have ptp4l asked") from None
         except OSError as error:
@@ -92,6 +97,6 @@ class Pmc:
             )
         return answer
 
-    def _command(self, own: Path) -> list[str]:
-        gets = [f"GET {each}" for each in ASKED]
+    def _command(self, own: Path, wanted: Sequence[str]) -> list[str]:
+        gets = [f"GET {each}" for each in wanted]
         return ["pmc", "-u", "-b", "0", "-d", str(self.domain), "-s", str(self.socket), "-i", str(own), *gets]

@@ -6,8 +6,8 @@ as text: a later version may have more.
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 Value = int | float | bool | str
 
@@ -198,6 +198,10 @@ class Answer:
     def one(self, management_id: str) -> Reply | None:
         """The first port's reply; None: there was none."""
         return next(iter(self.all(management_id)), None)
+
+    def with_replies(self, replies: Iterable[Reply]) -> "Answer":
+        """Itself, and what was asked elsewhere."""
+        return replace(self, replies=(*self.replies, *replies))
 
 
 def parse(printed: str) -> Answer:

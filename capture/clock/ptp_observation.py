@@ -13,6 +13,8 @@ from nanotape.capture.clock.pmc_output import Answer, Reply
 PhcOf = Callable[[str], str | None]
 """The PHC of an interface, such as `ptp0`; None: it has none, or none is known."""
 
+NAMELESS = "ptp4l"
+"""Clock of a ptp4l of which nobody can say which one it steers."""
 _FOLLOWING = ("SLAVE", "UNCALIBRATED")
 _SERVING = ("MASTER", "GRAND_MASTER")
 _FROM_1_PS = (1, 1, 1, 1, 1, 1, 1, 3, 10, 25, 100, 250, 1000, 2500, 10_000, 25_000, 100_000, 250_000)
@@ -21,6 +23,14 @@ _ACCURACY_NS = dict(enumerate((*_FROM_1_PS, *_FROM_1_MS), start=0x17))
 """IEEE 1588-2019, table 5; what is not here has no bound."""
 _WHOLE_SECONDS = range(30, 46)
 _NEAR_WHOLE_NS = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PortHint:
+    """What is known of a ptp4l's ports from elsewhere: over its read-only socket it does not say it."""
+
+    interface: str | None
+    is_hardware: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,12 @@ class PtpPort:
 
 
 def observe_ptp4l(
-    answer: Answer, at_ns: int, domain: int, phc_of: PhcOf, is_free_running: bool | None = None
+    answer: Answer,
+    at_ns: int,
+    domain: int,
+    phc_of: PhcOf,
+    is_free_running: bool | None = None,
+    hint: PortHint | None = None,
 ) -> Observation:
     """The clock that ptp4l steers, or measures.
 
@@ -45,25 +60,23 @@ def observe_ptp4l(
         domain: That was asked in.
         phc_of: Names the clock of an interface where ptp4l does not.
         is_free_running: Whether it only measures; None: unknown.
+        hint: Counts where ptp4l itself does not say it.
     """
     status, parent = answer.one("TIME_STATUS_NP"), answer.one("PARENT_DATA_SET")
     current, whole = answer.one("CURRENT_DATA_SET"), answer.one("DEFAULT_DATA_SET")
-    port = _port(answer, phc_of)
+    port = _port(answer, phc_of, hint)
     asked_domain = whole.whole("domainNumber") if whole else None
     domain = domain if asked_domain is None else asked_domain
     present = status.flag("gmPresent") if status else None
     has_master = None if present is None else present and port.state in _FOLLOWING
     # Before the first measurement, and long after the last one, figures stand there that mean nothing.
-    is_measured = bool(has_master and status and status.whole("ingress_time"))
+    is_measured = bool(has_master and status and status.whole("ingress_time") and _has_figures(status, current))
     offset = _offset(status, current) if is_measured else None
     times = answer.one("TIME_PROPERTIES_DATA_SET") if has_master else None
     utc_offset = _utc_offset(times)
-    notes = [*_about_master(port, domain, has_master), *_about_time(times, offset)]
-    clock = _clock(port)
-    if port.is_hardware and port.phc is None:
-        notes.append(f"ptp4l stamps in hardware on {port.interface}, whose clock cannot be named")
+    notes = [*_about_master(port, domain, has_master), *_about_time(times, offset), *_about_clock(port)]
     return Observation(
-        clock=clock,
+        clock=_clock(port),
         at_ns=at_ns,
         interface=port.interface,
         source="ptp4l",
@@ -105,16 +118,17 @@ def whole_seconds_note(offset_ns: float | None) -> str | None:
     )
 
 
-def _port(answer: Answer, phc_of: PhcOf) -> PtpPort:
+def _port(answer: Answer, phc_of: PhcOf, hint: PortHint | None) -> PtpPort:
     data, properties = answer.all("PORT_DATA_SET"), answer.all("PORT_PROPERTIES_NP")
     states = {reply.port: reply.text("portState") for reply in (*properties, *data)}
     number = min(states, key=lambda port: (_preference(states[port]), port), default=None)
     of_port = {reply.port: reply for reply in properties}
     mine = of_port.get(number) if number is not None else None
-    interface, stamping = (mine.text("interface"), mine.text("timestamping")) if mine else (None, None)
+    stamping = mine.text("timestamping") if mine else None
+    interface = mine.text("interface") if mine else hint.interface if hint else None
     hardware = next((each for each in answer.all("PORT_HWCLOCK_NP") if each.port == number), None)
     index = hardware.whole("phcIndex") if hardware else None
-    is_hardware = None if stamping is None else stamping != "SOFTWARE"
+    is_hardware = stamping != "SOFTWARE" if stamping is not None else hint.is_hardware if hint else None
     phc = None
     if is_hardware is not False:
         phc = f"ptp{index}" if index is not None and index >= 0 else phc_of(interface) if interface else None
@@ -126,9 +140,13 @@ def _preference(state: str | None) -> int:
 
 
 def _clock(port: PtpPort) -> str:
-    if port.is_hardware is False:
-        return SYSTEM
-    return port.phc or (port.interface if port.is_hardware and port.interface else SYSTEM)
+    """Never the system clock for one that may be a NIC's: what is said of the one must not count for the other."""
+    return SYSTEM if port.is_hardware is False else port.phc or port.interface or NAMELESS
+
+
+def _has_figures(status: Reply, current: Reply | None) -> bool:
+    """With a first sync message there is a time of it, but no offset before there is a path delay: both are 0 then."""
+    return bool(status.whole("master_offset") or (current and current.real("meanPathDelay")))
 
 
 def _offset(status: Reply | None, current: Reply | None) -> float | None:
@@ -169,6 +187,16 @@ def _about_master(port: PtpPort, domain: int, has_master: bool | None) -> list[s
     if port.state in _SERVING:
         return [f"ptp4l is a master itself{where} in domain {domain}: nobody steers its clock"]
     return [f"no master heard in domain {domain}{where}"]
+
+
+def _about_clock(port: PtpPort) -> list[str]:
+    if port.is_hardware is None:
+        return [
+            "which clock ptp4l steers is not known: its read-only socket does not say it, its command line and "
+            "configuration cannot be read; run nanotape as root"
+        ]
+    named = port.phc or not port.is_hardware
+    return [] if named else [f"ptp4l stamps in hardware on {port.interface}, whose clock cannot be named"]
 
 
 def _about_time(times: Reply | None, offset_ns: float | None) -> list[str]:

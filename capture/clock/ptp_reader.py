@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nanotape.capture.clock.clock_owners import clock_owners, port_hint
 from nanotape.capture.clock.observation import Observation
-from nanotape.capture.clock.pmc import Pmc, found_sockets
+from nanotape.capture.clock.pmc import PORTS, Pmc, found_sockets
+from nanotape.capture.clock.pmc_output import Answer, Reply
 from nanotape.capture.clock.ptp_log_follow import PtpLogs
 from nanotape.capture.clock.ptp_log_state import LogState
-from nanotape.capture.clock.ptp_observation import PhcOf, observe_ptp4l
+from nanotape.capture.clock.ptp_observation import PhcOf, PortHint, observe_ptp4l
 from nanotape.capture.clock.tool import Run, run_command
 from nanotape.capture.errors import PmcUnusable
+
+_PORTS_KEPT_NS = 60 * 10**9
 
 
 class PtpReader:
@@ -29,6 +33,7 @@ class PtpReader:
         phc_of: PhcOf = lambda _: None,
         is_free_running: bool | None = None,
         run: Run = run_command,
+        proc: Path = Path("/proc"),
         utc_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -42,12 +47,16 @@ class PtpReader:
             phc_of: Names the clock of an interface.
             is_free_running: Whether ptp4l only measures; None: unknown.
             run: Runs pmc.
+            proc: Where ptp4l is looked for.
             utc_ns: UTC.
             monotonic_ns: CLOCK_MONOTONIC, which linuxptp's logs are stamped with.
         """
         self._domain, self._own_folder, self._sockets, self._run = domain, own_folder, tuple(sockets), run
         self._phc_of, self._is_free_running = phc_of, is_free_running
         self._utc_ns, self._monotonic_ns = utc_ns, monotonic_ns
+        self._proc = proc
+        self._known_ports: tuple[str, int, Sequence[Reply]] = "", 0, ()
+        self._hint: PortHint | None = None
         self._logs = PtpLogs(logs, LogState(phc_of, is_free_running))
         self.garbage = 0
         """Lines of pmc's that were none so far."""
@@ -84,15 +93,40 @@ class PtpReader:
 
     def _ask(self, at_ns: int) -> Observation | None:
         """What the first ptp4l says that answers; None: there is none."""
+        sockets = found_sockets(self._sockets) if self._sockets else found_sockets()
         failure: PmcUnusable | None = None
-        for socket in found_sockets(self._sockets) if self._sockets else found_sockets():
+        for number, socket in enumerate(sockets):
             try:
                 answer = Pmc(socket, self._domain, self._own_folder, self._run).ask()
             except PmcUnusable as error:
                 failure = failure or error
                 continue
             self.garbage += answer.garbage
-            return observe_ptp4l(answer, at_ns, self._domain, self._phc_of, self._is_free_running)
+            if answer.one(PORTS[0]) is None:
+                answer = answer.with_replies(self._ports(answer, sockets[number + 1 :]))
+            return observe_ptp4l(answer, at_ns, self._domain, self._phc_of, self._is_free_running, self._hint)
         if failure is not None:
             raise failure
         return None
+
+    def _ports(self, answer: Answer, others: Sequence[Path]) -> Sequence[Reply]:
+        """What a read-only socket does not tell of the ports: from the other socket, or from whoever was started.
+
+        Neither changes while ptp4l runs, and so is asked once a minute.
+        """
+        identity, now = answer.replies[0].identity, self._monotonic_ns()
+        known_of, asked_ns, replies = self._known_ports
+        if known_of == identity and now - asked_ns < _PORTS_KEPT_NS:
+            return replies
+        replies = ()
+        for socket in others:
+            try:
+                told = Pmc(socket, self._domain, self._own_folder, self._run).ask(PORTS)
+            except PmcUnusable:
+                continue  # by this user
+            replies = tuple(reply for reply in told.replies if reply.identity == identity)
+            if replies:
+                break
+        self._hint = None if replies else port_hint(self._domain, clock_owners(self._proc))
+        self._known_ports = identity, now, replies
+        return replies

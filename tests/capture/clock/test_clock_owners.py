@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import pytest
 from deadline import wait_for
 
-from nanotape.capture.clock.clock_owners import ANY_PHC, ClockOwner, clock_owners, conflicts, steering
+from nanotape.capture.clock.clock_owners import ANY_PHC, ClockOwner, clock_owners, conflicts, port_hint
+from nanotape.capture.clock.ptp_observation import PortHint
 
 
 class Proc:
@@ -96,7 +97,6 @@ def test_the_file_says_it_and_the_command_line_outweighs_it(proc: Proc) -> None:
     assert [set(each.clocks) for each in clock_owners(proc.root)] == [{"system"}, set()]
     proc.add("ptp4l", "-f", "ptp4l.conf", "-H", files={"/etc/ptp4l.conf": text.format("")})
     assert set(clock_owners(proc.root)[-1].clocks) == {"eth0"}
-    assert [each.pid for each in steering(clock_owners(proc.root))] == [100, 102]
 
 
 def test_tabs_stand_between_name_and_value_as_well(proc: Proc) -> None:
@@ -136,6 +136,19 @@ def test_interfaces_that_share_a_clock_conflict() -> None:
     assert "the clock of eth0 and the system clock" in line
     assert lines(["CLOCK_REALTIME"], ClockOwner("ts2phc", 6, frozenset({ANY_PHC}))) == []
     assert lines(["eth0"], ClockOwner("ptp4l", 7, frozenset())) == []
+
+
+def test_the_one_ptp4l_of_a_domain_says_what_its_socket_does_not(proc: Proc) -> None:
+    assert port_hint(0, clock_owners(proc.root)) is None
+    proc.add("ptp4l", "-f", "/p.conf", files={"/p.conf": CONFIG.format("domainNumber 24\nfree_running 1")})
+    proc.add("ptp4l", "-i", "eth0", "-i", "eth1")
+    owners = clock_owners(proc.root)
+    assert port_hint(24, owners) == PortHint("eth0", is_hardware=False)
+    assert port_hint(0, owners) == PortHint(None, is_hardware=True)
+    proc.add("ptp4l", "-i", "eth2", "-S")
+    assert port_hint(0, clock_owners(proc.root)) is None
+    proc.add("ptp4l", "-f", "/nowhere", "--domainNumber", "7")
+    assert port_hint(7, clock_owners(proc.root)) is None
 
 
 def test_a_real_process_is_found() -> None:

@@ -121,6 +121,11 @@ def test_no_path_delay_yet_is_none_and_not_0() -> None:
     assert observed(recorded("4.4", "slave", ("2248.0", "0.0"))).path_delay_ns is None
 
 
+def test_a_first_sync_message_without_a_path_delay_is_no_measurement() -> None:
+    seen = observed(recorded("4.4", "read-only"))
+    assert (seen.has_master, seen.offset_ns, seen.path_delay_ns, seen.measured) == (True, None, None, None)
+
+
 def test_an_answer_of_nothing_is_all_unknown() -> None:
     seen = observed("")
     assert (seen.has_master, seen.offset_ns, seen.is_disciplined, seen.is_hardware) == (None, None, None, None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from nanotape.storage.coverage_clocks import unlocked_times
 from nanotape.storage.errors import QueryError
 from nanotape.storage.instants import Instant, instant_ns
 from nanotape.storage.schema import TIMESTAMP
@@ -80,6 +81,7 @@ def coverage(
         )
     connection = reader.connect(("packets", "events", "stats", "counters", "channels", "clock"))
     connection.register("gone", _gone(reader))
+    connection.register("unlocked", unlocked_times(connection, end_ns))
     selection = Selection.of(channel=channel)
     chosen = " OR ".join(
         f"channel = '{name.replace(chr(39), chr(39) * 2)}'" for _, names in selection.names for name in names
@@ -108,8 +110,7 @@ def _gone(reader: "ArchiveReader") -> pa.Table:
 
 
 # Between two readings a ring was captured if its writer was the same, or if they are close enough: what a recorder that
-# was away missed of a ring it tells itself, as a loss. A clock that was not locked, and of which nobody told that it is
-# again, as when whoever watches it was stopped, is taken for locked from the first sample on that says so.
+# was away missed of a ring it tells itself, as a loss.
 _COVERAGE = """
 WITH steps AS (SELECT {start} + i * {interval} AS begin_ns, least({start} + (i + 1) * {interval}, {end}) AS end_ns
     FROM range({count}) AS r(i)),
@@ -139,14 +140,7 @@ lacking AS (SELECT host, ring, channel, line, {start} + (from_ns - {start}) // {
     FROM told WHERE kind = 'feed_gap' AND from_ns >= {start} AND from_ns < {end} GROUP BY ALL),
 deleted AS (SELECT DISTINCT host, ring, begin_ns
     FROM steps JOIN gone ON last_ns >= begin_ns AND first_ns < end_ns JOIN rings USING (ring_id)),
-episodes AS (SELECT host, split_part(detail, ': ', 1) AS clock, ns(ts_start) AS from_ns, max(ns(ts_end)) AS to_ns
-    FROM events WHERE kind = 'clock' AND stage = 'state' AND severity <> 'info' GROUP BY host, detail, ts_start),
-endless AS (SELECT e.host, e.clock, e.from_ns, min(ns(c.ts)) AS to_ns FROM episodes e LEFT JOIN clock c
-    ON c.host = e.host AND c.clock = e.clock AND c.state = 'locked' AND ns(c.ts) > e.from_ns
-    WHERE e.to_ns IS NULL GROUP BY ALL),
-degraded AS (SELECT DISTINCT host, begin_ns FROM steps
-    JOIN (FROM episodes WHERE to_ns > from_ns UNION ALL SELECT * REPLACE (coalesce(to_ns, {end}) AS to_ns) FROM endless)
-    ON to_ns > begin_ns AND from_ns < end_ns)
+degraded AS (SELECT DISTINCT host, begin_ns FROM steps JOIN unlocked ON to_ns > begin_ns AND from_ns < end_ns)
 SELECT instant(steps.begin_ns) AS ts, lines.host, lines.ring, feed, lines.channel, lines.line,
     CASE WHEN deleted.host IS NOT NULL THEN 'deleted'
         WHEN coalesce(covered_ns, 0) = 0 AND coalesce(packets, 0) = 0 THEN 'not_captured'

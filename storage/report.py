@@ -3,7 +3,9 @@
 Text and page are made of these by `report_text.py` and `report_page.py`. None is unknown.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -138,22 +140,29 @@ def _worth_telling(events: pa.Table) -> list[dict[str, Any]]:
     return [row for row in events.to_pylist() if row["kind"] not in _ORDINARY or row["severity"] != "info"]
 
 
+_CLOCKS = """
+SELECT host, clock, state, count(*) AS samples, count(error_ns) AS known, max(error_ns) AS worst_error_ns
+FROM clock WHERE ts >= instant({start}) AND ts < instant({end}) GROUP BY ALL ORDER BY ALL
+"""
+
+
 def _clock(reader: ArchiveReader, begin: int, end: int) -> dict[str, Any] | None:
-    rows = reader.clock(start=begin, end=end).select(["host", "clock", "state", "error_ns"]).to_pylist()
+    rows = reader.connect(("clock",)).sql(_CLOCKS.format(start=begin, end=end)).to_arrow_table().to_pylist()
     if not rows:
         return None
-    names = sorted({(row["host"], row["clock"]) for row in rows})
-    of_each = [[row for row in rows if (row["host"], row["clock"]) == name] for name in names]
-    clocks = [{"host": host, "clock": clock, **_summed(its)} for (host, clock), its in zip(names, of_each, strict=True)]
+    by_clock = groupby(rows, key=lambda row: (row["host"], row["clock"]))
+    clocks = [{"host": host, "clock": clock, **_summed(list(its))} for (host, clock), its in by_clock]
     return {**_summed(rows), "clocks": clocks}
 
 
 def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Share of the samples in each state, and without a bound; the worst bound."""
-    states = [row["state"] for row in rows]
-    errors = [row["error_ns"] for row in rows if row["error_ns"] is not None]
+    samples = Counter[str]()
+    for row in rows:
+        samples[row["state"]] += row["samples"]
+    errors = [row["worst_error_ns"] for row in rows if row["worst_error_ns"] is not None]
     return {
-        "states": {state: states.count(state) / len(states) for state in sorted(set(states))},
+        "states": {state: count / samples.total() for state, count in sorted(samples.items())},
         "worst_error_ns": max(errors, default=None),
-        "unknown": 1 - len(errors) / len(rows),
+        "unknown": 1 - sum(row["known"] for row in rows) / samples.total(),
     }

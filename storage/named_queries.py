@@ -132,6 +132,10 @@ def _send_delay(options: Options) -> str:
     return _spread(values, "delay_ns")
 
 
+def _stamp_error(options: Options) -> str:
+    return _spread(f"SELECT host, channel, line, ts_error_ns\n    FROM packets {options.where()}", "ts_error_ns")
+
+
 def _gaps(options: Options) -> str:
     kinds = "kind IN ('capture_loss', 'feed_gap')"
     return f"""SELECT kind, cause, stage, ring, channel, line, count(*) AS gaps, sum(packets_lost) AS packets_lost,
@@ -207,6 +211,7 @@ QUERIES = {
             "inter-arrival", "percentiles of the time from a packet to the next of its channel and line", _inter_arrival
         ),
         NamedQuery("send-delay", "percentiles of the time from the exchange's stamp to ours", _send_delay),
+        NamedQuery("stamp-error", "percentiles of how far stamps may be off, where it is known", _stamp_error),
         NamedQuery("gaps", "losses and gaps by cause and stage", _gaps),
         NamedQuery(
             "first-arrivals", "how often each line of a channel was first, and had what no other had", _first_arrivals

@@ -20,6 +20,7 @@ from nanotape.storage.clock_recording import clock_columns
 from nanotape.storage.clock_told import change_event
 from nanotape.storage.compact import CompactOptions, compact
 from nanotape.storage.instants import day_ns
+from nanotape.storage.named_queries import Options, build
 from nanotape.storage.report import day_report
 from nanotape.storage.report_text import report_lines
 
@@ -148,3 +149,11 @@ def test_a_query_chooses_packets_by_their_bound(archive: Archive) -> None:
     assert open_archive(archive.path).sql(sql).fetchall() == [(91,)]
     status, out, _ = call("query", archive.path, sql, "--format", "csv")
     assert (status, out.split()) == (0, ['"good"', "91"])
+
+
+def test_a_named_query_says_how_far_stamps_may_be_off(archive: Archive) -> None:
+    recorded_with_clocks(archive, JournalWriter(archive.path.parent / "run" / "clock"))
+    rows = open_archive(archive.path).sql(build("stamp-error", Options())).to_arrow_table().to_pylist()
+    assert sum(row["packets"] for row in rows) == 91, "of nine it is unknown"
+    assert {(row["p50_ns"], row["max_ns"]) for row in rows} == {(92, 701)}, "nine in ten after the second sample"
+    assert min(row["min_ns"] for row in rows) == 91

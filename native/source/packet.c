@@ -71,7 +71,8 @@ static int skip_released(struct nt_packet_source *packet)
 	return 0;
 }
 
-int nt_packet_look(struct nt_packet_source *packet)
+/* Takes the block in hand, if the kernel has handed it over; as nt_packet_look. */
+static int take_block(struct nt_packet_source *packet)
 {
 	const struct tpacket_hdr_v1 *block = &packet->block->hdr.bh1;
 
@@ -86,9 +87,22 @@ int nt_packet_look(struct nt_packet_source *packet)
 		packet->total = 0;
 		return -EPROTO;
 	}
-	if (packet->released == packet->total) /* none at all: the kernel had no place in it for a very long frame */
-		finish_block(packet);
 	return (int)(packet->total - packet->released);
+}
+
+/* A block may have none at all: the kernel had no place in it for a very long frame. What waits behind it must not be taken for nothing:
+ * the loop believes that a source without packets was empty. */
+int nt_packet_look(struct nt_packet_source *packet)
+{
+	int waiting = 0;
+
+	for (uint32_t blocks = 0; blocks < packet->block_count; blocks++) {
+		waiting = take_block(packet);
+		if (waiting || !nt_packet_is_ours(packet->block))
+			break;
+		finish_block(packet);
+	}
+	return waiting;
 }
 
 /* A copy with the tag in its place; NULL when there is no room, which cannot be. */

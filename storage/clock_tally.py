@@ -81,7 +81,8 @@ class ClockTally:
         together = rows if self._last is None else pa.concat_tables([self._last, rows])
         together = together.unify_dictionaries().combine_chunks()
         ts = together.column("ts").cast(pa.int64()).to_numpy()
-        spans = _spans(ts, begin_ns, end_ns)
+        since, until = _spoken(ts, begin_ns, end_ns)
+        spans = until - since
         errors = _numbers(together, "error_ns")
         is_new = np.arange(len(ts)) >= (0 if self._last is None else 1)
         bounded = spans[errors != _NOTHING]
@@ -93,8 +94,9 @@ class ClockTally:
             np.where(_valid(together, "offset_ns"), np.abs(_numbers(together, "offset_ns")), _NOTHING)[is_new],
             _ranks(*states)[is_new],
         )
-        worst = _worst(errors, spans, np.maximum(ts, begin_ns))
-        holdovers = self._holdovers(states, ts, spans, is_new)
+        worst = _worst(errors, spans, since)
+        holdovers = self._holdovers(states, ts, until, begin_ns)
+        shares = _shares(*states, spans)
         heard = _codes(together, "grandmaster")
         grandmasters, self._grandmaster = _changes(heard, self._grandmaster, is_new)
         offsets, self._utc_offset = _changes(_codes(together, "utc_offset_s"), self._utc_offset, is_new)
@@ -110,10 +112,10 @@ class ClockTally:
             within_ns=tuple(int(bounded[known <= limit].sum()) for limit in LIMITS_NS),
             worst_error_ns=worst[0],
             worst_at_ns=worst[1],
-            states=_shares(*states, spans),
+            states=shares,
             holdovers=holdovers[0],
-            holdover_ns=holdovers[1],
-            longest_holdover_ns=holdovers[2],
+            holdover_ns=dict(shares).get(_HOLDOVER, 0),
+            longest_holdover_ns=holdovers[1],
             grandmasters=_shares(*heard, spans),
             grandmaster_changes=grandmasters,
             utc_offsets=_offset_shares(together, spans),
@@ -123,27 +125,33 @@ class ClockTally:
             methods=_shares(*_codes(together, "method"), spans),
         )
 
-    def _holdovers(self, states: _Coded, ts: Longs, spans: Longs, is_new: Flags) -> tuple[int, int, int]:
-        """How many began, how long there was one, and how long the longest has lasted, from its own beginning."""
+    def _holdovers(self, states: _Coded, ts: Longs, until: Longs, begin_ns: int) -> tuple[int, int]:
+        """How many began, and how long the longest that goes on in this day has lasted, from its own beginning.
+
+        Args:
+            states: Of each row.
+            ts: When each was made; the first may be of an earlier day.
+            until: Up to when each speaks, within this day.
+            begin_ns: When this day begins.
+        """
         codes, words = states
-        if not len(ts):
-            return 0, 0, 0
-        held = codes == words.index(_HOLDOVER) if _HOLDOVER in words else np.zeros(len(ts), np.bool_)
+        held = codes == (words.index(_HOLDOVER) if _HOLDOVER in words else len(words))
+        if not len(held):
+            return 0, 0
         before, after = np.concatenate(([False], held[:-1])), np.concatenate((held[1:], [False]))
-        begins = np.flatnonzero(held & ~before)
-        starts = [int(ts[at]) if is_new[at] else self._holdover_since_ns or 0 for at in begins]
-        ends = (ts + spans)[held & ~after].tolist()
+        begins = ts[held & ~before].tolist()
+        starts = [begin if begin >= begin_ns else self._holdover_since_ns or begin for begin in begins]
+        ends = until[held & ~after].tolist()
         self._holdover_since_ns = starts[-1] if held[-1] else None
-        total = int(spans[held].sum())
-        longest = max((end - start for start, end in zip(starts, ends, strict=True)), default=0) if total else 0
-        return int(np.count_nonzero(is_new[begins])), total, longest
+        lasted = [end - start for start, end in zip(starts, ends, strict=True) if end > begin_ns]
+        return sum(begin >= begin_ns for begin in begins), max(lasted, default=0)
 
 
-def _spans(ts: Longs, begin_ns: int, end_ns: int) -> Longs:
-    """For how long each row speaks, within the day."""
+def _spoken(ts: Longs, begin_ns: int, end_ns: int) -> tuple[Longs, Longs]:
+    """From when until when each row speaks, within the day."""
     until = ts + SPEAKS_NS
     until[:-1] = np.minimum(until[:-1], ts[1:])
-    return np.asarray(np.maximum(0, np.clip(until, begin_ns, end_ns) - np.clip(ts, begin_ns, end_ns)), np.int64)
+    return np.clip(ts, begin_ns, end_ns), np.clip(until, begin_ns, end_ns)
 
 
 def _worst(errors: Longs, spans: Longs, at_ns: Longs) -> tuple[int | None, int | None]:

@@ -92,8 +92,13 @@ class _Track:
 class ClockBounds:
     """Of all clocks of a host."""
 
-    def __init__(self) -> None:
-        """Knows of none."""
+    def __init__(self, phc_of: Callable[[str], str | None] = lambda _: None) -> None:
+        """Knows of none.
+
+        Args:
+            phc_of: The clock of an interface that no sample names, since several interfaces share it; None: unknown.
+        """
+        self._phc_of = phc_of
         self._tracks: dict[str, _Track] = {}
         self._of_interface: dict[str, str] = {}
 
@@ -144,7 +149,8 @@ class ClockBounds:
         kind, slot = names[maker >> _SLOT_BITS], maker & _SLOT_MASK
         clock: str | None = SYSTEM
         if kind == _NIC:
-            clock = self._of_interface.get(interface(slot) or "")
+            name = interface(slot)
+            clock = (self._of_interface.get(name) or self._phc_of(name)) if name else None
         track = self._tracks.get(clock) if clock and kind in GRANULARITY_NS else None
         return track, GRANULARITY_NS.get(kind, 0)
 

@@ -16,6 +16,7 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock
 from nanotape.storage.clock_bounds import ClockBounds
 from nanotape.storage.clock_entries import ClockSample
+from nanotape.storage.clock_interfaces import ClockInterfaces
 from nanotape.storage.clock_journal import ClockJournal, ClockNews
 from nanotape.storage.clock_told import ClockTold, change_event
 from nanotape.storage.errors import StorageError
@@ -47,7 +48,7 @@ class ClockRecording:
         """
         self._archive, self._ring, self._journal, self._clock, self._log = archive, ring, journal, clock, log
         self._entries = ClockJournal(folder)
-        self._bounds = ClockBounds()
+        self._bounds = ClockBounds(ClockInterfaces(folder, clock).phc_of)
         self._lock: int | None = None
         self._told: ClockTold | None = None  # None: it is not for us to tell, or not known what was told
         self._next_try_ns = 0

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanotape.capture.clock import journal as written
+from nanotape.capture.clock.nic_clocks import NicClockWatch
 from nanotape.capture.clock.observation import SYSTEM
 from nanotape.capture.clock.sample import Change, Sample, Severity, State, What
-from nanotape.storage import clock_entries, clock_journal, events
+from nanotape.storage import clock_entries, clock_interfaces, clock_journal, events
 from nanotape.storage.clock_entries import ClockChange, ClockSample
 from nanotape.storage.clock_recording import clock_columns
 from nanotape.storage.table_schemas import table_schema
@@ -77,6 +78,9 @@ def test_entries_and_the_table_have_the_same_names() -> None:
     assert get_args(Severity) == get_args(events.Severity)
     assert (written.JOURNAL_NAME, written.OLD_JOURNAL_NAME) == (clock_journal.NAME, clock_journal.OLD_NAME)
     assert clock_entries.SYSTEM == SYSTEM
+    assert written.STATE_NAME == clock_interfaces.STATE_NAME
+    nics = NicClockWatch(["no-such-interface"])
+    assert {"interface", "phc"} <= set(nics.as_json()[0])
 
 
 def test_the_events_schema_names_every_change_that_there_is() -> None:

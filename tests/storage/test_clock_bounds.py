@@ -1,6 +1,8 @@
 """The bound of each packet is held against a plain twin that looks at one packet after the other."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -9,10 +11,12 @@ from clock_lines import SECOND_NS, sample
 from clock_twin import bound_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorder_bench import HandClock
 
 from nanotape.storage import clock_bounds
 from nanotape.storage.clock_bounds import ClockBounds
 from nanotape.storage.clock_entries import ClockSample
+from nanotape.storage.clock_interfaces import ClockInterfaces
 
 T = 1_795_207_020_000_000_000
 KINDS = ("nic", "xdp", "kernel", "user", "file")
@@ -95,6 +99,27 @@ def test_each_stamp_is_held_against_the_clock_that_made_it() -> None:
         None, 1001, 1001, 1001, None,
     ]  # fmt: skip
     assert errors(samples[:1], packets[:2]) == [None, 1001], "a NIC's clock that nobody looks at is unknown"
+
+
+def test_interfaces_that_share_a_clock_have_its_bound(tmp_path: Path) -> None:
+    clock, state = HandClock(), tmp_path / "state.json"
+    bounds = ClockBounds(ClockInterfaces(tmp_path, clock).phc_of)
+    bounds.take([sample(T, 20, "ptp0", interface="eth9", growth_ppb=0), sample(T, 5000)])
+    packets = batch([(T, "nic", 0), (T, "nic", 1), (T, "nic", 2)])
+
+    def found() -> list[int | None]:
+        clock.sleep(1)
+        return bounds.errors(packets, INTERFACES.get).to_pylist()  # type: ignore[no-any-return]
+
+    assert found() == [None, 28, None]
+    for told in ("", "{}", "[]", '{"interfaces": [3]}', '{"interfaces": [{"interface": "eth8", "phc": null}]}'):
+        state.write_text(told)
+        assert found() == [None, 28, None]
+    state.write_text(json.dumps({"interfaces": [{"interface": name, "phc": "ptp0"} for name in ("eth8", "eth9")]}))
+    assert found() == [28, 28, None]
+    state.unlink()
+    clock.sleep(60)
+    assert found() == [28, 28, None], "a service that ends takes no clock with it"
 
 
 def test_a_clock_that_was_set_back_voids_what_was_said_of_the_time_after() -> None:

@@ -11,6 +11,7 @@ import typer
 
 from nanotape.capture.clock.status import ClockStatus, own_status, told_status
 from nanotape.cli.clock_report import report
+from nanotape.cli.clock_run import run
 from nanotape.cli.clock_text import clock_line, clock_page
 from nanotape.cli.options import AsJson, ConfigFile, talk
 from nanotape.config import DEFAULT_FILE, Settings, load
@@ -19,6 +20,7 @@ _POLL_S = 0.2
 
 app = typer.Typer(help="Say how far the clocks of this host can be trusted.")
 app.command()(report)
+app.command()(run)
 
 
 @app.callback(invoke_without_command=True)

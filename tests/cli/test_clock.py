@@ -99,6 +99,21 @@ def test_what_a_dead_service_told_is_not_shown(tmp_path: Path, config: Path) -> 
     assert json.loads(output)["is_told"] is False
 
 
+def test_the_clocks_can_be_looked_after_without_a_capture(tmp_path: Path, config: Path) -> None:
+    with config.open("a") as more:
+        more.write('[source]\ninterface = "lo"\nselect = "udp"\n')
+    status, output, talk = call("clock", "run", "--config", config, "--seconds", "0.1")
+    assert (status, output) == (0, "")
+    assert "nanotape: clock: system: " in talk or talk == ""
+    told = json.loads((tmp_path / "run" / "clock" / "state.json").read_text())
+    assert told["clocks"][0]["clock"] == "system"
+    assert [each["interface"] for each in told["interfaces"]] == ["lo"]
+    config.write_text(config.read_text() + '[clock]\nmode = "none"\n')
+    status, _, talk = call("clock", "run", "--config", config)
+    assert status == 2
+    assert talk.startswith("nanotape: nothing to do: ")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

@@ -21,6 +21,7 @@ import namespaces
 from deadline import wait_for
 
 from nanotape.capture.clock.linuxptp import Linuxptp
+from nanotape.capture.clock.linuxptp_version import installed_version
 from nanotape.capture.clock.pmc import Pmc
 from nanotape.capture.clock.pmc_output import Answer
 from nanotape.capture.clock.ptp_reader import PtpReader
@@ -120,6 +121,8 @@ class PtpNet:
     ) -> PtpMaster:
         """Starts a master in a namespace of its own; `more` are lines for its configuration."""
         namespace, interface = self._namespace()
+        if installed_version().is_4:  # or it would take the host's own
+            more += f"\nuds_ro_address {self.folder}/{name}ro.sock"
         config = self.folder / f"{name}.conf"
         config.write_text(
             MASTER.format(

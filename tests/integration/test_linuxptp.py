@@ -160,7 +160,7 @@ def test_what_a_master_announces_of_utc_and_leap_seconds_is_seen(net: PtpNet) ->
     seen = measured(net, reader)
     assert (seen.utc_offset_s, seen.leap) == (None, 0)
     assert any("arbitrary" in note for note in seen.notes)
-    # 4.4 as a free-running master tells by an uninitialised time whether a leap second has passed: now and then at once.
+    # 4.4 as a free-running master tells by an uninitialised time whether a leap second is over: now and then at once.
     has_leap = not installed_version().is_4
     master.announce(utc_offset=37, leap61=has_leap)
 

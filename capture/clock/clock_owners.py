@@ -4,6 +4,7 @@ Who steers is taken from the command line and the configuration file that it nam
 that steers: beside it nothing is started. Processes of other PID namespaces, such as a container's host, are not seen.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -97,12 +98,20 @@ def _owner(process: Path, pid: int) -> ClockOwner | None:
 
 
 def _file_of(process: Path, path: str) -> str | None:
-    """A file as that process sees it; None: it cannot be read."""
+    """A file as that process sees it, or as we do where that is hidden from us; None: it cannot be read."""
     try:
         inside = path if path.startswith("/") else os.path.join(os.readlink(process / "cwd"), path)
-        return (process / "root" / inside.lstrip("/")).read_text(encoding="utf-8", errors="replace")
+        return _read(process / "root" / inside.lstrip("/"))
+    except PermissionError:  # root's process, and we are somebody else: who manages clocks is root
+        with contextlib.suppress(OSError):
+            return _read(Path(path)) if path.startswith("/") else None
     except OSError:
-        return None
+        pass
+    return None
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _system(_: ProgramOptions) -> set[str]:

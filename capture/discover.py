@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from nanotape.capture.discovered import Discovered, DiscoveredFlow
 from nanotape.capture.errors import DiscoverError
-from nanotape.capture.interface_state import interface_index, is_up
+from nanotape.capture.interface_state import has_xdp_program, interface_index, is_up
 from nanotape.capture.sightings import SIGHTING_DTYPE, flow_of
 from nanotape.config.framing import BUILT_IN, Framing
 from nanotape.native import ffi, lib
@@ -197,7 +197,7 @@ class Discovery:
             not_kept=sightings.not_kept,
             dropped=None if dropped == lib.NT_COUNT_UNKNOWN else dropped,
             unselected=lib.nt_discover_unselected(handle),
-            xdp_program=lib.nt_discover_xdp_program(handle) != 0,
+            xdp_program=has_xdp_program(self.interface),
         )
 
     def _flows(self, most: int | None, guesses: int, framings: Mapping[str, Framing]) -> tuple[DiscoveredFlow, ...]:

@@ -14,6 +14,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 CDEF_ORDER = ["fault", "ring", "plan", "loop", "holder", "columns", "feeds", "simulate"]
 
 HEADERS = [
+    "build_info.h",
     "fault.h",
     "clock.h",
     "ring/layout.h",

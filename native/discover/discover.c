@@ -4,7 +4,6 @@
 #include "../clock.h"
 #include "../source/packet.h"
 
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <net/if.h>
 #include <poll.h>
@@ -26,7 +25,6 @@ struct nt_discover {
 	struct nt_source *source;
 	struct nt_packet_socket socket;
 	bool socket_is_open;
-	uint32_t xdp_program;
 	uint64_t unselected;
 	uint64_t dropped;
 	struct nt_batch batch;
@@ -111,9 +109,6 @@ static int open_socket(struct nt_discover *discover, const char *interface, cons
 	if (error)
 		return error;
 	discover->socket_is_open = true;
-	/* Not allowed to ask, or too old a kernel: 0, and nothing is said about it. */
-	if (bpf_xdp_query_id(ifindex, 0, &discover->xdp_program))
-		discover->xdp_program = 0;
 	return adopt(discover, &plan, ifindex, fault);
 }
 
@@ -225,9 +220,4 @@ uint64_t nt_discover_dropped(const struct nt_discover *discover)
 uint64_t nt_discover_unselected(const struct nt_discover *discover)
 {
 	return discover->unselected;
-}
-
-uint32_t nt_discover_xdp_program(const struct nt_discover *discover)
-{
-	return discover->xdp_program;
 }

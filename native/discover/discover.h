@@ -27,7 +27,5 @@ const struct nt_sightings *nt_discover_sightings(const struct nt_discover *disco
 uint64_t nt_discover_dropped(const struct nt_discover *discover);
 /* Packets that came through the kernel's filter and were then not selected: no UDP, or PTP. */
 uint64_t nt_discover_unselected(const struct nt_discover *discover);
-/* Id of an XDP program on the interface, which may take packets before a packet socket sees them; 0: none known of. */
-uint32_t nt_discover_xdp_program(const struct nt_discover *discover);
 
 #endif

@@ -76,6 +76,10 @@ class PlaceUnusable(HostError):
     """Raised when a folder that nanotape needs cannot be made or used."""
 
 
+class PrivilegeUnusable(HostError):
+    """Raised when a process cannot give up its capabilities, or not pass them on to its holder."""
+
+
 class FileUnusable(HostError):
     """Raised when a capture file cannot be opened, or is no file."""
 
@@ -132,3 +136,11 @@ class LinuxptpError(CaptureError):
 
 class PmcUnusable(CaptureError):
     """Raised when a running ptp4l cannot be asked."""
+
+
+class ControlError(CaptureError):
+    """Raised when a running service cannot be steered: nobody there, no right to, or it refuses."""
+
+
+class ReloadRefused(ControlError):
+    """Raised when a running service cannot go over to another configuration; then nothing is changed."""

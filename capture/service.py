@@ -19,6 +19,7 @@ from nanotape.capture.footprint import Footprint
 from nanotape.capture.listeners import ListenerWatch
 from nanotape.capture.places import Places, prepare
 from nanotape.capture.plan import write_owned, write_plan
+from nanotape.capture.privilege import lent_to_holder
 from nanotape.capture.service_clocks import ServiceClocks, stamped_by_nics
 from nanotape.capture.service_links import ServiceLinks, links_of
 from nanotape.capture.service_listeners import ServiceListeners
@@ -232,7 +233,8 @@ class Service:
         command = self._known_commands().of(name, resume=again and feed is not None)
         stream = feed.stream() if feed else None
         try:
-            child = self._children[name] = Child(name, command, self._options.talk, stream)
+            with lent_to_holder() if name == HOLDER else contextlib.nullcontext():
+                child = self._children[name] = Child(name, command, self._options.talk, stream)
         finally:
             if stream is not None:
                 os.close(stream)  # the capture's alone: with it the decompressor loses its reader

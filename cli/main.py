@@ -1,13 +1,13 @@
 """The `nanotape` command: one verb a module, errors as one line on stderr; 0 fine, 1 something wrong, 2 usage."""
 
 import errno
-import importlib.metadata
 import os
 import sys
 from typing import Annotated
 
 import typer
 
+from nanotape.cli.privilege import settle_privilege
 from nanotape.cli.verbs import Verbs
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -24,14 +24,16 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"nanotape {importlib.metadata.version('nanotape')}\n")
+        from nanotape.cli.version import version_lines
+
+        sys.stdout.write("".join(f"{line}\n" for line in version_lines()))
         raise typer.Exit
 
 
 @app.callback()
 def nanotape(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and how it was built.")
     ] = False,
 ) -> None:
     """Records multicast market data: every packet, nanosecond-stamped, from the NIC to Arrow files."""
@@ -42,6 +44,7 @@ def main() -> None:
     _fill_streams()
     try:
         try:
+            settle_privilege(sys.argv[1:])
             app()
         finally:
             sys.stdout.flush()  # here its failure can still be told

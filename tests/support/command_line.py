@@ -91,8 +91,10 @@ def refusal(
 
 
 @contextlib.contextmanager
-def as_nobody() -> Iterator[tuple[tuple[str, ...], pathlib.Path]]:
+def as_nobody(capabilities: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...], pathlib.Path]]:
     """A command prefix that becomes `nobody`, the interpreter to run under it, and a folder of nobody's to work in.
+
+    With capabilities (`net_raw`) these are ambient, as systemd gives them.
 
     Interpreter and packages are shown in a mount namespace of the command's own, at a place that everybody may enter.
     """
@@ -106,7 +108,7 @@ def as_nobody() -> Iterator[tuple[tuple[str, ...], pathlib.Path]]:
             place.mkdir()
         os.chown(work, NOBODY, NOBODY)
         binds = " && ".join(f"mount --bind {what} {place}" for place, what in shown.items())
-        become = f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups --inh-caps=-all"
+        become = f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {_capability_options(capabilities)}"
         clean = f"env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONHOME={folder}/python PYTHONPATH={folder}/site"
         library = f"LD_LIBRARY_PATH={folder}/python/lib"  # of an interpreter that is built as a library
         script = f'{binds} && cd {work} && exec {become} {clean} {library} "$@"'
@@ -115,3 +117,8 @@ def as_nobody() -> Iterator[tuple[tuple[str, ...], pathlib.Path]]:
         yield (*prefix, str(python), "-m", "nanotape.cli.main"), work
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _capability_options(capabilities: Sequence[str]) -> str:
+    words = "".join(f",+{each}" for each in capabilities)
+    return f"--inh-caps=-all{words} --ambient-caps=-all{words}"

@@ -1,0 +1,25 @@
+"""What each verb keeps of the capabilities that it was started with, settled before its libraries start threads."""
+
+from collections.abc import Sequence
+
+from nanotape.capture.privilege import give_up, keep_for_holder
+
+_START_HOLDERS = frozenset({"run", "capture"})
+_MAY_NEED_SOME = frozenset({"discover", "replay", "relay", "demo", "bench", "simulate", "clock", "doctor", "jitter"})
+"""Open sockets, interfaces or clocks themselves, or start a service within."""
+
+
+def settle_privilege(words: Sequence[str]) -> None:
+    """Gives up what the verb does not need; readers of rings and archives keep none.
+
+    Args:
+        words: Of the command line, after the program's name.
+
+    Raises:
+        PrivilegeUnusable: The kernel does not let go of them.
+    """
+    verb = next((word for word in words if not word.startswith("-")), "")
+    if verb in _START_HOLDERS:
+        keep_for_holder()
+    elif verb not in _MAY_NEED_SOME:
+        give_up()

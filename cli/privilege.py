@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from nanotape.capture.privilege import give_up, keep_for_holder
-
 _START_HOLDERS = frozenset({"run", "capture"})
 _MAY_NEED_SOME = frozenset({"discover", "replay", "relay", "demo", "bench", "simulate", "clock", "doctor", "jitter"})
 """Open sockets, interfaces or clocks themselves, or start a service within."""
@@ -18,6 +16,10 @@ def settle_privilege(words: Sequence[str]) -> None:
     Raises:
         PrivilegeUnusable: The kernel does not let go of them.
     """
+    try:
+        from nanotape.capture.privilege import give_up, keep_for_holder
+    except ModuleNotFoundError:
+        return  # a tree that reads archives alone: nothing in it is ever given any
     verb = next((word for word in words if not word.startswith("-")), "")
     if verb in _START_HOLDERS:
         keep_for_holder()

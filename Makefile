@@ -26,7 +26,7 @@ C_FILES := $(shell find native tests -name '*.[ch]' -type f | LC_ALL=C sort)
 WHEEL_INPUT := $(SOURCES) pyproject.toml meson.build meson.options scripts/excluded.py build/sources.txt README.md
 
 .PHONY: help setup develop demo bench bench-archive bench-feeds test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
-	check-imports check-warnings model format wheel lock clean FORCE
+	check-imports check-warnings model format wheel dist lock clean FORCE
 
 help:
 	@echo 'demo        the main job, end to end, with its verdict (options in DEMO="--seconds 10")'
@@ -37,6 +37,7 @@ help:
 	@echo 'test-slow   the long Python tests, and every damage to every capture file'
 	@echo 'check       formatting, lint, types, import contracts, C warnings, the model of the ring'
 	@echo 'develop     $(VENV) with nanotape in it          wheel   dist/nanotape-*.whl, contract-tested'
+	@echo 'dist        dist/: a wheel with libbpf and libxdp inside, its wheelhouse, and a .deb'
 	@echo 'format      rewrites C and Python files           lock    resolves the Python dependencies anew'
 	@echo 'clean       removes build/, dist/ and caches, not $(VENV)'
 
@@ -159,6 +160,10 @@ wheel: develop
 	@mkdir -p dist && rm -f dist/nanotape-*.whl && cp build/dist/nanotape-*.whl dist/
 	@NANOTAPE_WHEEL="$$(ls dist/nanotape-*.whl)" $(BIN)/pytest -q -m '' tests/contract $(PYTEST)
 	@ls dist/nanotape-*.whl
+
+# What a host without compiler and internet installs.
+dist: setup build/sources.txt
+	@scripts/dist.sh $(VENV) $(JOBS)
 
 PIP_COMPILE = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --annotation-style line

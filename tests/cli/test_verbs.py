@@ -86,7 +86,10 @@ def test_the_command_alone_lists_its_verbs_and_knows_its_version() -> None:
         assert re.search(rf"^\W*{verb}  ", text, re.MULTILINE), verb
     done = RUN.invoke(app, ["--version"])
     assert (done.exit_code, done.stderr) == (0, "")
-    assert re.fullmatch(r"nanotape \d+\.\d+\.\d+\S*\n", done.stdout)
+    version, built, _, environment = done.stdout.splitlines()
+    assert re.fullmatch(r"nanotape \d+\.\d+\.\d+\S*", version)
+    assert re.search(r"^built by \w+ \S+ with libbpf \S+ (static|shared), libxdp ", built)
+    assert re.search(r"^Python 3\.\d+\.\d+ with pyarrow \d", environment)
 
 
 @pytest.mark.parametrize("words", [["bogus"], ["run", "--bogus"], ["run", "-c"], ["demo", "--seconds", "0"]])

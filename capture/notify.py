@@ -1,6 +1,7 @@
 """What systemd is told of a service: that it is ready, goes on, stops (sd_notify(3)), by datagrams of its own making.
 
-Without a NOTIFY_SOCKET it says nothing. Never fails, and waits for nobody but a moment to say that it is ready: no capture ends because nobody listens.
+Without a NOTIFY_SOCKET it says nothing. Never fails, and waits for nobody but a moment to say that it is ready: no
+capture ends because nobody listens.
 """
 
 import contextlib
@@ -72,6 +73,11 @@ class Notifier:
         """Says that there was progress."""
         self._due = self._clock() + (self.interval_s or 0.0)
         self._tell("WATCHDOG=1")
+
+    def feed_if_due(self) -> None:
+        """Says that there is progress, as often as the watchdog needs; for what is called with each step."""
+        if self.is_due():
+            self.feed()
 
     def _lines(self, state: str) -> list[str]:
         return [f"STATUS={' '.join(state.split())}"] if state else []

@@ -14,9 +14,9 @@ from nanotape.capture.ring import Ring
 class LoopProgress:
     """Looks at the loops of some rings again and again."""
 
-    def __init__(self, shm_directory: Path) -> None:
+    def __init__(self, shm_directory: Path | str) -> None:
         """Has seen none yet."""
-        self._shm_directory = shm_directory
+        self._shm_directory = Path(shm_directory)
         self._seen: dict[str, tuple[int, int]] = {}
 
     def has_moved(self, names: Iterable[str]) -> bool:
@@ -43,7 +43,7 @@ class LoopProgress:
 class Watchdog:
     """Feeds the service manager's watchdog as long as the loops of all rings that run go on."""
 
-    def __init__(self, notifier: Notifier, shm_directory: Path) -> None:
+    def __init__(self, notifier: Notifier, shm_directory: Path | str) -> None:
         """Feeds nothing yet."""
         self.notifier = notifier
         self._progress = LoopProgress(shm_directory)

@@ -130,6 +130,8 @@ def _end_of_files(health: RingHealth) -> tuple[Severity, str, str]:
 def _links(health: RingHealth) -> Rule:
     for line in health.service.links if health.service else ():
         yield Severity.ERROR, f"nothing comes in: {line}", "see cable, switch port and ip link; it goes on by itself"
+    for line in health.service.notes if health.service else ():
+        yield Severity.WARNING, line, "or set source.interface and start anew"
 
 
 def _deaths(health: RingHealth) -> Rule:

@@ -1,110 +1,18 @@
 """Watches the links that feed a ring: outages that began or ended since the last look, also those between two looks.
 
-Reads /sys/class/net/IF; needs no privilege and costs some microseconds. An interface that was never seen, as one of
-another network namespace, is never told of.
+An interface is followed by its number: one that is renamed goes on. One that was never seen, as one of another
+network namespace, is never told of.
 """
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from dataclasses import replace
 
-from nanotape.capture.interface_state import interface_index, is_running
+from nanotape.capture.link_outage import Cause, LinkOutage
+from nanotape.capture.link_state import LinkState, name_of, read_link
+from nanotape.capture.program_watch import ProgramWatch
 
-SYSFS = Path("/sys/class/net")
-
-Cause = Literal["carrier", "down", "gone", "replaced"]
-"""No carrier; set down on this host; the interface is away; there is another of its name."""
-
-_IFF_UP = 1
-
-
-@dataclass(frozen=True, slots=True)
-class LinkState:
-    """One interface at one moment."""
-
-    index: int
-    """Which no other interface of the namespace ever gets; 0: there is none of this name."""
-    is_up: bool = False
-    """Frames can come in."""
-    is_set_up: bool = True
-    """False: somebody on this host has set it down."""
-    carrier_changes: int | None = None
-    """Carrier lost and carrier found, since it was made; None: not to be learned."""
-    operstate: str | None = None
-    """As the kernel calls its state (RFC 2863); None: not to be learned."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkOutage:
-    """A time in which an interface received nothing. It lies between the two stamps, which are those of looks."""
-
-    interface: str
-    ts_start_ns: int
-    """UTC: the last look that found it up; of an outage that the first look found, that look."""
-    ts_end_ns: int | None
-    """UTC: the look that found it up again; None: it goes on."""
-    cause: Cause
-    outages: int | None = 1
-    """How often it went away between the stamps, at least; None: unknown."""
-    operstate: str | None = None
-    """While it was away."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether frames can come in again."""
-        return self.ts_end_ns is not None
-
-    @property
-    def needs_new_sockets(self) -> bool:
-        """Sockets, joins and the XDP program went with the old interface: they do not come back by themselves."""
-        return self.cause in ("gone", "replaced")
-
-    @property
-    def detail(self) -> str:
-        """One line, which names the interface first."""
-        why = {
-            "carrier": "no carrier" if self.operstate is None else f"no carrier ({self.operstate})",
-            "down": "set down on this host",
-            "gone": "the interface is gone",
-            "replaced": "the interface was removed, and another of its name is there",
-        }[self.cause]
-        if not self.is_over:
-            return f"{self.interface}: link down: {why}"
-        times = f", {self.outages} times" if self.outages is not None and self.outages > 1 else ""
-        return f"{self.interface}: link was down{times}: {why}"
-
-
-def read_link(interface: str, sysfs: Path = SYSFS) -> LinkState:
-    """Asks the kernel.
-
-    Args:
-        interface: Its name.
-        sysfs: Where interfaces are listed; it may show those of another network namespace, which are not ours.
-    """
-    index = interface_index(interface)
-    folder = sysfs / interface
-    if index == 0:
-        return LinkState(0)
-    if _read(folder / "ifindex") != str(index):
-        return LinkState(index, is_running(interface))
-    flags = _read(folder / "flags")
-    changes = _read(folder / "carrier_changes")
-    return LinkState(
-        index=index,
-        is_up=_read(folder / "carrier") == "1",  # cannot be read while it is set down
-        is_set_up=flags is None or bool(int(flags, 16) & _IFF_UP),
-        carrier_changes=int(changes) if changes is not None else None,
-        operstate=_read(folder / "operstate"),
-    )
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8").strip()  # ascii would be loaded now: too late for a recorder
-    except OSError:
-        return None
+__all__ = ["LinkOutage", "LinkState", "LinkWatch", "read_link"]
 
 
 class LinkWatch:
@@ -115,6 +23,9 @@ class LinkWatch:
         interfaces: Iterable[str],
         clock: Callable[[], int] = time.time_ns,
         read: Callable[[str], LinkState] = read_link,
+        *,
+        name_of: Callable[[int], str] = name_of,
+        opened: object = None,
     ) -> None:
         """Looks once, so that what befalls them from now on is seen.
 
@@ -122,42 +33,91 @@ class LinkWatch:
             interfaces: Their names.
             clock: UTC, nanoseconds.
             read: Asks for the state of one.
+            name_of: Asks what the interface of a number is called.
+            opened: See `look`.
         """
         self._clock = clock
         now_ns = clock()
-        self._links = [_Link(name, read, now_ns) for name in dict.fromkeys(interfaces)]
+        self._links = [_Link(name, read, name_of, now_ns, opened) for name in dict.fromkeys(interfaces)]
 
-    def look(self) -> list[LinkOutage]:
-        """What has changed since the last look: outages that have begun, and those that are over."""
+    def look(self, opened: object = None) -> list[LinkOutage]:
+        """What has changed since the last look: outages that have begun, and those that are over.
+
+        Args:
+            opened: Names the last opening of all that packets come in by: the XDP programs of then are ours. None:
+                there are none, or nobody captures, and none is missed.
+        """
         now_ns = self._clock()
-        return [outage for link in self._links for outage in link.look(now_ns)]
+        return [outage for link in self._links for outage in link.look(now_ns, opened)]
 
     @property
     def down(self) -> tuple[LinkOutage, ...]:
-        """Outages that went on at the last look."""
-        return tuple(link.outage for link in self._links if link.outage is not None)
+        """Outages that went on at the last look: nothing comes in."""
+        return tuple(each for link in self._links for each in (link.outage, link.xdp.outage) if each is not None)
+
+    @property
+    def renamed(self) -> tuple[LinkOutage, ...]:
+        """Those that have another name, as of the last look."""
+        return tuple(link.renamed for link in self._links if link.renamed is not None)
 
 
 class _Link:
     """One interface, and what the last look at it found."""
 
-    def __init__(self, name: str, read: Callable[[str], LinkState], now_ns: int) -> None:
-        self._name, self._read = name, read
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[str], LinkState],
+        name_of: Callable[[int], str],
+        now_ns: int,
+        opened: object,
+    ) -> None:
+        self._name, self._read, self._name_of = name, read, name_of
         state = read(name)
         self._before = state if state.is_up else None  # one that is down is told of by the first look
-        self._index = state.index
+        self._index, self._addresses = state.index, state.addresses
         self._up_ns = now_ns if state.is_up else None
+        self._looked_ns = now_ns
         self.outage: LinkOutage | None = None
+        self.renamed: LinkOutage | None = None
+        self.xdp = ProgramWatch(name, state, now_ns, opened)
 
-    def look(self, now_ns: int) -> list[LinkOutage]:
-        before, state = self._before, self._read(self._name)
+    def look(self, now_ns: int, opened: object) -> list[LinkOutage]:
+        before, (state, called) = self._before, self._find()
         if before is None and state.index == 0:
             return []
         told = self._compare(before, state, now_ns)
+        told += [*self._look_at_name(called, now_ns), *self._look_at_addresses(state, now_ns)]
+        told += self.xdp.look(state, now_ns, opened)
         self._before, self._index = state, state.index or self._index
+        self._looked_ns = now_ns
         if state.is_up:
             self._up_ns = now_ns
         return told
+
+    def _find(self) -> tuple[LinkState, str]:
+        """The state, and the other name that the interface has by now; empty: it has its own, or is away."""
+        state = self._read(self._name)
+        called = self._name_of(self._index) if state.index == 0 and self._index else ""
+        other = self._read(called) if called else state
+        return (other, called) if other.index == self._index else (state, "")
+
+    def _look_at_name(self, called: str, now_ns: int) -> list[LinkOutage]:
+        was = self.renamed
+        if called == (was.other if was else ""):
+            return []
+        told = [replace(was, ts_end_ns=now_ns)] if was and not called else []
+        start_ns = was.ts_start_ns if was else self._looked_ns
+        self.renamed = LinkOutage(self._name, start_ns, None, "renamed", other=called) if called else None
+        return told + ([self.renamed] if self.renamed else [])
+
+    def _look_at_addresses(self, state: LinkState, now_ns: int) -> list[LinkOutage]:
+        """Those of another interface are no change; nor are those that cannot be learned."""
+        before, self._addresses = self._addresses, state.addresses
+        if before is None or state.addresses in (None, before) or state.index != self._index:
+            return []
+        words = [", ".join(each) or "none" for each in (before, state.addresses or ())]
+        return [LinkOutage(self._name, self._looked_ns, now_ns, "address", other=" -> ".join(words))]
 
     def _compare(self, before: LinkState | None, state: LinkState, now_ns: int) -> list[LinkOutage]:
         is_other = self._index not in (0, state.index) and state.index != 0

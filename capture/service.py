@@ -289,7 +289,7 @@ class Service:
             return []
         found = self._links.look()
         if found and self._state:
-            self._state.links(self._links.lines)
+            self._state.links(self._links.lines, self._links.notes)
         happened = [Happening(HOLDER, "link", outage.detail) for outage in found]
         return happened + (self._renew(self._links) if self._links.must_renew else [])
 

@@ -1,14 +1,15 @@
 """The links of a running service: when to look, what to tell, and when holder and capture have to be made anew.
 
-An interface that came back as another one has neither joins nor sockets nor XDP program of ours: nothing would ever
-come in again, and nobody would say so.
+An interface that came back as another one has neither joins nor sockets nor XDP program of ours, one whose program was
+detached no program: nothing would ever come in again, and nobody would say so.
 """
 
 import time
 from collections.abc import Callable
 
 from nanotape.capture.errors import HostError
-from nanotape.capture.link_watch import LinkOutage, LinkWatch
+from nanotape.capture.link_outage import LinkOutage
+from nanotape.capture.link_watch import LinkWatch
 from nanotape.capture.membership_reports import report_again
 from nanotape.config import Settings, interfaces
 
@@ -26,6 +27,8 @@ class ServiceLinks:
         log: Callable[[str], None],
         report: Callable[[str], None] | None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        has_programs: bool = False,
     ) -> None:
         """Looks at nothing yet.
 
@@ -34,7 +37,9 @@ class ServiceLinks:
             log: Takes one line for each change.
             report: Has the joins of an interface reported again; None: there are none.
             clock: Seconds.
+            has_programs: XDP programs let the packets in.
         """
+        self._has_programs, self._renewals = has_programs, 0
         self._watch, self._log, self._report, self._clock = watch, log, report, clock
         self._due = clock()
         self._renewal_due: float | None = None
@@ -51,17 +56,22 @@ class ServiceLinks:
         """A line for each link that is down."""
         return tuple(outage.detail for outage in self._watch.down)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for each that is captured, and yet is not as it should be."""
+        return tuple(outage.detail for outage in self._watch.renamed)
+
     def look(self) -> list[LinkOutage]:
         """What has changed, when it is time to look: is told, and joins of a link that is up again are reported."""
         now = self._clock()
         if now < self._due:
             return []
         self._due = now + INTERVAL_S
-        found = self._watch.look()
+        found = self._watch.look(self._renewals if self._has_programs else None)
         for outage in found:
             self._log(outage.detail)
-            if outage.is_over and outage.needs_new_sockets:
-                self._renewal_due, self._tries = now, 0
+            if outage.needs_new_sockets and outage.is_over != (outage.cause == "xdp"):
+                self._renewal_due, self._tries = now, 0  # a program does not come back by itself
                 self._renewing.add(outage.interface)
             elif outage.is_over and self._report is not None:
                 self._report_again(outage.interface, self._report)
@@ -81,12 +91,18 @@ class ServiceLinks:
         """
         if self._renewal_due is None or self._clock() < self._renewal_due:
             return False
-        return not any(outage.cause == "gone" or outage.interface in self._renewing for outage in self._watch.down)
+        return not any(self._hinders(outage) for outage in self._watch.down)
+
+    def _hinders(self, outage: LinkOutage) -> bool:
+        if outage.cause == "xdp":  # where another one sits, ours cannot
+            return not outage.needs_new_sockets
+        return outage.cause == "gone" or outage.interface in self._renewing
 
     def renewed(self) -> None:
         """All is opened anew."""
         self._renewal_due = None
         self._renewing.clear()
+        self._renewals += 1
 
     def failed(self) -> None:
         """It could not be: worth another try later, the later the more often it failed."""
@@ -95,8 +111,11 @@ class ServiceLinks:
 
 
 def links_of(settings: Settings, log: Callable[[str], None]) -> ServiceLinks | None:
-    """Those of a ring; None where no network interface feeds it."""
-    if settings.source.effective_kind not in _KINDS:
+    """Those of a ring; None where no network interface feeds it. Call it when all is opened."""
+    kind = settings.source.effective_kind
+    if kind not in _KINDS:
         return None
     report = report_again if settings.source.join != "none" else None
-    return ServiceLinks(LinkWatch(interfaces(settings)), log, report)
+    has_programs = kind == "afxdp"
+    watch = LinkWatch(interfaces(settings), opened=0 if has_programs else None)
+    return ServiceLinks(watch, log, report, has_programs=has_programs)

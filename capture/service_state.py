@@ -40,6 +40,8 @@ class ServiceState:
     """The last processes that ended unasked, and were started anew: which, and when (UTC, nanoseconds)."""
     links: tuple[str, ...] = ()
     """Which of its links are down, a line each."""
+    notes: tuple[str, ...] = ()
+    """Which of its links are not as they should be, and yet captured; a line each."""
 
 
 class StateFile:
@@ -59,9 +61,9 @@ class StateFile:
         """Tells who listens now, instead of those before."""
         self._change(replace(self._state, listeners=tuple(sorted(lines))))
 
-    def links(self, lines: Iterable[str]) -> None:
-        """Tells which links are down now, instead of those before."""
-        self._change(replace(self._state, links=tuple(lines)))
+    def links(self, lines: Iterable[str], notes: Iterable[str] = ()) -> None:
+        """Tells which links are down now, and what is to be noted of the others, instead of those before."""
+        self._change(replace(self._state, links=tuple(lines), notes=tuple(notes)))
 
     def died(self, process: str) -> None:
         """Tells of a process that ended unasked."""
@@ -71,7 +73,7 @@ class StateFile:
     def ended(self, how: str, *, damaged: bool = False) -> None:
         """Tells of the end: what is told first counts."""
         if not self._state.ended:
-            self._change(replace(self._state, listeners=(), links=(), ended=how, damaged=damaged))
+            self._change(replace(self._state, listeners=(), links=(), notes=(), ended=how, damaged=damaged))
 
     def _change(self, state: ServiceState) -> None:
         if state == self._state:
@@ -90,10 +92,10 @@ def read_state(path: Path) -> ServiceState | None:
         told = json.loads(path.read_bytes())
         lines = tuple(str(line) for line in told["listeners"])
         deaths = tuple((str(process), int(at_ns)) for process, at_ns in told["deaths"])
-        links = tuple(str(line) for line in told.get("links", ()))  # a service of an earlier version tells none
-        state = ServiceState(
-            int(told["pid"]), str(told["delivery"]), lines, str(told["ended"]), told["damaged"] is True, deaths, links
-        )
+        # A service of an earlier version tells none of these.
+        links, notes = (tuple(map(str, told.get(name, ()))) for name in ("links", "notes"))
+        facts = int(told["pid"]), str(told["delivery"]), lines, str(told["ended"]), told["damaged"] is True
+        state = ServiceState(*facts, deaths, links, notes)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return state if is_alive(state.pid) else replace(state, listeners=(), links=())
+    return state if is_alive(state.pid) else replace(state, listeners=(), links=(), notes=())

@@ -137,7 +137,7 @@ class Journal:
             self._add_stats(gap_rows(self._belonging, self._summed_seq, settled, flows))
 
     def tell_links(self, outages: Sequence[Any]) -> None:
-        """Tells of links that went away or came back: `nanotape.capture.link_watch.LinkOutage`."""
+        """Tells of what befell links: `nanotape.capture.link_outage.LinkOutage`."""
         ring = (self._ring.host, self._ring.name, self._ring.ring_id)
         self.tell(
             [
@@ -145,7 +145,7 @@ class Journal:
                     "link",
                     each.ts_start_ns,
                     each.ts_end_ns,
-                    "warning" if each.is_over else "error",
+                    each.severity,
                     *ring,
                     detail=each.detail,
                 )

@@ -25,6 +25,7 @@ from nanotape.capture.link_watch import LinkWatch
 from nanotape.capture.reader import RingReader
 from nanotape.capture.readers import RUN_DIRECTORY
 from nanotape.capture.ring import SHM_DIRECTORY, Ring
+from nanotape.capture.ring_links import RingLinks
 from nanotape.capture.switch_stamps import SwitchStamps
 from nanotape.config.framing import BUILT_IN, Framing
 from nanotape.config.switch import SwitchSettings
@@ -191,7 +192,7 @@ class _Recording:
                     quiet=self._feeds.quiet,
                     is_live=any(source.kind not in ("pcap", "synthetic") for source in ring.sources()),
                     facts_path=self._places.facts_path(ring.name),
-                    links=self._links.look if self._links else None,
+                    links=RingLinks(self._links, ring).look if self._links else None,
                 ),
                 clock_folder=self._places.clock_folder,
             )

@@ -8,7 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from nanotape.capture.link_watch import LinkOutage, LinkState, LinkWatch, read_link
+from nanotape.capture.interface_facts import interface_facts
+from nanotape.capture.link_outage import LinkOutage
+from nanotape.capture.link_state import LinkState, name_of, read_link
+from nanotape.capture.link_watch import LinkWatch
 
 UP = LinkState(index=7, is_up=True, carrier_changes=2, operstate="up")
 NO_CARRIER = LinkState(index=7, is_up=False, carrier_changes=3, operstate="lowerlayerdown")
@@ -19,15 +22,21 @@ GONE = LinkState(0)
 class Host:
     """Interfaces whose states a test sets, and a clock that goes on by a second with each look."""
 
-    def __init__(self) -> None:
-        self.states: dict[str, LinkState] = {}
-        self.now_ns = 0
-        self.watch = LinkWatch(["eth1"], lambda: self.now_ns, lambda name: self.states.get(name, GONE))
+    def __init__(self, state: LinkState = GONE, opened: object = None) -> None:
+        self.states: dict[str, LinkState] = {"eth1": state}
+        self.now_ns, self.opened = 0, opened
+        self.watch = LinkWatch(["eth1"], lambda: self.now_ns, self.state, name_of=self.name_of, opened=opened)
 
-    def look(self, state: LinkState) -> list[LinkOutage]:
+    def state(self, name: str) -> LinkState:
+        return self.states.get(name, GONE)
+
+    def name_of(self, index: int) -> str:
+        return next((name for name, state in self.states.items() if state.index == index), "")
+
+    def look(self, state: LinkState, name: str = "eth1") -> list[LinkOutage]:
         self.now_ns += 10**9
-        self.states["eth1"] = state
-        return self.watch.look()
+        self.states = {name: state}
+        return self.watch.look(self.opened)
 
 
 @pytest.fixture
@@ -132,15 +141,113 @@ def sysfs(folder: pathlib.Path, **files: str) -> pathlib.Path:
 def test_the_state_is_read_from_sysfs(tmp_path: pathlib.Path) -> None:
     index = str(socket.if_nametoindex("lo"))
     folder = sysfs(tmp_path, ifindex=index, carrier="0", carrier_changes="5", operstate="down", flags="0x1003")
-    assert read_link("lo", folder) == LinkState(int(index), False, True, 5, "down")
+    assert replace(read_link("lo", folder), xdp_id=None, addresses=None) == LinkState(
+        int(index), False, True, 5, "down"
+    )
 
 
 def test_a_sysfs_of_another_namespace_is_not_believed(tmp_path: pathlib.Path) -> None:
     folder = sysfs(tmp_path, ifindex="4711", carrier="0", carrier_changes="5", operstate="down", flags="0x1002")
     index = socket.if_nametoindex("lo")
-    assert read_link("lo", folder) == LinkState(index, True, True, None, None)
+    assert replace(read_link("lo", folder), xdp_id=None, addresses=None) == LinkState(index, True)
 
 
 def test_this_host_has_a_loopback_that_is_up_and_no_interface_of_a_made_up_name() -> None:
     assert read_link("lo").is_up
     assert read_link("nt-no-such-if") == GONE
+
+
+def test_the_kernel_tells_name_program_and_addresses_of_a_number() -> None:
+    facts = interface_facts(socket.if_nametoindex("lo"))
+    assert facts is not None
+    assert (facts.name, facts.xdp_id) == ("lo", 0)
+    assert "127.0.0.1/8" in facts.addresses
+    assert interface_facts(2**31 - 1) is None
+    assert (name_of(socket.if_nametoindex("lo")), name_of(2**31 - 1)) == ("lo", "")
+
+
+def test_an_interface_of_another_name_is_followed_and_told_until_it_has_its_own_again(host: Host) -> None:
+    host.look(UP)
+    (begun,) = host.look(UP, "eth9")
+    assert (begun.cause, begun.severity, begun.needs_new_sockets) == ("renamed", "warning", False)
+    assert (host.watch.renamed, host.watch.down) == ((begun,), ())
+    assert host.look(UP, "eth9") == []
+    (down,) = host.look(NO_CARRIER, "eth9")
+    assert down.detail == "eth1: link down: no carrier (lowerlayerdown)"
+    (up,) = host.look(replace(UP, carrier_changes=4), "eth9")
+    assert up.is_over
+    (other,) = host.look(replace(UP, carrier_changes=4), "eth5")
+    assert other.detail.startswith("eth1: is called eth5 now")
+    (over,) = host.look(replace(UP, carrier_changes=4))
+    assert (over.is_over, over.severity, over.ts_start_ns) == (True, "info", begun.ts_start_ns)
+    assert (host.watch.renamed, host.watch.down) == ((), ())
+
+
+def test_another_interface_under_the_name_of_one_that_was_renamed_is_another_one(host: Host) -> None:
+    host.look(UP)
+    host.look(UP, "eth9")
+    host.states = {"eth9": UP, "eth1": replace(UP, index=11)}
+    found = host.watch.look()
+    assert [each.cause for each in found] == ["replaced", "renamed"]
+    assert found[0].needs_new_sockets
+    assert host.watch.renamed == ()
+
+
+def test_other_addresses_are_told_but_not_those_of_another_interface() -> None:
+    with_address = replace(UP, addresses=("10.0.0.1/24",))
+    host = Host(with_address)
+    (change,) = host.look(replace(UP, addresses=()))
+    assert change.detail == "eth1: its addresses have changed: 10.0.0.1/24 -> none"
+    assert (change.severity, change.is_over, change.keeps_out) == ("info", True, False)
+    assert host.look(replace(UP, addresses=None)) == []
+    assert [each.cause for each in host.look(replace(with_address, index=9))] == ["replaced"]
+
+
+OURS, OTHERS, NO_PROGRAM = (replace(UP, xdp_id=each) for each in (5, 6, 0))
+
+
+def test_a_program_that_is_detached_needs_new_sockets_and_the_next_opening_ends_it() -> None:
+    host = Host(OURS, opened=1)
+    assert host.look(OURS) == []
+    assert host.look(NO_PROGRAM) == [], "all may just be opened anew"
+    (begun,) = host.look(NO_PROGRAM)
+    assert (begun.cause, begun.needs_new_sockets, begun.ts_start_ns) == ("xdp", True, 10**9)
+    assert host.watch.down == (begun,)
+    host.opened = 2
+    (over,) = host.look(replace(UP, xdp_id=7))
+    assert (over.is_over, over.ts_start_ns) == (True, 10**9)
+    assert host.look(replace(UP, xdp_id=7)) == []
+
+
+def test_a_program_of_others_is_not_ours_to_replace_until_it_is_gone() -> None:
+    host = Host(OURS, opened=1)
+    host.look(OTHERS)
+    (begun,) = host.look(OTHERS)
+    assert not begun.needs_new_sockets
+    assert "another XDP program (id 6) is attached" in begun.detail
+    (gone,) = host.look(NO_PROGRAM)
+    assert gone.needs_new_sockets
+
+
+def test_a_program_that_was_away_between_two_looks_is_told_by_the_new_opening() -> None:
+    host = Host(OURS, opened="one holder")
+    host.opened = "another"
+    (over,) = host.look(replace(UP, xdp_id=7))
+    assert (over.cause, over.is_over, over.severity) == ("xdp", True, "warning")
+
+
+def test_while_nobody_captures_no_program_is_missed() -> None:
+    host = Host(OURS, opened=1)
+    host.opened = None
+    assert [host.look(NO_PROGRAM) for _ in range(3)] == [[], [], []]
+    host.opened = 2
+    assert [host.look(replace(UP, xdp_id=7)) for _ in range(3)] == [[], [], []]
+
+
+def test_a_new_interface_has_a_program_when_it_is_opened_and_not_before() -> None:
+    host = Host(OURS, opened=1)
+    other = replace(UP, index=9, xdp_id=0)
+    assert [each.cause for each in host.look(other)] == ["replaced"]
+    assert [host.look(other), host.look(replace(other, xdp_id=8))] == [[], []]
+    host.opened = 2
+    assert host.look(replace(other, xdp_id=8)) == []

@@ -8,7 +8,8 @@ import struct
 import pytest
 
 from nanotape.capture.errors import HostError
-from nanotape.capture.link_watch import LinkState, LinkWatch
+from nanotape.capture.link_state import LinkState
+from nanotape.capture.link_watch import LinkWatch
 from nanotape.capture.membership_reports import query, report_again
 from nanotape.capture.service_links import INTERVAL_S, ServiceLinks, links_of
 from nanotape.config import Settings
@@ -81,6 +82,34 @@ def test_another_interface_of_the_name_has_all_opened_anew_until_that_succeeds()
     assert host.links.must_renew
     host.links.renewed()
     assert not host.links.must_renew
+
+
+def test_a_program_that_was_detached_has_all_opened_anew_but_not_while_another_one_sits_there() -> None:
+    ours, others, none = (dataclasses.replace(UP, xdp_id=each) for each in (5, 6, 0))
+    now_s, states = [0.0], {"eth1": ours}
+    watch = LinkWatch(states, lambda: int(now_s[0] * 1e9), states.__getitem__, opened=0)
+    links = ServiceLinks(watch, lambda _: None, None, lambda: now_s[0], has_programs=True)
+    for state, must in ((ours, False), (others, False), (others, False), (none, True), (others, False), (none, True)):
+        states["eth1"] = state
+        now_s[0] += INTERVAL_S
+        links.look()
+        assert links.must_renew is must
+    links.renewed()
+    states["eth1"] = dataclasses.replace(UP, xdp_id=9)
+    now_s[0] += INTERVAL_S
+    links.look()
+    assert (links.must_renew, links.lines) == (False, ())
+
+
+def test_another_name_is_noted_and_no_reason_to_open_anything_anew() -> None:
+    now_s, states = [0.0], {"eth1": UP}
+    watch = LinkWatch(["eth1"], read=lambda name: states.get(name, GONE), name_of=lambda _: next(iter(states)))
+    links = ServiceLinks(watch, lambda _: None, None, lambda: now_s[0])
+    states.clear()
+    states["eth9"] = UP
+    now_s[0] += INTERVAL_S
+    links.look()
+    assert (len(links.notes), links.lines, links.must_renew) == (1, (), False)
 
 
 def test_nothing_is_opened_anew_while_the_link_is_down_again() -> None:

@@ -2,83 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import namespaces
 import pytest
-import udp_reader
-from command_line import NANOTAPE, call
 from deadline import wait_for
 from querier import Querier, querier
-from service_rig import LINES, Rig
-
-from nanotape.capture.conservation import ring_books
+from running_service import GROUPS, add, epoch, findings, link_events, remove, running, said, send, set_link, writes
+from service_rig import Rig
 
 pytestmark = pytest.mark.root
-
-GROUPS = tuple(where.partition(":")[0] for where in LINES.values())
-
-
-@contextlib.contextmanager
-def running(rig: Rig, verb: str = "run") -> Iterator[subprocess.Popen[bytes]]:
-    """The whole service inside the capturing namespace, whose links it is to see."""
-    with rig.talk.open("a", encoding="utf-8") as talk:
-        command = [*rig.capture_side, *NANOTAPE, verb, "--config", str(rig.config), "--json"]
-        process = subprocess.Popen(command, stdout=talk, stderr=talk)
-    try:
-        wait_for(lambda: said(rig, "capturing") or process.poll() is not None, "the service", 60)
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(60)
-        process.kill()
-
-
-def said(rig: Rig, what: str) -> bool:
-    return what in rig.talk.read_text(encoding="utf-8")
-
-
-def send(rig: Rig, pair: namespaces.NamespacePair, count: int = 10) -> None:
-    """Until just as many more packets are in the ring."""
-    with rig.ring() as ring:
-        before = ring_books(ring).in_ring
-        udp_reader.send(pair.left, GROUPS[0], 31001, count)
-        wait_for(lambda: ring_books(ring).in_ring == before + count, f"{count} packets after {before}")
 
 
 def make_again(pair: namespaces.NamespacePair) -> None:
     """Both ends of the wire are removed and made anew, with the same names."""
     remove(pair)
     add(pair)
-
-
-def remove(pair: namespaces.NamespacePair) -> None:
-    pair.right.run("ip", "link", "delete", pair.right.interface)
-
-
-def add(pair: namespaces.NamespacePair, mtu: int = 1500) -> None:
-    peer = ("peer", "name", pair.right.interface, "netns", pair.right.namespace)
-    pair.left.run("ip", "link", "add", pair.left.interface, "type", "veth", *peer)
-    for side in (pair.left, pair.right):
-        namespaces._bring_up(side, mtu)
-
-
-def set_link(side: namespaces.Side, state: str) -> None:
-    side.run("ip", "link", "set", side.interface, state)
-    if state == "up":
-        side.run("ip", "route", "replace", "224.0.0.0/4", "dev", side.interface)
-
-
-def link_events(rig: Rig) -> list[dict[str, Any]]:
-    return [event for event in rig.archive().rows("events").to_pylist() if event["kind"] == "link"]
 
 
 def _over(rig: Rig) -> list[dict[str, Any]]:
@@ -94,13 +36,6 @@ def assert_told(rig: Rig, outages: int) -> None:
     assert [event["ts_start"] for event in begun] == [event["ts_start"] for event in over]
     assert all(event["ts_start"] < event["ts_end"] for event in over)
     assert all(event["detail"].startswith("veth-r: link ") for event in told)
-
-
-def findings(rig: Rig) -> list[str]:
-    """What `nanotape status` finds wrong."""
-    _, output, errors = call("status", "--config", rig.config, "--json", "--interval", "0.2")
-    assert output, errors
-    return [finding["what"] for finding in json.loads(output)["findings"]]
 
 
 @pytest.fixture
@@ -173,13 +108,13 @@ def test_an_interface_that_is_removed_and_made_again_is_captured_again(
         assert any("nothing comes in: veth-r: " in what for what in findings(rig))
         add(namespace_pair)
         wait_for(lambda: said(rig, "capture: started anew"), "the capture to be started anew", 30)
-        wait_for(lambda: _writes(rig), "the capture", 30)
+        wait_for(lambda: writes(rig), "the capture", 30)
         members = namespace_pair.right.run("ip", "-4", "maddress", "show", "dev", "veth-r").stdout
         assert all(group in members for group in GROUPS)
         send(rig, namespace_pair)
         wait_for(lambda: len(_over(rig)) == 1, "the recorder, which looks by itself, to tell that it is over")
         make_again(namespace_pair)  # between two looks
-        wait_for(lambda: _epoch(rig) == 3 and _writes(rig), "a third capture", 30)
+        wait_for(lambda: epoch(rig) == 3 and writes(rig), "a third capture", 30)
         send(rig, namespace_pair)
         wait_for(lambda: len(_over(rig)) == 2, "the recorder to tell of the second")
         process.send_signal(signal.SIGTERM)
@@ -204,15 +139,5 @@ def test_a_new_interface_that_cannot_be_captured_yet_is_tried_again(
         for side in (namespace_pair.left, namespace_pair.right):
             side.run("ip", "link", "set", side.interface, "mtu", "1500")
         wait_for(lambda: said(small, "capture: started anew"), "the capture to be started anew", 30)
-        wait_for(lambda: _epoch(small) == 2 and _writes(small), "the capture", 30)
+        wait_for(lambda: epoch(small) == 2 and writes(small), "the capture", 30)
         send(small, namespace_pair)
-
-
-def _writes(rig: Rig) -> bool:
-    with rig.ring() as ring:
-        return ring.writer_alive
-
-
-def _epoch(rig: Rig) -> int:
-    with rig.ring() as ring:
-        return ring.epoch

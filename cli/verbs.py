@@ -15,6 +15,7 @@ VERBS = {
     "simulate": "simulate:simulate",
     "rings": "rings:rings",
     "status": "status:status",
+    "ctl": "ctl:app",
     "channels": "channels:channels",
     "clock": "clock:app",
     "import": "import_:import_pcap",
@@ -29,6 +30,8 @@ VERBS = {
     "tail": "tail:tail",
     "audit": "audit:audit",
     "verify": "verify:verify",
+    "doctor": "doctor:doctor",
+    "support-bundle": "support_bundle:support_bundle",
     "config": "config:app",
 }
 """By name, in the order of the help: module below `nanotape.cli`, and in it the function, or the app of its verbs."""

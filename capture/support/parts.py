@@ -1,0 +1,125 @@
+"""What a support bundle holds of one host: nanotape's own answers, its state files, logs, and what the host is like."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from nanotape.capture.support.bundle import PART_BYTES, Part
+from nanotape.config import Settings, interfaces
+from nanotape.config.show import effective
+
+_TIMEOUT_S = 30.0
+_VERBS = (
+    ("version.txt", ("--version",)),
+    ("status.json", ("status", "--json")),
+    ("rings.json", ("rings", "--json")),
+    ("channels.json", ("channels", "--json")),
+    ("clock.json", ("clock", "--json")),
+    ("doctor.json", ("doctor", "--json")),
+)
+_WITHOUT_CONFIG = ("version.txt", "rings.json")
+_HOST_FILES = (
+    "/etc/os-release", "/proc/version", "/proc/cmdline", "/proc/cpuinfo", "/proc/meminfo", "/proc/interrupts",
+    "/proc/softirqs", "/proc/net/dev", "/proc/net/softnet_stat", "/proc/net/snmp", "/proc/net/igmp", "/proc/mounts",
+    "/proc/stat", "/proc/loadavg", "/proc/pressure/cpu", "/proc/pressure/io", "/sys/devices/system/cpu/isolated",
+    "/sys/devices/system/cpu/nohz_full", "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+)  # fmt: skip
+_HOST_COMMANDS = (
+    ("ip-link.txt", ("ip", "-s", "-d", "link")),
+    ("df.txt", ("df", "-h")),
+    ("ps.txt", ("ps", "-eLo", "pid,tid,user,cls,rtprio,psr,pcpu,rss,comm")),
+    ("dmesg.txt", ("dmesg", "--ctime")),
+    ("journal.txt", ("journalctl", "--no-pager", "-n", "5000", "-u", "nanotape*")),
+)
+_ETHTOOL = ("-i", "-S", "-g", "-c", "-a", "-k", "-l", "-x", "-T", "-n")
+_COMMAND_KEYS = re.compile(r"^(?P<key>post_\w+|on_event) = \[(?P<words>.*)\](?P<rest>  #.*)?$", re.MULTILINE)
+
+
+def support_parts(settings: Settings, config: Path | None) -> Iterator[Part]:
+    """All of them.
+
+    Args:
+        settings: In force.
+        config: The file that verbs are to be called with; None: the default.
+    """
+    yield Part("configuration.toml", lambda: without_arguments(effective(settings)).encode())
+    for name, words in _VERBS:
+        chosen = [] if config is None or name in _WITHOUT_CONFIG else ["--config", str(config)]
+        # -P: a module of the folder that we happen to be in is not ours.
+        command = (sys.executable, "-P", "-m", "nanotape.cli.main", *words, *chosen)
+        yield Part(name, partial(_output, command, allowed=(0, 1)))
+    yield Part("events.jsonl", partial(_events, settings))
+    yield from _state_files(Path(settings.paths.run_dir))
+    for path in _HOST_FILES:
+        yield Part(f"host{path}", partial(_tail, Path(path)))
+    for name, host_command in _HOST_COMMANDS:
+        yield Part(f"host/{name}", partial(_output, host_command))
+    for interface in interfaces(settings):
+        for option in _ETHTOOL:
+            yield Part(f"host/ethtool/{interface}{option}.txt", partial(_output, ("ethtool", option, interface)))
+
+
+def without_arguments(text: str) -> str:
+    """A configuration whose commands are named and their arguments left out: there may be a password among them."""
+
+    def shortened(found: re.Match[str]) -> str:
+        words = re.findall(r'"(?:[^"\\]|\\.)*"', found["words"])
+        kept = words[:1] + ([f'"({len(words) - 1} arguments left out)"'] if len(words) > 1 else [])
+        return f"{found['key']} = [{', '.join(kept)}]{found['rest'] or ''}"
+
+    return _COMMAND_KEYS.sub(shortened, text)
+
+
+def _state_files(run_directory: Path) -> Iterator[Part]:
+    """What services and readers tell of themselves, and the logs of what they run."""
+    for pattern in (
+        "*/service.json",
+        "*/readers/*.json",
+        "clock/*.json",
+        "clock/*.jsonl",
+        "clock/*.conf",
+        "clock/*.log*",
+    ):
+        for path in sorted(run_directory.glob(pattern)):
+            yield Part(f"run/{path.relative_to(run_directory)}", partial(_tail, path))
+
+
+def _events(settings: Settings) -> bytes:
+    command = (
+        sys.executable,
+        "-P",
+        "-m",
+        "nanotape.cli.main",
+        "events",
+        settings.paths.archive,
+        "--since",
+        "2d",
+        "--json",
+    )
+    return _output(command)
+
+
+def _output(command: Sequence[str], allowed: Sequence[int] = (0,)) -> bytes:
+    """What a command prints."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise OSError(f"{command[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise OSError(f"no answer within {_TIMEOUT_S:g} s") from None
+    if done.returncode not in allowed:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
+        raise OSError(said[-1])
+    return done.stdout
+
+
+def _tail(path: Path) -> bytes:
+    """The end of a file, as much as a part may have. Files of /proc say nothing of their size."""
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        if size > PART_BYTES:
+            file.seek(size - PART_BYTES)
+        return file.read(PART_BYTES + 1)

@@ -1,0 +1,88 @@
+"""A support bundle: what can be had, the reasons for what cannot, and nothing that nobody should send."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import call
+
+from nanotape.capture.support.bundle import PART_BYTES, Part, write_bundle
+from nanotape.capture.support.parts import support_parts, without_arguments
+from nanotape.config import loads
+
+
+def unpacked(content: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        found = {}
+        for entry in archive.getmembers():
+            file = archive.extractfile(entry)
+            assert file is not None
+            found[entry.name] = file.read()
+        return found
+
+
+def refuses() -> bytes:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_what_cannot_be_had_is_named_and_ends_nothing() -> None:
+    file = io.BytesIO()
+    large = b"old" + b"new" * PART_BYTES
+    parts = [Part("a.txt", lambda: b"one"), Part("b.txt", refuses), Part("c.log", lambda: large)]
+    gathered = write_bundle(parts, file, "top", lambda: 0.0)
+    found = unpacked(file.getvalue())
+    manifest: list[dict[str, Any]] = json.loads(found["top/manifest.json"])
+    assert sorted(found) == ["top/a.txt", "top/c.log", "top/manifest.json"]
+    assert [each["name"] for each in manifest] == [each.name for each in gathered] == ["a.txt", "b.txt", "c.log"]
+    assert (manifest[1]["bytes"], manifest[1]["reason"]) == (None, "Permission denied")
+    assert found["top/c.log"] == large[-PART_BYTES:]
+    assert manifest[2]["reason"] == f"its first {len(large) - PART_BYTES:,} bytes were left out"
+
+
+def test_arguments_of_commands_are_left_out() -> None:
+    others = 'post_compact = []  # default\nname = ["a", "b"]'
+    text = 'post_rotate = ["/bin/ship", "--token", "s3cr\\"et]"]  # x.toml:3\n'
+    assert without_arguments(text + others) == (
+        'post_rotate = ["/bin/ship", "(2 arguments left out)"]  # x.toml:3\n' + others
+    )
+
+
+def test_state_files_and_each_interface_are_in_it(tmp_path: Path) -> None:
+    for name in ("main/service.json", "main/readers/recorder.json", "main/plan", "clock/state.json", "clock/ptp4l.log"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    settings = loads(f'[paths]\nrun_dir = "{tmp_path}"\n[source]\ninterface = "eth7"\nselect = "udp"\n')
+    parts = {each.name: each for each in support_parts(settings, None)}
+    assert {"run/main/service.json", "run/main/readers/recorder.json", "run/clock/state.json"} <= set(parts)
+    assert parts["run/clock/ptp4l.log"].read() == b"clock/ptp4l.log"
+    assert "run/main/plan" not in parts
+    assert "host/ethtool/eth7-T.txt" in parts
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "nanotape.toml"
+    lines = [f'{key} = "{tmp_path}/{key}"' for key in ("run_dir", "shm_dir", "archive")]
+    path.write_text("\n".join(["[paths]", *lines, '[recorder]\npost_rotate = ["/bin/true", "hunter2"]\n']))
+    return path
+
+
+def test_the_verb_writes_one_file_for_its_user_alone(tmp_path: Path, config: Path) -> None:
+    target = tmp_path / "bundle.tar.gz"
+    status, output, talk = call("support-bundle", "--config", config, "-o", target)
+    assert (status, output) == (0, "")
+    assert f"{target}: " in talk.splitlines()[-1]
+    assert target.stat().st_mode & 0o777 == 0o600
+    found = {name.partition("/")[2]: content for name, content in unpacked(target.read_bytes()).items()}
+    assert json.loads(found["clock.json"])["clock"] == "system"
+    assert found["version.txt"].startswith(b"nanotape ")
+    assert b"hunter2" not in b"".join(found.values())
+    assert os.fsencode(str(tmp_path)) in found["configuration.toml"]
+    assert any("without events.jsonl: " in line for line in talk.splitlines())

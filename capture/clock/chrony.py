@@ -207,5 +207,6 @@ def _observation(at_ns: int, tracking: Tracking, sources: Sequence[Source]) -> O
         grandmaster=(tracking.name or tracking.reference_id) if synchronised else None,
         leap=_LEAPS[tracking.leap_status],
         bound_ns=tracking.bound_ns if synchronised else None,
+        bound_of=tracking.reference_time_ns if synchronised else None,
         notes=tuple(notes),
     )

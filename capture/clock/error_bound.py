@@ -6,7 +6,9 @@ A sum of named terms, so that whoever reads a bound can see what it is made of. 
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
 
 from nanotape.capture.clock.observation import Observation
 
@@ -14,6 +16,8 @@ WINDOW_NS = 60 * 10**9
 """How long ago measurements count for the spread."""
 MEASUREMENTS_MIN = 3
 """Fewer have no spread to speak of."""
+_OVERDUE = 1.5
+"""Of the time that lies between two measurements: a look now and then falls between two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class ErrorBudget:
     """Half of largest minus smallest path delay in the window: a delay that changes in one direction alone moves the
     offset by half of it."""
     phc_sys: float = 0.0
-    """|PHC minus system| and its spread, where the system clock follows a PHC."""
+    """|PHC minus system|, its spread, and how exactly it can be read, where the system clock follows a PHC."""
     grandmaster: float = 0.0
     """Accuracy that the grandmaster announces of itself."""
     asymmetry: float = 0.0
@@ -47,6 +51,10 @@ class ErrorBudget:
         )  # fmt: skip
         return math.ceil(math.fsum(terms))
 
+    def drifted(self, drift_ns: float) -> "ErrorBudget":
+        """The same after a time without a master, in which the clock has drifted by so much at the worst."""
+        return replace(self, holdover=drift_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class _Measurement:
@@ -59,22 +67,40 @@ class _Measurement:
 class ErrorBound:
     """Of one clock; remembers what was measured in the window."""
 
-    def __init__(self, asymmetry_ns: int) -> None:
+    def __init__(self, asymmetry_ns: int, drift_ppb: int) -> None:
         """Remembers nothing yet."""
-        self._asymmetry_ns = asymmetry_ns
+        self._asymmetry_ns, self._drift_ppb = asymmetry_ns, drift_ppb
         self._window: deque[_Measurement] = deque()
+        self._last: ErrorBudget | None = None
 
     def forget(self) -> None:
         """What was measured before does not count any more: the clock was stepped, or follows another."""
         self._window.clear()
+        self._last = None
+
+    def awaited(self, monotonic_ns: int) -> ErrorBudget | None:
+        """The bound while a measurement is awaited; once that is overdue, the clock may drift. None: there is none.
+
+        Args:
+            monotonic_ns: When.
+        """
+        if self._last is None or len(self._window) < MEASUREMENTS_MIN:
+            return self._last
+        age_ns = monotonic_ns - self._window[-1].at_ns
+        between_ns = median(later.at_ns - earlier.at_ns for earlier, later in pairwise(self._window))
+        return self._last if age_ns <= _OVERDUE * between_ns else self._last.drifted(self._drift_ppb * age_ns / 1e9)
 
     def measured(self, seen: Observation, monotonic_ns: int) -> ErrorBudget | None:
-        """The bound after a measurement; None: there were too few to say.
+        """The bound after a measurement that was not there at the last look; None: there were too few to say.
 
         Args:
             seen: With an offset, or with a bound of the source's own.
             monotonic_ns: When.
         """
+        self._last = self._made_of(seen, monotonic_ns)
+        return self._last
+
+    def _made_of(self, seen: Observation, monotonic_ns: int) -> ErrorBudget | None:
         if seen.bound_ns is not None:
             return ErrorBudget(0.0, source=seen.bound_ns, asymmetry=self._asymmetry_ns)
         if seen.offset_ns is None:
@@ -87,6 +113,7 @@ class ErrorBound:
         phc_sys = 0.0
         if seen.phc_sys_ns is not None:
             phc_sys = abs(seen.phc_sys_ns) + _spread(each.phc_sys_ns for each in self._window)
+            phc_sys += seen.phc_sys_within_ns or 0.0
         return ErrorBudget(
             offset=abs(seen.offset_ns),
             offset_spread=_spread(each.offset_ns for each in self._window),

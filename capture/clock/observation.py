@@ -35,6 +35,8 @@ class Observation:
     """Mean path delay to the master."""
     phc_sys_ns: float | None = None
     """PHC minus system clock, with the UTC offset taken off: what phc2sys works on."""
+    phc_sys_within_ns: float | None = None
+    """How exactly that could be read: half of the time that the reading took."""
     freq_ppb: float | None = None
     """Frequency correction in force."""
     grandmaster: str | None = None
@@ -54,6 +56,8 @@ class Observation:
     """Seconds that the day's end brings: -1, 0 or 1."""
     bound_ns: float | None = None
     """Bound on the error, where the source gives one itself: NTP's root distance, the kernel's maxerror."""
+    bound_of: int | None = None
+    """A mark that is another after each measurement that this bound rests on; None: there is none."""
     is_hardware: bool | None = None
     """Whether the source's own packets are stamped by the NIC."""
     port_state: str | None = None

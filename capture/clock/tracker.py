@@ -4,6 +4,8 @@ Pure: moments are handed in. linuxptp's own port state does not decide: a `free_
 dead master's last offset stands for seconds.
 """
 
+from dataclasses import replace
+
 from nanotape.capture.clock.error_bound import ErrorBound, ErrorBudget
 from nanotape.capture.clock.observation import Observation
 from nanotape.capture.clock.sample import Change, Sample, State
@@ -28,19 +30,25 @@ class ClockTracker:
         """The time without a lock that goes on; None: it is locked."""
         self.last: Observation | None = None
         """What was seen last."""
-        self._bound = ErrorBound(thresholds.asymmetry_ns)
+        self._bound = ErrorBound(thresholds.asymmetry_ns, thresholds.holdover_drift_ppb)
         self._sightings = Sightings(clock)
         self._measured: int | None = None
         self._heard_at: int | None = None  # monotonic: the last look that found a measurement or a living master
+        self._followed: Observation | None = None  # who was heard last
+        self._kernel_bound_ns: float | None = None
+        self._disowned: int | None = None  # mark of what a source's bound rested on when the clock was stepped
         self._within_since: int | None = None
-        self._trusted: tuple[int, ErrorBudget] | None = None  # monotonic, while it was locked
-        self._trusted_source: str | None = None
-        self._was_stepped = False
+        self._trusted: tuple[int, ErrorBudget] | None = None  # monotonic: the last measurement while it was locked
+        self._step_ns: int | None = None
         self._has_looked = False
 
-    def stepped(self) -> None:
-        """The clock was set: what was measured before says nothing about it from the next look on."""
-        self._was_stepped = True
+    def stepped(self, step_ns: int) -> None:
+        """The clock was set: what was measured before says nothing about it from the next look on.
+
+        Args:
+            step_ns: By how much; positive: forward.
+        """
+        self._step_ns = step_ns
 
     def look(self, seen: Observation | None, at_ns: int, monotonic_ns: int) -> tuple[Sample, list[Change]]:
         """Takes a look in.
@@ -51,13 +59,14 @@ class ClockTracker:
             monotonic_ns: Of a clock that nobody sets.
         """
         changes = self._sightings.look(seen, at_ns) if seen is not None else []
-        if seen is not None and self.last is not None and _follows_another(self.last, seen):
-            self._bound.forget()
         before = self.state
-        if self._was_stepped:
+        if self._step_ns is not None:
+            # By the time that the clock had until then: a time that ends before it began would be none.
+            changes += self._end_episode(at_ns - self._step_ns)
             self._begin_anew()
         heard = self._is_heard(seen, monotonic_ns)
         if seen is not None and heard:
+            self._is_followed(seen)
             self._follow(seen, monotonic_ns)
         else:
             self._miss(seen, monotonic_ns)
@@ -76,15 +85,33 @@ class ClockTracker:
             return False
         if seen.offset_ns is None and seen.is_disciplined is None:
             return False
-        if seen.source == "kernel" and self._trusted is not None and self._trusted_source != "kernel":
-            return False  # its word outlives whoever it had it from by hours
+        if seen.source == "kernel" and not self._is_kernel_believed(seen):
+            return False
         if seen.measured is None or seen.measured != self._measured:
             self._measured, self._heard_at = seen.measured, now
             return True
         return self._heard_at is not None and now - self._heard_at < self._thresholds.master_timeout_ns
 
+    def _is_kernel_believed(self, seen: Observation) -> bool:
+        """Its word outlives whoever it had it from by hours; a bound that fell is a new word."""
+        was, self._kernel_bound_ns = self._kernel_bound_ns, seen.bound_ns
+        has_fallen = was is not None and seen.bound_ns is not None and seen.bound_ns < was
+        return self._followed is None or self._followed.source == "kernel" or has_fallen
+
+    def _is_followed(self, seen: Observation) -> None:
+        """What was measured against another master, or by another, says nothing of a clock that follows this one."""
+        before, self._followed = self._followed, seen
+        if before is None:
+            return
+        if seen.grandmaster is None and before.source == seen.source:
+            self._followed = replace(seen, grandmaster=before.grandmaster)
+        if _follows_another(before, seen):
+            self._bound.forget()
+            self._trusted = None
+
     def _begin_anew(self) -> None:
-        self._was_stepped = False
+        self._step_ns = None
+        self._disowned = self.last.bound_of if self.last is not None else None
         self._bound.forget()
         self._trusted = self._within_since = None
         if self.state in (_LOCKED, "holdover"):
@@ -93,10 +120,14 @@ class ClockTracker:
     def _follow(self, seen: Observation, now: int) -> None:
         source = seen.source or "its source"
         if seen.offset_ns is None and not seen.is_disciplined:
-            self.state, self.budget, self._within_since = "free-running", None, None
+            self.state, self.budget, self._within_since, self._trusted = "free-running", None, None, None
             self.why = f"{source} says that nobody disciplines it"
             return
-        self.budget = self._bound.measured(seen, now)
+        if self._is_disowned(seen):
+            self.state, self.budget, self._within_since = "acquiring", None, None
+            self.why = f"the clock was set, and {source} has not measured it since"
+            return
+        self.budget = self._bound.measured(seen, now) if self._heard_at == now else self._bound.awaited(now)
         if seen.offset_ns is None:
             self.why = f"{source} says that it is disciplined"
             self._settle(seen, now, is_within=True, is_beyond=False)
@@ -104,6 +135,12 @@ class ClockTracker:
         offset, limit = abs(seen.offset_ns), self._thresholds.within_ns(seen)
         self.why = f"{source} measures an offset of {seen.offset_ns:+,.0f} ns; locked within {limit:,} ns"
         self._settle(seen, now, is_within=offset <= limit, is_beyond=offset > self._thresholds.beyond_ns(seen))
+
+    def _is_disowned(self, seen: Observation) -> bool:
+        """Whether its bound rests on what was measured before a step: who did not set the clock knows nothing of it."""
+        if self._disowned is not None and seen.bound_of != self._disowned:
+            self._disowned = None
+        return self._disowned is not None
 
     def _settle(self, seen: Observation, now: int, *, is_within: bool, is_beyond: bool) -> None:
         if not is_within:
@@ -118,8 +155,8 @@ class ClockTracker:
             self.state = "acquiring"
             return
         self.state = _LOCKED
-        if self.budget is not None:
-            self._trusted, self._trusted_source = (now, self.budget), seen.source
+        if self.budget is not None and self._heard_at is not None:
+            self._trusted = self._heard_at, self.budget.drifted(0.0)
 
     def _miss(self, seen: Observation | None, now: int) -> None:
         """No master: as good as it was, and the worse the longer that was ago."""
@@ -128,8 +165,10 @@ class ClockTracker:
         if self.state in (_LOCKED, "holdover") and self._trusted is not None:
             since, budget = self._trusted
             if now - since <= self._thresholds.holdover_limit_ns:
-                self.state, drift = "holdover", self._thresholds.holdover_drift_ppb * (now - since) / 1e9
-                self.budget = _drifted(budget, drift)
+                self.state = "holdover"
+                self.budget = budget.drifted(self._thresholds.holdover_drift_ppb * (now - since) / 1e9)
+                if seen is not None and seen.bound_ns is not None and seen.bound_ns > budget.source:
+                    self.budget = replace(self.budget, source=seen.bound_ns)  # it knows of more than a drift
                 return
             self.why += f"; longer than holdover_limit, {self._thresholds.holdover_limit_ns / 1e9:g} s"
         self.state = "unknown" if seen is None else "free-running"
@@ -182,7 +221,7 @@ class ClockTracker:
             utc_offset_source=known.utc_offset_source,
             error_ns=None if self.budget is None else self.budget.total_ns,
             method=known.method,
-            growth_ppb=self._thresholds.holdover_drift_ppb if holds else 0,
+            growth_ppb=self._thresholds.holdover_drift_ppb if self.budget is not None and self.budget.holdover else 0,
         )
 
 
@@ -203,19 +242,6 @@ def _missed(seen: Observation | None) -> str:
     if seen.offset_ns is None:
         return "nobody is known to discipline it"
     return f"{seen.source or 'its source'} has measured nothing lately"
-
-
-def _drifted(budget: ErrorBudget, drift_ns: float) -> ErrorBudget:
-    return ErrorBudget(
-        budget.offset,
-        budget.offset_spread,
-        budget.delay_spread,
-        budget.phc_sys,
-        budget.grandmaster,
-        budget.asymmetry,
-        budget.source,
-        drift_ns,
-    )
 
 
 def _whole(value: float | None) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nanotape.capture.clock.host_time import HostTime, StepWatch
+from nanotape.capture.clock.host_time import STEP_NS, HostTime, StepWatch
 from nanotape.capture.clock.merge import disagreements, merged
 from nanotape.capture.clock.observation import SYSTEM, Observation
 from nanotape.capture.clock.sample import Change, Sample
@@ -113,7 +113,14 @@ class ClockWatch:
     def _stepped(self, step_ns: int | None, at_ns: int) -> list[Change]:
         if step_ns is None:
             return []
-        self._trackers[SYSTEM].stepped()
+        tracker = self._trackers[SYSTEM]
+        leap = tracker.last.leap if tracker.last is not None else None
+        if (
+            leap and abs(step_ns + leap * 10**9) <= STEP_NS
+        ):  # announced: UTC itself has gone back, and the clock with it
+            detail = f"{SYSTEM}: a leap second was {'inserted' if leap > 0 else 'left out'}"
+            return [Change(at_ns, at_ns, SYSTEM, "leap", "warning", detail)]
+        tracker.stepped(step_ns)
         detail = f"{SYSTEM}: stepped by {step_ns / 1e9:+.9f} s"
         return [Change(at_ns, at_ns, SYSTEM, "step", "error", detail)]
 

@@ -142,8 +142,8 @@ def test_another_grandmaster_is_told_and_its_offsets_are_measured_anew() -> None
     watched = Watched()
     watched.look(PTP, 10)
     other = replace(PTP, grandmaster=OTHER_GM, offset_ns=-3000.0)
-    assert watched.look(other).error_ns is None
-    assert watched.look(other, 2).error_ns == 3000 + 100
+    assert watched.look(other, 2).error_ns is None
+    assert watched.look(other).error_ns == 3000 + 100
     assert watched.told("grandmaster") == [f"system: grandmaster {GM} -> {OTHER_GM}"]
     assert watched.tracker.state == "locked"
 
@@ -163,7 +163,7 @@ def test_a_change_of_utc_offset_or_leap_flag_is_told_once() -> None:
 def test_a_step_makes_a_lock_to_be_earned_again() -> None:
     watched = Watched()
     watched.look(PTP, 10)
-    watched.tracker.stepped()
+    watched.tracker.stepped(SECOND)
     sample = watched.look(PTP)
     assert (sample.state, sample.error_ns) == ("acquiring", None)
     assert watched.look(PTP, 5).state == "locked"
@@ -197,3 +197,87 @@ def test_a_watch_that_ends_ends_what_goes_on() -> None:
     [ended] = watched.tracker.end(UTC + 9 * SECOND)
     assert replace(begun, end_ns=UTC + 9 * SECOND) == ended
     assert watched.tracker.end(UTC + 10 * SECOND) == []
+
+
+def test_a_measurement_that_is_shown_again_and_again_is_one() -> None:
+    watched = Watched()
+    once = replace(PTP, measured=1)
+    assert watched.look(once, 4, fresh=False).error_ns is None
+
+
+def test_a_measurement_that_is_overdue_leaves_a_bound_that_grows_from_it_on() -> None:
+    """Before its silence is long enough for a lost master, and all of it once it is."""
+    watched = Watched(Thresholds(holdover_drift_ppb=500))
+    watched.look(PTP, 10)
+    stale = replace(PTP, measured=10)
+    between_two = watched.look(stale, fresh=False)
+    assert (between_two.error_ns, between_two.growth_ppb) == (500, 0)
+    overdue = watched.look(stale, fresh=False)
+    assert (overdue.state, overdue.error_ns, overdue.growth_ppb) == ("locked", 500 + 2 * 500, 500)
+    lost = watched.look(stale, 4, fresh=False)
+    assert (lost.state, lost.error_ns, lost.growth_ppb) == ("holdover", 500 + 6 * 500, 500)
+
+
+def test_after_a_step_what_a_dead_master_left_behind_is_no_measurement() -> None:
+    watched = Watched()
+    watched.look(PTP, 10)
+    watched.tracker.stepped(SECOND)
+    assert watched.look(replace(PTP, measured=10), 4, fresh=False).error_ns is None
+
+
+def test_a_grandmaster_that_comes_after_a_holdover_is_measured_anew() -> None:
+    watched = Watched()
+    watched.look(PTP, 10)
+    watched.look(replace(PTP, has_master=False, grandmaster=None, offset_ns=None), 3)
+    other = replace(PTP, grandmaster=OTHER_GM)
+    assert watched.look(other, 2).error_ns is None
+    assert watched.look(other).error_ns == 500
+
+
+def test_a_holdover_is_of_the_master_that_was_followed_last() -> None:
+    """Two measurements of another one are enough to steer the clock away from what the first one's bound says."""
+    watched = Watched()
+    watched.look(PTP, 10)
+    watched.look(replace(PTP, grandmaster=OTHER_GM, offset_ns=900_000.0), 2)
+    lost = watched.look(replace(PTP, has_master=False, grandmaster=None, offset_ns=None))
+    assert (lost.state, lost.error_ns) == ("free-running", None)
+
+
+def test_the_kernel_s_word_counts_again_when_somebody_has_told_it_anew() -> None:
+    watched = Watched(Thresholds(holdover_limit_ns=20 * SECOND))
+    watched.look(PTP, 10)
+    kernel = replace(UNSYNCHRONISED, is_disciplined=True)
+    for second in range(60):
+        sample = watched.look(replace(kernel, bound_ns=8e6 + second * 500_000))
+    assert (sample.state, sample.error_ns) == ("free-running", None)
+    assert watched.look(replace(kernel, bound_ns=2e6), 7).state == "locked"
+
+
+def test_a_source_that_hears_nobody_and_bounds_itself_is_believed_where_it_is_worse() -> None:
+    watched = Watched()
+    watched.look(NTP, 10)
+    deaf = watched.look(replace(NTP, has_master=False, bound_ns=1_300_000.0), 10)
+    assert (deaf.state, deaf.error_ns) == ("holdover", 1_300_000 + 10 * 1000)
+
+
+def test_after_a_step_a_bound_that_rests_on_older_measurements_is_none() -> None:
+    watched = Watched()
+    ntp = replace(NTP, bound_of=1)
+    watched.look(ntp, 10)
+    watched.tracker.stepped(SECOND)
+    sample = watched.look(ntp, 30)
+    assert (sample.state, sample.error_ns) == ("acquiring", None)
+    assert watched.look(replace(ntp, bound_of=2)).error_ns == 800_000
+    watched.tracker.stepped(SECOND)  # by the daemon itself, as it measures
+    assert watched.look(replace(ntp, bound_of=3)).error_ns == 800_000
+
+
+def test_a_time_without_a_lock_is_cut_in_two_by_a_step_back() -> None:
+    watched = Watched()
+    watched.look(UNSYNCHRONISED, 5)
+    watched.tracker.stepped(-3600 * SECOND)
+    watched.changes.clear()
+    sample, changes = watched.tracker.look(UNSYNCHRONISED, UTC + 6 * SECOND - 3600 * SECOND, 6 * SECOND)
+    over, begun = changes
+    assert (over.at_ns, over.end_ns) == (UTC + SECOND, UTC + 6 * SECOND)
+    assert (begun.at_ns, begun.end_ns) == (sample.at_ns, None)

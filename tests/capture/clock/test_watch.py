@@ -129,3 +129,14 @@ def test_the_state_says_what_a_bound_is_made_of() -> None:
     assert (told["state"], told["error_ns"], told["why"][:5]) == ("locked", 112, "ptp4l")
     assert told["budget"]["grandmaster"] == 100
     assert Watched().look().clocks[0].as_json()["budget"] is None
+
+
+def test_a_leap_second_that_was_announced_is_no_step() -> None:
+    watched = Watched(replace(CHRONY, leap=1, bound_of=1))
+    watched.look(8)
+    watched.host.offset -= SECOND
+    look = watched.look()
+    assert [(each.what, each.detail) for each in look.changes] == [("leap", "system: a leap second was inserted")]
+    assert (look.clocks[0].sample.state, look.clocks[0].sample.error_ns) == ("locked", 900_000)
+    watched.host.offset += SECOND
+    assert [each.what for each in watched.look().changes if each.what == "step"] == ["step"]

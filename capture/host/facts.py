@@ -1,0 +1,121 @@
+"""What checks may look at: the root, the configuration's needs, the NICs, the clocks, and what was measured.
+
+Each is given from outside, so that a recorded tree is judged as a live host is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nanotape.capture.host.needs import Needs
+from nanotape.capture.host.root import HostRoot
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A setting of a NIC and the most that it can be."""
+
+    now: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coalescing:
+    """When a NIC interrupts for packets that came."""
+
+    adaptive: bool
+    usecs: int
+    frames: int
+
+
+class NicReader(Protocol):
+    """What the kernel answers about an interface, by ioctl or netlink. All raise Unreadable."""
+
+    def rings(self, interface: str) -> Pair:
+        """RX descriptors of each queue."""
+
+    def coalescing(self, interface: str) -> Coalescing:
+        """Of received packets."""
+
+    def pause(self, interface: str) -> tuple[bool, bool]:
+        """Whether it sends pause frames (rx side of ethtool: obeys them), and so on: (rx, tx)."""
+
+    def queues(self, interface: str) -> Pair:
+        """RX queues, combined ones included."""
+
+    def features(self, interface: str) -> Mapping[str, bool]:
+        """Offloads, by ethtool's names."""
+
+    def stamps_all(self, interface: str) -> tuple[bool, str]:
+        """Whether the hardware can stamp every packet, and what it has."""
+
+    def rx_filter(self, interface: str) -> str:
+        """What it stamps now, such as `all`."""
+
+    def xdp_program(self, interface: str) -> int | None:
+        """Id of the XDP program attached; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockAnswer:
+    """How the clocks are."""
+
+    is_synchronised: bool
+    told: str
+    """One line for the operator."""
+    tai_s: int | None
+    """TAI minus UTC as the kernel has it; None: nobody told it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A source of a capture that runs here."""
+
+    ring: str
+    interface: str
+    kind: str
+    zero_copy: bool
+    skb_mode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What happened on the host over some seconds. Counts are growth, by name."""
+
+    seconds: float
+    interrupts: Mapping[str, Mapping[int, int]]
+    """By number or name of /proc/interrupts, then by CPU."""
+    interrupt_names: Mapping[str, str]
+    softirqs: Mapping[str, Mapping[int, int]]
+    steal_ticks: Mapping[int, int]
+    """Hundredths of a second, by CPU."""
+    nic: Mapping[tuple[str, str], int]
+    """By interface and counter of /sys/class/net/IF/statistics."""
+    udp_errors: int | None
+    """Datagrams lost in sockets; None: not known."""
+    softnet_drops: int | None
+    """Packets lost in the backlog of a CPU; None: not known."""
+    disk_bytes_s: float | None = None
+    """What the archive's disk took; None: not tried."""
+    disk_reason: str = "not tried"
+    """Why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """All of it."""
+
+    root: HostRoot
+    needs: Needs
+    nics: NicReader
+    clock: Callable[[], ClockAnswer]
+    captured: tuple[Captured, ...] = ()
+    """Empty: no capture runs."""
+    ring_huge_bytes: int = 0
+    """Bytes of huge pages that rings and packet memory of ours hold already."""
+    measured: Measured | None = None
+    """None: nothing was measured."""
+    free_bytes: Callable[[str], tuple[int, int]] | None = field(default=None)
+    """Free and total bytes of a path's file system; None: not to be asked (a recorded tree)."""

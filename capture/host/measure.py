@@ -1,0 +1,163 @@
+"""What happens on a host over some seconds: two looks at the kernel's counters, and what the disk takes meanwhile.
+
+Changes nothing but one file of its own beside the archive, which it removes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nanotape.capture.host.facts import Measured
+from nanotape.capture.host.nic import GROWS
+from nanotape.capture.host.root import HostRoot, Unreadable
+
+_BLOCK_BYTES = 4 << 20
+_MOST_BYTES = 1 << 30
+_STEAL = 8
+"""Column of /proc/stat, the name included."""
+
+PerCpu = Mapping[str, Mapping[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look. A part that cannot be read is empty, or None."""
+
+    interrupts: PerCpu
+    names: Mapping[str, str]
+    softirqs: PerCpu
+    steal: Mapping[int, int]
+    nic: Mapping[tuple[str, str], int]
+    udp_errors: int | None
+    softnet_drops: int | None
+
+
+def sample(root: HostRoot, interfaces: tuple[str, ...] = ()) -> Sample:
+    """Looks once."""
+    interrupts, names = interrupt_counts(root.optional("proc/interrupts") or "")
+    softirqs, _ = interrupt_counts(root.optional("proc/softirqs") or "")
+    nic = {(interface, name): _number(root, f"sys/class/net/{interface}/statistics/{name}")
+           for interface in interfaces for name in GROWS}  # fmt: skip
+    return Sample(
+        interrupts, names, softirqs, _steal(root.optional("proc/stat") or ""),
+        {key: count for key, count in nic.items() if count is not None},
+        _udp_errors(root.optional("proc/net/snmp") or ""), _softnet(root.optional("proc/net/softnet_stat")),
+    )  # fmt: skip
+
+
+def interrupt_counts(text: str) -> tuple[dict[str, dict[int, int]], dict[str, str]]:
+    """/proc/interrupts or /proc/softirqs: counts by row and CPU, and what each row is called by people."""
+    lines = text.splitlines()
+    cpus = [int(word.removeprefix("CPU")) for word in lines[0].split()] if lines else []
+    counts: dict[str, dict[int, int]] = {}
+    names: dict[str, str] = {}
+    for line in lines[1:]:
+        name, _, rest = line.strip().partition(":")
+        words = rest.split()
+        values = [word for word in words[: len(cpus)] if word.isdigit()]
+        if len(values) < len(cpus):  # ERR and MIS are of no CPU
+            continue
+        counts[name] = dict(zip(cpus, map(int, values), strict=True))
+        told = words[len(cpus) :]
+        names[name] = (told[-1] if name.isdigit() else name) if told else name
+    return counts, names
+
+
+def between(before: Sample, after: Sample, seconds: float) -> Measured:
+    """The growth. What was not there before counts from 0; what is gone is left out."""
+    return Measured(
+        seconds,
+        _grown(before.interrupts, after.interrupts),
+        after.names,
+        _grown(before.softirqs, after.softirqs),
+        {cpu: count - before.steal.get(cpu, 0) for cpu, count in after.steal.items()},
+        {key: count - before.nic[key] for key, count in after.nic.items() if key in before.nic},
+        _difference(before.udp_errors, after.udp_errors),
+        _difference(before.softnet_drops, after.softnet_drops),
+    )
+
+
+def measure(
+    root: HostRoot,
+    interfaces: tuple[str, ...],
+    seconds: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], object],
+    disk: Callable[[float], tuple[float | None, str]] | None = None,
+) -> Measured:
+    """Looks twice, some seconds apart; the disk is tried after that, so that its interrupts are not counted.
+
+    Args:
+        root: The host.
+        interfaces: Whose drops are counted.
+        seconds: How long.
+        clock: Seconds, monotonic.
+        sleep: Waits some seconds.
+        disk: Tries the disk for some seconds: bytes a second, or None and why not. None: it is not tried.
+    """
+    begun = clock()
+    before = sample(root, interfaces)
+    sleep(seconds)
+    found = between(before, sample(root, interfaces), max(clock() - begun, 1e-3))
+    if disk is None:
+        return found
+    speed, reason = disk(min(seconds, 3.0))
+    return replace(found, disk_bytes_s=speed, disk_reason=reason)
+
+
+def disk_speed(archive: Path, seconds: float, clock: Callable[[], float]) -> tuple[float | None, str]:
+    """Bytes a second that the archive's file system takes, synced at the end; None and why not.
+
+    Writes at most a GiB, and never more than a quarter of what is free, into an unnamed file.
+    """
+    place = next((folder for folder in (archive, *archive.parents) if folder.is_dir()), archive)
+    block = os.urandom(_BLOCK_BYTES)
+    try:
+        room = os.statvfs(place)
+        most = min(_MOST_BYTES, room.f_bavail * room.f_frsize // 4)
+        with tempfile.TemporaryFile(dir=place, prefix=".nanotape-doctor-") as file:
+            begun, written = clock(), 0
+            while written + _BLOCK_BYTES <= most and clock() - begun < seconds:
+                written += file.write(block)
+            file.flush()
+            os.fdatasync(file.fileno())
+            took = clock() - begun
+    except OSError as error:
+        return None, f"{place}: {error.strerror}"
+    return (written / took, "") if written and took > 0 else (None, f"{place}: no room to try")
+
+
+def _grown(before: PerCpu, after: PerCpu) -> dict[str, dict[int, int]]:
+    return {name: {cpu: count - before.get(name, {}).get(cpu, 0) for cpu, count in row.items()}
+            for name, row in after.items()}  # fmt: skip
+
+
+def _difference(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
+
+
+def _number(root: HostRoot, name: str) -> int | None:
+    try:
+        return root.number(name)
+    except Unreadable:
+        return None
+
+
+def _steal(text: str) -> dict[int, int]:
+    rows = [line.split() for line in text.splitlines() if line.startswith("cpu") and line[3:4].isdigit()]
+    return {int(row[0][3:]): int(row[_STEAL]) for row in rows if len(row) > _STEAL}
+
+
+def _udp_errors(text: str) -> int | None:
+    rows = [line.split()[1:] for line in text.splitlines() if line.startswith("Udp:")]
+    found = dict(zip(*rows, strict=False)) if len(rows) == 2 else {}
+    return int(found["RcvbufErrors"]) if "RcvbufErrors" in found else None
+
+
+def _softnet(text: str | None) -> int | None:
+    """Column 2 of each CPU's line, hexadecimal: dropped, for its backlog was full."""
+    return None if text is None else sum(int(line.split()[1], 16) for line in text.splitlines())

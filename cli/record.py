@@ -10,6 +10,7 @@ import typer
 
 from nanotape.capture.accounts import accounts, give_up_privilege
 from nanotape.capture.commands import RECORDER_NICE
+from nanotape.capture.notify import Notifier
 from nanotape.capture.places import places
 from nanotape.capture.processes import end_with_parent, session_gives_way
 from nanotape.cli.options import AsJson, ConfigFile, talk
@@ -49,6 +50,7 @@ def record(
     if supervised is not None:
         session_gives_way(RECORDER_NICE)
     _leave_root(settings, user, group)
+    notifier = Notifier.of_environment()
     if supervised is not None:
         end_with_parent(supervised)
     totals = storage.record(
@@ -58,9 +60,11 @@ def record(
         places=storage.RecordPlaces(where.shm, where.folder.parent, settings.recorder.name),
         upkeep=upkeep_options(settings),
         feeds=feeds(settings),
-        on_begin=_Ready() if supervised is not None else None,
+        on_begin=_Ready(notifier, f"recording: {ring or settings.ring.name}", is_told=supervised is not None),
         log=talk,
+        on_step=notifier.feed_if_due,
     )
+    notifier.stopping()
     if as_json or supervised is not None:
         sys.stdout.write(json.dumps(asdict(totals)) + "\n")
         sys.stdout.flush()
@@ -126,13 +130,17 @@ def upkeep_options(settings: Settings) -> UpkeepOptions:
 
 
 class _Ready:
-    """Says `ready` once, however many rings of that name follow each other."""
+    """Says that it is ready, once, however many rings of that name follow each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, notifier: Notifier, state: str, *, is_told: bool) -> None:
+        self._notifier, self._state, self._is_told = notifier, state, is_told
         self._is_said = False
 
     def __call__(self, _recorder: Recorder) -> None:
-        if not self._is_said:
-            self._is_said = True
+        if self._is_said:
+            return
+        self._is_said = True
+        self._notifier.ready(self._state)
+        if self._is_told:
             sys.stdout.write("ready\n")
             sys.stdout.flush()

@@ -13,7 +13,9 @@ from nanotape.capture.clock.parts import clock_service
 from nanotape.capture.conservation import RingBooks, SourceBooks, ring_books
 from nanotape.capture.counters import SourceCounters
 from nanotape.capture.footprint import Footprint
+from nanotape.capture.notify import Notifier
 from nanotape.capture.places import Places
+from nanotape.capture.progress import Watchdog
 from nanotape.capture.ring import Ring
 from nanotape.capture.service import ServiceOptions, StopSignals
 from nanotape.capture.services import RingRun, Services
@@ -70,7 +72,7 @@ def supervise(rings: Sequence[Settings], options: ServiceOptions, as_json: bool)
     Raises:
         CaptureError: A service could not start, or the holder of the only ring died.
     """
-    services = Services(rings, options, talk)
+    services, watchdog = Services(rings, options, talk), Watchdog(Notifier.of_environment(), rings[0].paths.shm_dir)
     made, held = Footprint(), HeldTalk(talk)
     clock, is_started = clock_service(rings, held.talk, options.wrap), False
     with StopSignals() as signals:
@@ -80,9 +82,11 @@ def supervise(rings: Sequence[Settings], options: ServiceOptions, as_json: bool)
             services.start(signals.fileno(), lambda run: _say_so(run, options))
             is_started = True
             held.release()
+            watchdog.notifier.ready(f"capturing: {', '.join(run.name for run in services.runs)}")
             while not signals.caught and services.wait(_TICK_S, signals.fileno()):
-                pass
+                watchdog.look([run.name for run in services.runs if not run.has_ended])
         finally:
+            watchdog.notifier.stopping()
             services.stop()
             if clock:
                 clock.stop()

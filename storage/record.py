@@ -107,6 +107,7 @@ def record(
     feeds: Feeds | None = None,
     clock: Clock | None = None,
     log: Log = log_to_stderr,
+    on_step: Callable[[], None] | None = None,
 ) -> RecorderTotals:
     """Records until SIGTERM or SIGINT. Call it in the main thread.
 
@@ -120,6 +121,7 @@ def record(
         feeds: How feeds are followed; None: the defaults.
         clock: None: the host's.
         log: Takes one line at a time; from several threads.
+        on_step: Called again and again while it goes on, whether packets come or not.
 
     Returns:
         What was recorded, over all rings of that name.
@@ -131,7 +133,8 @@ def record(
     clock = clock or SystemClock()
     beside = Upkeep(Path(archive_path), upkeep or UpkeepOptions(), clock, log)
     where = places or RecordPlaces()
-    return _Recording(ring_name, Path(archive_path), options, where, beside, feeds or Feeds(), clock, log).run(on_begin)
+    recording = _Recording(ring_name, Path(archive_path), options, where, beside, feeds or Feeds(), clock, log)
+    return recording.run(on_begin, on_step)
 
 
 class _Recording:
@@ -153,9 +156,13 @@ class _Recording:
         self._feeds = feeds
         self._links = LinkWatch(feeds.interfaces) if feeds.interfaces else None
         self._recorder: Recorder | None = None
+        self._on_step: Callable[[], None] | None = None
         self._stopping = False
 
-    def run(self, on_begin: Callable[[Recorder], None] | None) -> RecorderTotals:
+    def run(
+        self, on_begin: Callable[[Recorder], None] | None, on_step: Callable[[], None] | None = None
+    ) -> RecorderTotals:
+        self._on_step = on_step
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         totals = RecorderTotals(0, 0, 0, 0, None, None)
         try:
@@ -198,7 +205,7 @@ class _Recording:
             )
             if self._stopping:
                 recorder.stop()
-            recorder.run(partial(self._begun, recorder, on_begin))
+            recorder.run(partial(self._begun, recorder, on_begin), self._on_step)
             return recorder.totals
 
     def _begun(self, recorder: Recorder, on_begin: Callable[[Recorder], None] | None) -> None:
@@ -232,6 +239,8 @@ class _Recording:
                 if refusals == _REFUSALS_TOLD:
                     self._log(f"{error}; waiting on")
             self._clock.sleep(_REOPEN_PAUSE_S)
+            if self._on_step:
+                self._on_step()
         return None
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:

@@ -140,11 +140,12 @@ class Recorder:
         self.recording.tick()
         self._publish()
 
-    def run(self, on_begun: Callable[[], None] | None = None) -> None:
+    def run(self, on_begun: Callable[[], None] | None = None, on_step: Callable[[], None] | None = None) -> None:
         """Records until `stop` is called or the ring is gone, then finishes.
 
         Args:
             on_begun: Called once `begin` has succeeded.
+            on_step: Called after each step, which a quiet ring has too.
         """
         self.begin()
         try:
@@ -152,6 +153,8 @@ class Recorder:
                 on_begun()
             while not self._stopping and not self.ring_gone:
                 rows = self.step()
+                if on_step:
+                    on_step()
                 self.ring_gone = not rows and self._is_replaced()
                 if rows < self._options.batch_rows // 8:
                     self._clock.sleep(self._options.idle_sleep_s)

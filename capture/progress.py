@@ -1,11 +1,13 @@
-"""Whether the loops of rings go on: their polls, which a quiet feed does not stop, are counted in shared memory.
+"""Whether the loops of rings, and the clock service, go on.
 
-A ring that cannot be read has no progress: that it was made anew or is gone for a moment ends nobody's patience.
+Polls, which a quiet feed does not stop, are counted in shared memory. A ring that cannot be read has no progress: that
+it was made anew or is gone for a moment ends nobody's patience.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from nanotape.capture.clock.journal import read_state
 from nanotape.capture.errors import RingError
 from nanotape.capture.notify import Notifier
 from nanotape.capture.ring import Ring
@@ -38,6 +40,23 @@ class LoopProgress:
                 return ring.epoch, sum(loop.polls_busy + loop.polls_idle for loop in loops)
         except RingError:
             return None
+
+
+class ClockProgress:
+    """Looks at what a clock service tells: each of its looks has a time of its own."""
+
+    def __init__(self, run_directory: Path | str) -> None:
+        """Has seen none yet."""
+        self._run_directory = Path(run_directory)
+        self._seen: object = None
+
+    def has_moved(self) -> bool:
+        """Whether anything was told since this was last answered yes, by this process or by whoever looks for it."""
+        state = read_state(self._run_directory)
+        told = state.get("at_ns") if state else None
+        moved = told is not None and told != self._seen
+        self._seen = told
+        return moved
 
 
 class Watchdog:

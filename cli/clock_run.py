@@ -1,14 +1,20 @@
 """`nanotape clock run`: looks after the clocks of this host, and does nothing else, until a signal."""
 
+import math
 import select
+import time
 from typing import Annotated
 
 import typer
 
 from nanotape.capture.clock.parts import clock_service
+from nanotape.capture.notify import Notifier
+from nanotape.capture.progress import ClockProgress
 from nanotape.capture.stop_signals import StopSignals
 from nanotape.cli.options import ConfigFile, talk
 from nanotape.config import load
+
+_TICK_S = 1.0
 
 
 def run(
@@ -23,5 +29,12 @@ def run(
     if service is None:
         talk('nothing to do: clock.mode is "none", or no ring takes packets from an interface')
         raise typer.Exit(2)
+    notifier, progress = Notifier.of_environment(), ClockProgress(settings.paths.run_dir)
+    end_s = math.inf if seconds is None else time.monotonic() + seconds
     with StopSignals() as signals, service:
-        select.select([signals.fileno()], [], [], seconds)
+        notifier.ready("looking after the clocks")
+        while not signals.caught and (left_s := end_s - time.monotonic()) > 0:
+            select.select([signals.fileno()], [], [], min(left_s, _TICK_S))
+            if notifier.is_due() and progress.has_moved():
+                notifier.feed()
+        notifier.stopping()

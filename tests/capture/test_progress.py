@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import pytest
 from notify_socket import notify_socket
 
 from nanotape.capture.notify import Notifier
-from nanotape.capture.progress import LoopProgress, Watchdog
+from nanotape.capture.progress import ClockProgress, LoopProgress, Watchdog
 
 
 class Polls(LoopProgress):
@@ -78,3 +79,15 @@ def test_the_watchdog_is_fed_by_progress_alone(
             watchdog.look(["a"])
             manager.heard()  # a queue of datagrams is short
         assert (manager.heard().count("WATCHDOG=1") > 15) is fed
+
+
+def test_a_clock_service_goes_on_while_it_tells_something_new(tmp_path: pathlib.Path) -> None:
+    progress = ClockProgress(tmp_path)
+    assert not progress.has_moved()
+    (tmp_path / "clock").mkdir()
+    state = tmp_path / "clock" / "state.json"
+    state.write_text(json.dumps({"at_ns": 1}))
+    assert progress.has_moved()
+    assert not progress.has_moved()
+    state.write_text(json.dumps({"at_ns": 2}))
+    assert progress.has_moved()

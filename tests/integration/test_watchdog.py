@@ -130,3 +130,13 @@ def test_a_recorder_feeds_on_a_quiet_ring_and_starves_when_it_is_stopped(
     compacted = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert compacted.returncode == 0, compacted.stderr
     assert json.loads(compacted.stdout)["errors"] == []
+
+
+def test_the_clock_service_feeds_while_it_looks_and_says_what_it_does(
+    plain: Rig, managers: Callable[[str], NotifySocket]
+) -> None:
+    manager = managers("clock")
+    with started(plain, manager, "clock", "run"):
+        assert "STATUS=looking after the clocks" in manager.heard()
+        assert is_fed(manager)
+    assert "STOPPING=1" in manager.heard()

@@ -1,9 +1,10 @@
 """Puts together what several sources say of one clock: who knows best is believed, the others fill what it leaves open.
 
-The system clock behind a PHC: its offset is the PHC's, and what lies between the two goes into its bound by itself.
+A clock that follows another of this host is as good as that one at best. The system clock behind a PHC: its offset is
+the PHC's, and what lies between the two goes into its bound by itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from nanotape.capture.clock.observation import SYSTEM, Observation
@@ -13,7 +14,9 @@ _OF_THE_MASTER = (
     "offset_ns", "path_delay_ns", "grandmaster", "gm_class", "gm_accuracy_ns", "domain", "steps_removed", "has_master",
     "measured", "port_state", "interface", "is_hardware",
 )  # fmt: skip
-_FILLED = ("utc_offset_s", "leap", "freq_ppb", "phc_sys_ns")
+_PULSED = "ts2phc"
+_UNBOUNDED = "phc2sys follows a clock of which nobody says how far it is from UTC: can ptp4l's socket or log be read?"
+_FILLED = ("utc_offset_s", "leap", "freq_ppb", "phc_sys_ns", "phc_sys_within_ns")
 
 
 def merged(seen: Iterable[Observation]) -> dict[str, Observation]:
@@ -22,6 +25,7 @@ def merged(seen: Iterable[Observation]) -> dict[str, Observation]:
     for each in seen:
         by_clock.setdefault(each.clock, []).append(each)
     found = {clock: _best(candidates) for clock, candidates in by_clock.items() if clock != SYSTEM}
+    found |= _behind_a_pulse(found)
     system = by_clock.get(SYSTEM, [])
     behind = _behind_a_phc(system, found.values())
     if system or behind:
@@ -58,16 +62,65 @@ def _rank(seen: Observation) -> int:
     return _BELIEVED.index(seen.source) if seen.source in _BELIEVED else len(_BELIEVED)
 
 
+def _behind_a_pulse(phcs: Mapping[str, Observation]) -> dict[str, Observation]:
+    """Clocks that ts2phc steers: by the pulse of the one that ptp4l steers, as far as anybody can tell.
+
+    Where ptp4l only compares a clock that ts2phc steers with its master, the pulse comes from outside.
+    """
+    pulsed = {clock: each for clock, each in phcs.items() if each.source == _PULSED}
+    roots = [each for each in phcs.values() if each.source == "ptp4l"]
+    if not pulsed or not roots:
+        return {}
+    root = _followed(roots)
+    assert root is not None  # noqa: S101 - there are some
+    of_master = {name: getattr(root, name) for name in _OF_THE_MASTER if name not in ("measured", "interface")}
+    return {
+        clock: replace(
+            each,
+            **of_master
+            | {"offset_ns": _sum(each.offset_ns, root.offset_ns), "has_master": _and(each.has_master, root.has_master)},
+        )
+        for clock, each in pulsed.items()
+    }
+
+
 def _behind_a_phc(system: list[Observation], phcs: Iterable[Observation]) -> list[Observation]:
-    """The system clock as its PHC shows it: by phc2sys's own figure, else by the one that was measured here."""
-    phc = next((each for each in phcs if each.offset_ns is not None), None)
+    """The system clock as its PHC shows it: what lies between the two measured here, else by phc2sys's own figure."""
+    phc = _followed(phcs)
     follower = next((each for each in system if each.source == "phc2sys"), None)
-    if phc is None:
-        return []
-    of_master = {name: getattr(phc, name) for name in _OF_THE_MASTER}
     if follower is not None:
         system.remove(follower)
-        return [replace(follower, **of_master)]
-    if phc.phc_sys_ns is None:
+        return [_behind(follower, phc)]
+    if phc is None or phc.offset_ns is None or phc.phc_sys_ns is None:
         return []
     return [replace(phc, clock=SYSTEM, source="phc", method="phc", freq_ppb=None)]
+
+
+def _behind(follower: Observation, phc: Observation | None) -> Observation:
+    distance_ns, within_ns = follower.phc_sys_ns, follower.phc_sys_within_ns
+    if distance_ns is None and follower.offset_ns is not None:
+        distance_ns = -follower.offset_ns
+    if phc is None or distance_ns is None:
+        # Locked to it, and unknown for all that: its offset is none from UTC.
+        return replace(follower, offset_ns=None, notes=(*follower.notes, _UNBOUNDED))
+    of_master = {name: getattr(phc, name) for name in _OF_THE_MASTER}
+    if phc.phc_sys_ns is not None:
+        distance_ns, within_ns = phc.phc_sys_ns, phc.phc_sys_within_ns
+    return replace(follower, **of_master, phc_sys_ns=distance_ns, phc_sys_within_ns=within_ns)
+
+
+def _followed(phcs: Iterable[Observation]) -> Observation | None:
+    """Of some PHCs the one that the others follow: of which somebody knows a master, ptp4l's first."""
+    spoken_for = [each for each in phcs if each.source != "phc"]
+    order = sorted(spoken_for, key=lambda each: (each.offset_ns is None, each.source != "ptp4l"))
+    return order[0] if order else None
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
+
+
+def _and(one: bool | None, other: bool | None) -> bool | None:
+    if one is False or other is False:
+        return False
+    return None if one is None or other is None else True

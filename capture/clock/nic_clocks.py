@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from nanotape.capture.clock.hwtstamp import HwtstampConfig, read_hwtstamp
 from nanotape.capture.clock.observation import SYSTEM, Observation
 from nanotape.capture.clock.phc import Phc, PhcReading, StampAbility, stamp_ability
-from nanotape.capture.clock.phc_domain import OffsetKnowledge, PhcDomainWatch, PhcVerdict
+from nanotape.capture.clock.phc_domain import NEAR_NS, OffsetKnowledge, PhcDomainWatch, PhcVerdict
 from nanotape.capture.clock.sample import Change
 from nanotape.capture.clock.watch import ClockFacts, ClockLook
 from nanotape.capture.errors import CaptureError
@@ -82,7 +82,8 @@ class NicClockWatch:
         Args:
             look: At all clocks, for what is known of the UTC offset.
         """
-        if look.at_ns < self._due_ns:
+        # Not while it is a minute: a system clock that was set back must not keep us from looking.
+        if self._due_ns - DOMAIN_NS <= look.at_ns < self._due_ns and not any(map(self._has_left, self._nics)):
             return []
         self._due_ns = look.at_ns + DOMAIN_NS
         changes = []
@@ -95,6 +96,13 @@ class NicClockWatch:
             Change(look.at_ns, look.at_ns, name, what, "warning", detail)  # type: ignore[arg-type]
             for what, name, detail in changes
         ]
+
+    def _has_left(self, nic: "_Nic") -> bool:
+        """Whether it is not any more where its domain would have it: a leap second, or somebody has set a clock."""
+        verdict = self.verdict(nic.phc) if nic.phc is not None else None
+        if verdict is None or nic.reading is None or verdict.domain not in ("utc", "tai"):
+            return False
+        return abs(nic.reading.phc_sys_ns - (verdict.utc_offset_s or 0) * 10**9) > NEAR_NS
 
     def _measure(self, nic: "_Nic", known: OffsetKnowledge) -> str | None:
         assert nic.phc is not None  # noqa: S101 - the caller has looked
@@ -187,6 +195,7 @@ def _observation(nic: _Nic, reading: PhcReading, verdict: PhcVerdict | None) -> 
         source="phc",
         method="phc",
         phc_sys_ns=float(reading.phc_sys_ns - offset_ns) if known else None,
+        phc_sys_within_ns=float(reading.uncertainty_ns) if known else None,
     )
 
 

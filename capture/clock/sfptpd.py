@@ -5,6 +5,7 @@ offsets are slave minus master in nanoseconds, stamps are the daemon's local tim
 """
 
 import json
+import math
 import os
 import re
 import stat
@@ -165,7 +166,11 @@ def _identity(text: str | None) -> str | None:
 
 def _number(stats: Mapping[str, Any], key: str) -> float | None:
     value = stats.get(key)
-    return None if value is None else float(value)
+    if value is None:
+        return None
+    if not math.isfinite(number := float(value)):  # which json reads, though it is none
+        raise ValueError(value)
+    return number
 
 
 def _latest(lines: Iterable[SfptpdLine]) -> dict[str, SfptpdLine]:
@@ -189,9 +194,9 @@ def _observation(line: SfptpdLine, latest: Mapping[str, SfptpdLine], at_ns: int,
         method="sfptpd-json",
         has_master=None if stale else root is not None and not set(_NO_MASTER) & set(alarms),
         is_disciplined=line.is_disciplining,
-        offset_ns=line.offset_ns,
+        offset_ns=_offset_ns(line, latest),
         measured=line.measured or line.at_ns,
-        path_delay_ns=line.path_delay_ns,
+        path_delay_ns=line.path_delay_ns if root is None else root.path_delay_ns,
         phc_sys_ns=-line.offset_ns if line.offset_ns is not None and _follows_phc(line) else None,
         freq_ppb=line.freq_ppb,
         grandmaster=None if root is None else root.grandmaster,
@@ -199,16 +204,39 @@ def _observation(line: SfptpdLine, latest: Mapping[str, SfptpdLine], at_ns: int,
     )
 
 
+def _offset_ns(line: SfptpdLine, latest: Mapping[str, SfptpdLine]) -> float | None:
+    """From whom sfptpd follows, over all clocks between; of the system clock as of its PHC (see merge.py)."""
+    chain = [line, *_above(line, latest)]
+    if _is_of_this_host(chain[-1].master):
+        return None  # it follows nobody
+    if _follows_phc(line):
+        del chain[0]
+    offsets = [each.offset_ns for each in chain if each.offset_ns is not None]
+    return math.fsum(offsets) if offsets and len(offsets) == len(chain) else None
+
+
 def _root(line: SfptpdLine, latest: Mapping[str, SfptpdLine]) -> SfptpdLine | None:
     """The line at the end of the chain of clocks: that of whom sfptpd follows; None: it follows nobody."""
+    *_, root = line, *_above(line, latest)
+    return None if _is_of_this_host(root.master) else root
+
+
+def _above(line: SfptpdLine, latest: Mapping[str, SfptpdLine]) -> list[SfptpdLine]:
+    """The lines of the clocks that it follows, one after the other, as far as they are known."""
+    found: list[SfptpdLine] = []
     seen = {line.clock}
-    while line.master == SYSTEM or line.master.startswith("ptp"):
+    while _is_of_this_host(line.master):
         above = latest.get(line.master)
         if above is None or above.clock in seen:
-            return None
+            break
         seen.add(above.clock)
+        found.append(above)
         line = above
-    return line
+    return found
+
+
+def _is_of_this_host(master: str) -> bool:
+    return master == SYSTEM or master.startswith("ptp")
 
 
 def _follows_phc(line: SfptpdLine) -> bool:

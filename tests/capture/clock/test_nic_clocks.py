@@ -60,11 +60,34 @@ def test_the_domain_of_a_phc_is_measured_at_start_and_each_minute() -> None:
     assert look(nics, 0)[1] == []
     [told] = nics.as_json()
     assert (told["phc"], told["domain"], told["utc_offset_s"]) == ("ptp0", "tai", 37)
+    ptp = replace(CHRONY, clock="ptp0", source="ptp4l", utc_offset_s=36, utc_offset_source="ptp", bound_ns=None)
+    assert look(nics, DOMAIN_NS - 1, CHRONY, KERNEL, ptp)[1] == []
+    assert "36 s" not in str(nics.findings)
+    look(nics, DOMAIN_NS, CHRONY, KERNEL, ptp)
+    assert "36 s" in str(nics.findings)
+
+
+def test_a_domain_is_measured_anew_at_once_when_a_clock_is_not_where_it_was() -> None:
+    """As after a leap second: until then all its stamps are off by one, and nobody could tell."""
+    host = Host(37 * SECOND + 120)
+    nics = host.watch()
+    look(nics, 0)
     host.phc_sys_ns = 120
-    assert look(nics, DOMAIN_NS - 1)[1] == []
-    [changed] = look(nics, DOMAIN_NS)[1]
+    [changed] = look(nics, 1 * SECOND)[1]
     assert changed.startswith("ptp0 was TAI and is UTC: ")
     assert nics.as_json()[0]["domain"] == "utc"
+    host.phc_sys_ns = 5 * SECOND
+    assert "free-running" in look(nics, 2 * SECOND)[1][0]
+    host.phc_sys_ns = 120
+    assert look(nics, 3 * SECOND)[1] == []
+
+
+def test_a_domain_is_measured_too_when_the_system_s_clock_was_set_back_by_hours() -> None:
+    nics = Host(37 * SECOND + 120).watch()
+    look(nics, 7200 * SECOND)
+    ptp = replace(CHRONY, clock="ptp0", source="ptp4l", utc_offset_s=36, utc_offset_source="ptp", bound_ns=None)
+    look(nics, 10 * SECOND, CHRONY, KERNEL, ptp)
+    assert "36 s" in str(nics.findings)
 
 
 def test_a_phc_in_tai_is_as_far_from_the_system_s_clock_as_what_is_left() -> None:

@@ -65,7 +65,9 @@ def test_a_nic_clock_and_the_system_clock_behind_it_are_told_with_their_grandmas
     phc, system = clocks(found)["ptp0"], clocks(found)["system"]
     assert (phc.source, phc.method, phc.interface, phc.at_ns) == ("sfptpd", "sfptpd-json", "eth0", NOON_NS)
     assert (phc.offset_ns, phc.freq_ppb, phc.path_delay_ns) == (7.0, -20.0, 310.5)
-    assert (system.offset_ns, system.freq_ppb, system.phc_sys_ns, system.interface) == (40.0, 11.0, -40.0, None)
+    # As merge.py has it of a system clock behind a PHC: its offset is the PHC's, the rest of the way stands beside it.
+    assert (system.offset_ns, system.freq_ppb, system.phc_sys_ns, system.interface) == (7.0, 11.0, -40.0, None)
+    assert system.path_delay_ns == 310.5
     for seen in (phc, system):
         assert (seen.has_master, seen.is_disciplined, seen.grandmaster) == (True, True, "001122.fffe.334455")
         assert seen.notes == ()
@@ -86,6 +88,19 @@ def test_a_clock_behind_one_that_follows_nobody_has_no_master(tmp_path: Path) ->
     system = clocks(look(written(tmp_path / "s", SERVO)))["system"]
     assert (system.has_master, system.grandmaster) == (False, None)
     assert system.notes == ("sfptpd: system follows ptp0, which follows nobody",)
+
+
+def test_a_nic_clock_behind_another_is_as_far_from_the_master_as_both_together(tmp_path: Path) -> None:
+    second = line("servo1", "phc0(eth0/eth1)", "phc1(eth2)", stats={"offset": -500.0, "freq-adj": 1.0})
+    found = clocks(look(written(tmp_path / "s", PTP, second)))
+    assert (found["ptp1"].offset_ns, found["ptp1"].grandmaster) == (-493.0, found["ptp0"].grandmaster)
+    assert clocks(look(written(tmp_path / "s", second)))["ptp1"].offset_ns is None
+
+
+@pytest.mark.parametrize("offset", ["NaN", "Infinity", "-Infinity"])
+def test_an_offset_that_is_no_number_is_garbage(tmp_path: Path, offset: str) -> None:
+    text = json.dumps(PTP).replace("7.0", offset)
+    assert parse_line(text, NOON_NS, UTC) is None
 
 
 def test_an_alarm_of_missing_sync_packets_is_a_lost_master_for_all_clocks_behind_it(tmp_path: Path) -> None:

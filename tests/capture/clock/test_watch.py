@@ -140,3 +140,57 @@ def test_a_leap_second_that_was_announced_is_no_step() -> None:
     assert (look.clocks[0].sample.state, look.clocks[0].sample.error_ns) == ("locked", 900_000)
     watched.host.offset += SECOND
     assert [each.what for each in watched.look().changes if each.what == "step"] == ["step"]
+
+
+def test_a_system_clock_behind_a_phc_that_has_lost_its_master_has_lost_it_too() -> None:
+    """However near the two are to each other: phc2sys goes on."""
+    lost = replace(PHC, has_master=False, offset_ns=None, path_delay_ns=None, grandmaster=None, gm_accuracy_ns=None)
+    watched = Watched(KERNEL, lost, PHC2SYS)
+    system, phc = watched.look(10).clocks
+    assert [(each.sample.state, each.sample.error_ns) for each in (system, phc)] == [("free-running", None)] * 2
+    watched = Watched(KERNEL, PHC, PHC2SYS)
+    assert watched.look(10).clocks[0].sample.error_ns == 152
+    watched.seen = [KERNEL, lost, PHC2SYS]
+    system = watched.look(3).clocks[0]
+    assert system.sample.state == "holdover"
+    assert system.sample.error_ns in range(152 + 3 * 1000, 152 + 3 * 1000 + 2)  # the clocks of a test take time to read
+
+
+def test_a_system_clock_behind_a_phc_of_which_nobody_speaks_has_no_bound() -> None:
+    look = Watched(KERNEL, PHC2SYS).look(10)
+    sample = look.clocks[0].sample
+    assert (sample.source, sample.offset_ns, sample.error_ns, sample.phc_sys_ns) == ("phc2sys", None, None, 40)
+    [line] = look.findings
+    assert "nobody says how far it is from UTC" in line
+
+
+def test_of_several_phcs_the_system_clock_follows_the_one_with_ptp4l() -> None:
+    others = [Observation(f"ptp{at}", 0, f"eth{at}", "phc", "phc", phc_sys_ns=9.0) for at in range(1, 10)]
+    system = merged([*others, KERNEL, PHC, PHC2SYS])["system"]
+    assert (system.offset_ns, system.grandmaster) == (12.0, GM)
+
+
+def test_what_was_measured_here_between_phc_and_system_clock_is_believed_before_a_log() -> None:
+    """Which repeats its last figure until it counts as silent."""
+    here = replace(PHC, phc_sys_ns=-70.0, phc_sys_within_ns=400.0)
+    system = merged([KERNEL, here, PHC2SYS])["system"]
+    assert (system.source, system.phc_sys_ns, system.phc_sys_within_ns) == ("phc2sys", -70.0, 400.0)
+    watched = Watched(KERNEL, here, PHC2SYS)
+    assert watched.look(3).clocks[0].sample.error_ns == 12 + 100 + 70 + 400
+
+
+def test_a_summary_of_phc2sys_without_a_sign_is_no_distance_of_nothing() -> None:
+    summary = replace(PHC2SYS, phc_sys_ns=None, offset_ns=900.0)
+    assert Watched(KERNEL, PHC, summary).look(3).clocks[0].sample.error_ns == 12 + 100 + 900
+
+
+def test_a_clock_behind_the_pulse_of_another_is_no_better_than_that() -> None:
+    pulsed = Observation("ptp1", 0, "eth2", "ts2phc", "log", True, True, -300.0, measured=1, is_hardware=True)
+    found = merged([KERNEL, PHC, pulsed])["ptp1"]
+    assert (found.offset_ns, found.grandmaster, found.gm_accuracy_ns) == (-288.0, GM, 100)
+    assert (found.measured, found.interface, found.source) == (1, "eth2", "ts2phc")
+    deaf = replace(PHC, has_master=False, offset_ns=None)
+    found = merged([KERNEL, deaf, pulsed])["ptp1"]
+    assert (found.offset_ns, found.has_master) == (None, False)
+    # What ptp4l only compares with its master has the pulse from elsewhere.
+    assert merged([KERNEL, replace(PHC, is_disciplined=False), replace(pulsed, clock="ptp0")])["ptp0"].offset_ns == -300

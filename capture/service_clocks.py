@@ -6,6 +6,7 @@ stamps taken for what they are not would be.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from nanotape.capture.clock.journal import is_current, read_state
@@ -23,7 +24,10 @@ def measured(run_directory: Path, now_ns: int) -> Mapping[str, NicClock]:
     state = read_state(run_directory)
     if state is None or not is_current(state, now_ns):
         return {}
-    return {str(each["interface"]): _clock(each) for each in state.get("interfaces", ()) if each["domain"] in _DOMAINS}
+    with suppress(KeyError, TypeError):  # a state that is none of ours must not end a capture
+        told = state["interfaces"]
+        return {str(each["interface"]): _clock(each) for each in told if each["domain"] in _DOMAINS}
+    return {}
 
 
 def _clock(told: Mapping[str, object]) -> NicClock:

@@ -21,6 +21,8 @@ from nanotape.capture.processes import is_alive
 FOLDER = "clock"
 STATE_NAME, JOURNAL_NAME, OLD_JOURNAL_NAME, LOCK_NAME = "state.json", "journal.jsonl", "journal.jsonl.old", "lock"
 JOURNAL_BYTES = 4 << 20
+STATE_VERSION = 1
+"""Of the state's form; another one is told by another nanotape, as while it is upgraded, and not understood here."""
 FRESH_NS = 5 * 10**9
 """A state that is older was told by a service that has ended, or hangs."""
 
@@ -38,20 +40,36 @@ class ClockLock:
         Raises:
             PlaceUnusable: It cannot be made or written to.
         """
-        self._path = folder / LOCK_NAME
+        self._path, self._is_ours = folder / LOCK_NAME, True
         try:
             with suppress(FileExistsError):
                 (made or Footprint()).tree(folder)
             self._file: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except PermissionError as error:
+            # Another user's folder: who looks after the clocks is that user.
+            with suppress(OSError):
+                self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                self._is_ours = False
+                return
+            raise _unusable(folder, error) from None
         except OSError as error:
-            raise PlaceUnusable(
-                f"{folder}: cannot be made or written to: {error.strerror}; run as root or as its owner, set another "
-                'paths.run_dir, or clock.mode = "none"'
-            ) from None
+            raise _unusable(folder, error) from None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what is locked still is what others would lock; not where somebody has removed the folder."""
+        assert self._file is not None  # noqa: S101 - not after let_go
+        try:
+            mine, there = os.fstat(self._file), self._path.stat()
+        except OSError:
+            return False
+        return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
 
     def take(self) -> bool:
         """Whether it is ours now."""
         assert self._file is not None  # noqa: S101 - not after let_go
+        if not self._is_ours:
+            return False
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -71,6 +89,13 @@ class ClockLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _unusable(folder: Path, error: OSError) -> PlaceUnusable:
+    return PlaceUnusable(
+        f"{folder}: cannot be made or written to: {error.strerror}; run as root or as its owner, set another "
+        'paths.run_dir, or clock.mode = "none"'
+    )
 
 
 class ClockJournal:
@@ -115,7 +140,7 @@ class ClockJournal:
             OSError: It cannot be written.
         """
         draft = self._folder / f".{STATE_NAME}.new"
-        draft.write_text(json.dumps(state), encoding="utf-8")
+        draft.write_text(json.dumps({"version": STATE_VERSION, **state}), encoding="utf-8")
         os.replace(draft, self._folder / STATE_NAME)
 
 
@@ -123,11 +148,14 @@ def read_state(run_directory: Path) -> dict[str, Any] | None:
     """What the clock service of this host told last; None: there has been none, or it cannot be read."""
     try:
         told = json.loads((run_directory / FOLDER / STATE_NAME).read_bytes())
-        return told if isinstance(told, dict) and isinstance(told["at_ns"], int) else None
-    except (OSError, ValueError, KeyError):
+        if not isinstance(told, dict) or told.get("version", STATE_VERSION) != STATE_VERSION:
+            return None
+        return told if isinstance(told["at_ns"], int) else None
+    except (OSError, ValueError, KeyError, RecursionError):
         return None
 
 
 def is_current(state: Mapping[str, Any], now_ns: int) -> bool:
     """Whether a state is of now: told a moment ago by a process that lives."""
-    return abs(now_ns - int(state["at_ns"])) <= FRESH_NS and is_alive(int(state["pid"]))
+    pid = state.get("pid")
+    return abs(now_ns - int(state["at_ns"])) <= FRESH_NS and isinstance(pid, int) and is_alive(pid)

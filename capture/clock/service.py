@@ -96,7 +96,7 @@ class ClockService:
         self._error: CaptureError | None = None
         # What it starts dies with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
         self._thread = threading.Thread(target=self._run, name="clock")
-        self._has_complained = False
+        self._has_complained = self._is_started = False
         self._made: Footprint | None = None
 
     def __enter__(self) -> "ClockService":
@@ -120,6 +120,7 @@ class ClockService:
         self._made = made
         self._thread.start()
         self._settled.wait(_FIRST_LOOK_S)
+        self._is_started = True
         if self._error is not None:
             self._thread.join()
             raise self._error
@@ -131,17 +132,21 @@ class ClockService:
             self._thread.join()
 
     def _run(self) -> None:
-        try:
-            lock = ClockLock(self._folder, self._made)
-        except CaptureError as error:
-            self._settle(error)
-            return
-        try:
-            if self._take(lock):
-                self._serve()
-        finally:
-            lock.let_go()
-            self._settled.set()
+        while not self._stopping.is_set():
+            try:
+                lock = ClockLock(self._folder, self._made)
+            except CaptureError as error:
+                self._settle(error)
+                return
+            try:
+                if not self._take(lock) or not self._serve(lock):
+                    return
+            finally:
+                lock.let_go()
+                self._settled.set()
+            if not self._stopping.is_set():
+                self._made = None  # what is made now is no start's to take back
+                self._log(f"clock: {self._folder} was removed; beginning anew")
 
     def _take(self, lock: ClockLock) -> bool:
         is_told = False
@@ -154,7 +159,8 @@ class ClockService:
                 return False
         return True
 
-    def _serve(self) -> None:
+    def _serve(self, lock: ClockLock) -> bool:
+        """Returns when it is time to stop, or its folder is gone; whether what was to run could be run."""
         journal = ClockJournal(self._folder)
         parts = self._parts(self._folder)
         if parts.daemons is not None:
@@ -162,12 +168,12 @@ class ClockService:
                 parts.daemons.start()
             except CaptureError as error:
                 self._settle(error)
-                return
+                return False
         try:
             self._append(journal, None, _left_open(read_state(self._run_directory)))
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and lock.is_in_place:
                 try:
-                    self._watch(journal, parts)
+                    self._watch(journal, parts, lock)
                 except Exception as error:  # packets matter more: their bound is unknown meanwhile
                     self._log(f"clock: {type(error).__name__}: {error}; looking anew in {_BUG_PAUSE_S:g} s")
                     self._settled.set()
@@ -175,15 +181,20 @@ class ClockService:
         finally:
             if parts.daemons is not None:
                 parts.daemons.stop()
+        return True
 
     def _settle(self, error: CaptureError) -> None:
+        if self._is_started:  # nobody waits for it any more
+            self._log(f"clock: {error}; nobody looks after the clocks, and the bound of packets is unknown")
         self._error = error
         self._settled.set()
 
-    def _watch(self, journal: ClockJournal, parts: ClockParts) -> None:
+    def _watch(self, journal: ClockJournal, parts: ClockParts, lock: ClockLock) -> None:
         watch = ClockWatch(self._thresholds, parts.readers, self._host)
         look, due_ns = None, self._host.monotonic_ns()
         while not self._stopping.wait(max(0, due_ns - self._host.monotonic_ns()) / 1e9):
+            if not lock.is_in_place:
+                return
             due_ns = max(due_ns + _LOOK_NS, self._host.monotonic_ns())
             look = watch.look()
             self._append(journal, look, [*look.changes, *self._beside(parts, look)])

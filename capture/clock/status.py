@@ -18,6 +18,7 @@ from nanotape.capture.clock.watch import ClockWatch
 from nanotape.config import Settings
 
 LOOK_S = 1.0
+_TOLD = {"mode", "clocks", "interfaces", "processes", "findings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class ClockStatus:
 def told_status(settings: Settings, now_ns: int) -> ClockStatus | None:
     """What the clock service tells; None: none tells now."""
     state = read_state(Path(settings.paths.run_dir))
-    if state is None or not is_current(state, now_ns):
+    if state is None or not is_current(state, now_ns) or not _TOLD <= state.keys() or not state["clocks"]:
         return None
     return _of_state(state)
 

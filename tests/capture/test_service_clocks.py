@@ -29,6 +29,9 @@ class Host:
         state = {"at_ns": NOW_NS - int(age_s * 1e9), "pid": os.getpid(), "interfaces": interfaces}
         (self.folder / "clock" / "state.json").write_text(json.dumps(state))
 
+    def garble(self, text: str) -> None:
+        (self.folder / "clock" / "state.json").write_text(text)
+
     def clocks(self) -> ServiceClocks:
         return ServiceClocks(
             self.folder, lambda: self.uses_nic_stamps, self.said.append, lambda: self.now_s, lambda: NOW_NS
@@ -86,3 +89,16 @@ def test_a_capture_without_stamps_of_nics_is_left_alone(tmp_path: Path) -> None:
     assert not host.look(clocks)
     host.uses_nic_stamps = True
     assert host.look(clocks)
+
+
+def test_a_state_of_another_nanotape_ends_no_capture(tmp_path: Path) -> None:
+    """As while it is upgraded."""
+    host = Host(tmp_path)
+    host.tell(TAI)
+    clocks = host.clocks()
+    for more in ({}, {"interfaces": [{"interface": "eth1"}]}, {"interfaces": 5}, {"version": 2, "interfaces": [TAI]}):
+        host.garble(json.dumps({"at_ns": NOW_NS, "pid": os.getpid(), **more}))
+        assert not host.look(clocks)
+    host.garble(json.dumps({"at_ns": NOW_NS}))
+    assert not host.look(clocks)
+    assert set(clocks.planned) == {"eth1"}

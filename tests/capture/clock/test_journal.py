@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -86,5 +89,29 @@ def test_a_state_is_current_for_some_seconds_while_its_teller_lives(tmp_path: Pa
     assert is_current(state, 10**18 + 4 * 10**9)
     assert not is_current(state, 10**18 + 6 * 10**9)
     assert not is_current({**state, "pid": 0}, 10**18)
-    (folder / "state.json").write_text("[]")
+    assert not is_current({"at_ns": 10**18}, 10**18)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"at_ns": "1"}', '{"at_ns": 1, "version": 2}', "{", "[" * 100_000])
+def test_a_state_of_another_version_or_of_another_s_making_is_none(tmp_path: Path, folder: Path, text: str) -> None:
+    (folder / "state.json").write_text(text)
     assert read_state(tmp_path) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_a_folder_of_another_user_s_is_that_user_s_to_write() -> None:
+    """Whoever looks after the clocks: a capture beside it waits, and captures."""
+    code = (
+        "import os, sys, pathlib\n"
+        "from nanotape.capture.clock.journal import ClockLock\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "lock = ClockLock(pathlib.Path(sys.argv[1])); print(lock.take(), lock.holder())"
+    )
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        folder = Path(made) / FOLDER
+        theirs = ClockLock(folder)
+        assert theirs.take()
+        done = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True, text=True)
+        theirs.let_go()
+    assert done.stdout == f"False process {os.getpid()}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,16 @@ def test_a_second_service_waits_until_the_first_has_ended(tmp_path: Path) -> Non
         wait_for(lambda: journal(tmp_path, "sample")[-1]["source"] == "kernel", "the second's samples", 10)
 
 
+def test_a_folder_that_is_removed_is_made_anew(tmp_path: Path) -> None:
+    told = Told(NTP)
+    with told.service(tmp_path):
+        shutil.rmtree(tmp_path / "clock")
+        wait_for(lambda: read_state(tmp_path), "a state", 10)
+        with Told(FREE).service(tmp_path):  # no second one beside it
+            assert journal(tmp_path, "sample")[-1]["source"] == "chrony"
+    assert told.lines[-1] == f"clock: {tmp_path}/clock was removed; beginning anew"
+
+
 @dataclass(frozen=True, slots=True)
 class Happened:
     process: str
@@ -151,6 +162,15 @@ def test_what_may_not_be_run_ends_the_start_with_a_reason(tmp_path: Path) -> Non
     with Told(NTP).service(tmp_path) as other:
         assert other is not None  # the lock was let go
     assert daemons.stopped == 0
+
+
+def test_what_may_not_be_run_when_another_service_has_ended_is_told(tmp_path: Path) -> None:
+    told = Told(NTP)
+    told.parts["daemons"] = Daemons("chronyd (process 7) owns the system clock")
+    with Told(NTP).service(tmp_path) as first, told.service(tmp_path):
+        first.stop()
+        wait_for(lambda: len(told.lines) > 1, "a line", 10)
+    assert told.lines[1].startswith("clock: chronyd (process 7) owns the system clock; nobody looks after the clocks")
 
 
 def test_a_start_that_is_taken_back_leaves_nothing(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ VERBS = {
     "discover": "discover:discover",
     "events": "events:events",
     "export": "export:export_archive",
+    "retain": "retain:retain",
     "report": "report:report",
     "query": "query:query",
     "replay": "replay:replay",
@@ -32,6 +33,7 @@ VERBS = {
     "verify": "verify:verify",
     "doctor": "doctor:doctor",
     "support-bundle": "support_bundle:support_bundle",
+    "service": "service:app",
     "config": "config:app",
 }
 """By name, in the order of the help: module below `nanotape.cli`, and in it the function, or the app of its verbs."""

@@ -17,6 +17,7 @@ present() {
 	clang-format) command -v clang-format ;;
 	iproute2) command -v ip ;;
 	wireshark-common) command -v dumpcap ;;
+	systemd) command -v systemd-analyze ;;
 	procps) command -v sysctl ;;
 	pkg-config) command -v pkg-config ;;
 	lib*-dev) pkg-config --exists "$(sed -e 's/^libbpf-dev$/libbpf/; s/^libxdp-dev$/libxdp/; s/-dev$//; s/^libcmocka$/cmocka/' <<<"$1")" ;;

@@ -1,14 +1,24 @@
 #!/usr/bin/env bash
-# Puts units, users and folders for systemd below the root of a package, as far as there are any.
+# Puts units, users and folders for systemd below the root of a package, and what is to run when it is installed.
 set -euo pipefail
-root="$1"
-place() { # suffix, folder
-	local files=()
-	shopt -s nullglob
-	files=(config/systemd/*."$1")
-	shopt -u nullglob
-	[[ ${#files[@]} -eq 0 ]] && return 0
-	mkdir -p "$root/$2"
-	cp "${files[@]}" "$root/$2/"
-}
-for suffix in service target timer; do place "$suffix" usr/lib/systemd/system; done
+root="$1" from=config/systemd
+mkdir -p "$root/usr/lib/systemd/system" "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d" "$root/DEBIAN"
+cp "$from"/*.service "$from"/*.target "$from"/*.timer "$root/usr/lib/systemd/system/"
+cp "$from/nanotape.sysusers" "$root/usr/lib/sysusers.d/nanotape.conf"
+cp "$from/nanotape.tmpfiles" "$root/usr/lib/tmpfiles.d/nanotape.conf"
+# Nothing is enabled: what is to be captured is not configured yet. A capture that runs goes on through an upgrade.
+cat >"$root/DEBIAN/postinst" <<'POSTINST'
+#!/bin/sh
+set -e
+if [ "$1" = configure ]; then
+	if command -v systemd-sysusers >/dev/null; then systemd-sysusers nanotape.conf; fi
+	if command -v systemd-tmpfiles >/dev/null; then systemd-tmpfiles --create nanotape.conf || true; fi
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+fi
+POSTINST
+cat >"$root/DEBIAN/postrm" <<'POSTRM'
+#!/bin/sh
+set -e
+if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+POSTRM
+chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/postrm"

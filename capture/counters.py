@@ -175,6 +175,19 @@ class SystemCalls:
     make system calls as it is configured."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoopGaps:
+    """Times at which the loop came late to its sources, since the ring was made: it had no core, or one took long."""
+
+    threshold_ns: int
+    """From which on a round counts as late."""
+    count: int
+    longest_ns: int
+    total_ns: int
+    histogram: tuple[int, ...]
+    """Bucket b: 2^(b-1) to 2^b - 1 ns; the last open-ended."""
+
+
 def address_text(family: int, raw: bytes) -> str:
     """A group or source in the usual notation."""
     return inet_ntop(AF_INET6, raw[:16]) if family == FAMILY_IPV6 else inet_ntop(AF_INET, raw[:4])
@@ -242,6 +255,15 @@ def read_system_calls(descriptor: Any) -> SystemCalls:
         last=_system_call(last - 1) if last else None,
         reason=text(descriptor.seccomp_reason) or None,
     )
+
+
+def read_gaps(descriptor: Any) -> LoopGaps | None:
+    """From a `struct nt_ring_descriptor`; None: nobody measures, as in a loop that may sleep, or in an older ring."""
+    threshold_ns = int(descriptor.gap_threshold_ns)
+    if not threshold_ns:
+        return None
+    histogram = tuple(descriptor.gap_histogram)
+    return LoopGaps(threshold_ns, sum(histogram), descriptor.gap_max_ns, descriptor.gaps_ns, histogram)
 
 
 def _system_call(number: int) -> str:

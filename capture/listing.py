@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanotape.capture.counters import Flow, SourceCounters, SystemCalls
+from nanotape.capture.counters import Flow, LoopGaps, SourceCounters, SystemCalls
 from nanotape.capture.errors import RingError
 from nanotape.capture.readers import RUN_DIRECTORY, ReaderFacts, list_readers
 from nanotape.capture.ring import RING_SUFFIX, SHM_DIRECTORY, Ring
@@ -38,6 +38,8 @@ class RingFacts:
     readers: tuple[ReaderFacts, ...]
     system_calls: SystemCalls
     """Of its loops: a defect each."""
+    gaps: LoopGaps | None = None
+    """Times at which the loop came late to its sources; None: nobody measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def describe(ring: Ring, run_directory: Path = RUN_DIRECTORY) -> RingFacts:
         sources=sources,
         readers=readers,
         system_calls=ring.system_calls(),
+        gaps=ring.gaps(),
     )
 
 

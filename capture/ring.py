@@ -18,10 +18,12 @@ from nanotape.capture.counters import (
     MEMORY_KINDS,
     Epoch,
     Flow,
+    LoopGaps,
     SourceCounters,
     SystemCalls,
     read_epoch,
     read_flow,
+    read_gaps,
     read_source,
     read_system_calls,
     text,
@@ -196,6 +198,10 @@ class Ring:
         """The sources, with their counters now."""
         self._open()
         return tuple(read_source(self.handle, slot) for slot in range(lib.nt_ring_source_count(self.handle)))
+
+    def gaps(self) -> LoopGaps | None:
+        """Times at which the loop came late to its sources; None: nobody measures."""
+        return read_gaps(self._open())
 
     def system_calls(self) -> SystemCalls:
         """What its loops did that they must not, now."""

@@ -35,6 +35,7 @@ HEADERS = [
     "feeds/switch_stamp.h",
     "discover/discover.h",
     "simulate/simulate.h",
+    "jitter/jitter.h",
 ]
 
 

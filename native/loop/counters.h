@@ -9,6 +9,7 @@
 
 #define NT_BATCH_BUCKETS 8u         /* bucket b: batches of 2^b to 2^(b+1) - 1 packets, the last open-ended */
 #define NT_DELAY_BUCKETS 40u        /* bucket 0: below 1 ns (negative too); bucket b: 2^(b-1) to 2^b - 1 ns; the last open-ended */
+#define NT_GAP_BUCKETS 40u          /* of the loop's rounds; bucket b: 2^(b-1) to 2^b - 1 ns; the last open-ended */
 #define NT_COUNT_UNKNOWN UINT64_MAX /* cannot be read here: null, not 0 */
 
 enum nt_source_kind {

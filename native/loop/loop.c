@@ -7,6 +7,7 @@
 
 #include "../atomic.h"
 #include "../clock.h"
+#include "../ticks.h"
 
 #include <errno.h>
 #include <string.h>
@@ -262,13 +263,26 @@ static int64_t nt_loop_begin_drain(struct nt_loop *loop)
 	return loop->clock(CLOCK_MONOTONIC) + NT_DRAIN_NS;
 }
 
+/* The ticks are the cheapest clock there is: some 8 ns a round, in which a busy one moves up to a batch for each source. */
+static inline void nt_loop_begin_round(struct nt_loop *loop)
+{
+	uint64_t now = nt_ticks();
+
+	if (__builtin_expect(now - loop->round_ticks >= loop->gap_ticks, 0))
+		nt_gaps_count(loop, now - loop->round_ticks);
+	loop->round_ticks = now;
+}
+
 void nt_loop_run(struct nt_loop *loop)
 {
 	int64_t drain_until_ns = 0; /* 0: not asked to stop */
 	bool more = true;
 
+	loop->round_ticks = nt_ticks();
 	while (more) {
 		bool busy = false;
+
+		nt_loop_begin_round(loop);
 
 		if (!drain_until_ns && (nt_load_acquire(&loop->stop) || loop->broken))
 			drain_until_ns = nt_loop_begin_drain(loop);

@@ -30,6 +30,10 @@ struct nt_loop_facts {
 	char realtime_reason[128]; /* likewise */
 };
 
+/* A round that the loop comes to so much later than to the one before is counted as a gap: longer than it takes to copy a full batch
+ * of ordinary frames, and shorter than whatever fills a ring. */
+#define NT_LOOP_GAP_NS 10000
+
 struct nt_loop;
 
 /* Takes the sources' slots in the ring, opens their books, counts what a dead predecessor published and could not count, and learns

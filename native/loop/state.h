@@ -45,6 +45,9 @@ struct nt_loop {
 	struct nt_inlet inlets[NT_LOOP_SOURCES_MAX];
 	uint64_t flow_seqs[NT_FLOW_IDS]; /* of the newest packet, for sources that bring none */
 
+	uint64_t round_ticks; /* when the newest round began */
+	uint64_t gap_ticks;   /* a round that begins so much later is a gap; UINT64_MAX: nobody measures */
+	double ticks_per_ns;
 	int64_t seen_ns; /* UTC, of the newest poll or of the helper's last turn: it was this late already */
 	uint64_t stop;   /* set by others: drain and end */
 	uint64_t ended;  /* set by the loop's thread, last */
@@ -69,6 +72,10 @@ static inline void nt_sums_add(struct nt_batch_sums *sums, const struct nt_recor
 	sums->other += record->flow_id == NT_FLOW_OTHER;
 	sums->last_packet_ns = record->ts_ns;
 }
+
+/* gaps.c: how long the loop was away from its sources. Before its thread starts. */
+void nt_gaps_open(struct nt_loop *loop);
+void nt_gaps_count(struct nt_loop *loop, uint64_t ticks);
 
 /* loop.c: returns when stopped and drained, when every source has ended, or when one broke. No system call when it spins. */
 void nt_loop_run(struct nt_loop *loop);

@@ -89,6 +89,7 @@ int nt_loop_create(struct nt_loop **created, struct nt_ring *ring, uint64_t next
 	loop->ring = ring;
 	loop->clock = nt_clock_ns;
 	loop->listener = -1;
+	loop->gap_ticks = UINT64_MAX;                  /* until its thread is started */
 	nt_loop_tell_filter(loop, NT_SECCOMP_OFF, ""); /* not the predecessor's */
 	loop->options = *options;
 	loop->options.batch = options->batch ? options->batch : NT_BATCH_DEFAULT;
@@ -183,6 +184,7 @@ int nt_loop_start(struct nt_loop *loop, struct nt_fault *fault)
 	int error;
 
 	nt_loop_choose_filter(loop);
+	nt_gaps_open(loop);
 	error = nt_loop_spawn(loop, fault);
 	if (error)
 		nt_loop_stop(loop);

@@ -132,7 +132,14 @@ struct nt_ring_descriptor {
 	uint32_t last_system_call; /* the newest one's number and 1; 0: there was none */
 	uint32_t seccomp;          /* enum nt_seccomp in force for the current loop, or the last; NT_SECCOMP_OFF: nobody counts */
 	char seccomp_reason[128];  /* why nobody counts, where that is this host's doing; else empty */
-	uint8_t reserved1[3128];
+	uint8_t reserved1[56];
+	/* On lines of their own: the loop counts each round that took it NT_LOOP_GAP_NS or longer to come round to. Nought in an older
+	 * ring. */
+	uint64_t gap_threshold_ns;              /* 0: nobody measures */
+	uint64_t gap_max_ns;                    /* since the ring was made */
+	uint64_t gaps_ns;                       /* all of them together */
+	uint64_t gap_histogram[NT_GAP_BUCKETS]; /* bucket b: 2^(b-1) to 2^b - 1 ns; the last open-ended */
+	uint8_t reserved2[2728];
 };
 
 /* Each on lines of its own: the writer stores both once a batch, readers poll `tail` only. */
@@ -175,6 +182,8 @@ _Static_assert(offsetof(struct nt_ring_descriptor, data_inode) == 816, "data_ino
 _Static_assert(offsetof(struct nt_ring_descriptor, system_calls) == 824, "system_calls");
 _Static_assert(offsetof(struct nt_ring_descriptor, seccomp) == 836, "seccomp");
 _Static_assert(offsetof(struct nt_ring_descriptor, seccomp_reason) == 840, "seccomp_reason");
+_Static_assert(offsetof(struct nt_ring_descriptor, gap_threshold_ns) == 1024, "gaps stand on lines of their own");
+_Static_assert(offsetof(struct nt_ring_descriptor, gap_histogram) == 1048, "gap_histogram");
 _Static_assert(sizeof(struct nt_ring_positions) == 256, "two pairs of lines");
 _Static_assert(offsetof(struct nt_ring_positions, tail) == 128, "tail stands on lines of its own");
 _Static_assert(NT_RING_RECORD_MAX <= NT_RING_CHUNK_BYTES, "a chunk holds the largest record");

@@ -77,6 +77,17 @@ def test_system_calls_that_nobody_counts_are_unknown_and_not_0(
     assert ring.system_calls() == describe(ring).system_calls == expected
 
 
+def test_late_rounds_that_nobody_measures_are_unknown_and_not_0(writer: RingWriter, ring: Ring) -> None:
+    assert ring.gaps() is None
+    told = writer.handle.descriptor
+    told.gap_threshold_ns, told.gap_max_ns, told.gaps_ns = 10_000, 70_000, 90_000
+    told.gap_histogram[14], told.gap_histogram[17] = 1, 1
+    found = describe(ring).gaps
+    assert found is not None
+    assert (found.threshold_ns, found.count, found.longest_ns, found.total_ns) == (10_000, 2, 70_000, 90_000)
+    assert (found.histogram[14], found.histogram[17], len(found.histogram)) == (1, 1, 40)
+
+
 def test_a_ring_opens_by_its_path_too(ring: Ring, tmp_path: Path) -> None:
     with Ring.open(tmp_path / "test.ring") as same:
         assert same.ring_id == ring.ring_id

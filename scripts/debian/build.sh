@@ -39,7 +39,7 @@ Architecture: $architecture
 Maintainer: nanotape maintainers <maintainers@nanotape.invalid>
 Installed-Size: $size
 Depends: python$python, python3 (>= $python), python3 (<< $next), libelf1, zlib1g, libpcap0.8, libseccomp2, iproute2, util-linux
-Recommends: linuxptp, ethtool
+Recommends: linuxptp, ethtool, systemd
 Section: net
 Priority: optional
 Description: records UDP multicast market data, from the NIC to Arrow files

@@ -66,3 +66,7 @@ def test_the_debian_package_brings_its_own_environment(dist: pathlib.Path, tmp_p
     listed = subprocess.run(["dpkg-deb", "-c", str(package)], capture_output=True, text=True, check=True).stdout
     assert all(line.split()[1] == "root/root" for line in listed.splitlines())
     assert "__pycache__" not in listed
+    units = {path.name for path in (tmp_path / "usr/lib/systemd/system").iterdir()}
+    assert {"nanotape-capture@.service", "nanotape-record@.service", "nanotape.target"} <= units
+    for folder in ("sysusers.d", "tmpfiles.d"):
+        assert (tmp_path / "usr/lib" / folder / "nanotape.conf").read_text().strip()

@@ -39,7 +39,7 @@ def accounts(user: User) -> Accounts:
     return Accounts(
         capture_uid=_user(user.capture, "user.capture"),
         record_uid=_user(user.record, "user.record"),
-        ring_gid=_group(user.group, "user.group"),
+        ring_gid=group_number(user.group, "user.group"),
         switches=True,
     )
 
@@ -48,7 +48,16 @@ def _user(name: str, key: str) -> int:
     return _number(name, key, "user", lambda known: pwd.getpwnam(known).pw_uid, "useradd --system --no-create-home")
 
 
-def _group(name: str, key: str) -> int:
+def group_number(name: str, key: str) -> int:
+    """A group's number.
+
+    Args:
+        name: As configured; a name or a number.
+        key: That configures it.
+
+    Raises:
+        AccountUnknown: This host does not know it.
+    """
     return _number(name, key, "group", lambda known: grp.getgrnam(known).gr_gid, "groupadd --system")
 
 

@@ -174,6 +174,46 @@ class Service:
             child.stop()
         return self._restart(name)
 
+    def go_over(self, settings: Settings) -> None:
+        """Has what is started from now on go by another configuration of the same ring and the same places.
+
+        Raises:
+            CaptureError: It cannot be written down, or there is nothing to capture by it.
+        """
+        assert self.places is not None  # noqa: S101 - start() has set it
+        before, self._settings = self._settings, settings
+        try:
+            self._write_plan()
+            write_owned(self.places.config, effective(settings).encode(), self._owners)
+        except BaseException:
+            self._settings = before
+            raise
+        self._commands = replace(self._known_commands(), settings=settings)
+
+    def end(self, name: str) -> None:
+        """Asks one part to end, and waits for it; whoever calls it starts it anew."""
+        self._due.pop(name, None)
+        child = self._children.pop(name, None)
+        if child:
+            child.stop(_DRAIN_TIMEOUT_S if name == RECORDER else STOP_TIMEOUT_S)
+
+    def begin_anew(self, name: str) -> None:
+        """Starts one part that has ended, and waits until it is ready.
+
+        Raises:
+            ServiceError: It did not become ready; then nothing of it runs.
+        """
+        self._restart(name)
+        child = self._children.get(name)
+        try:
+            if child is None:
+                raise ServiceError(f"{name}: cannot be started just now; see its messages")
+            child.wait_ready(_READY_TIMEOUT_S)
+        except ServiceError:
+            self._children.pop(name, None)
+            self._due.pop(name, None)
+            raise
+
     def stop(self) -> None:
         """Ends everything in order: holder, capture, recorder. May be called twice.
 

@@ -7,8 +7,11 @@ import contextlib
 import os
 import select
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from functools import partial
+from typing import Any, TypeVar
 
 from nanotape.capture.child import INTERRUPTED
 from nanotape.capture.errors import CaptureError, ServiceError
@@ -16,6 +19,8 @@ from nanotape.capture.service import Service, ServiceOptions
 from nanotape.config import Settings
 
 _TICK_S = 1.0
+
+Answer = TypeVar("Answer")
 
 
 class RingRun:
@@ -44,7 +49,8 @@ class RingRun:
         # Its processes die with the thread that started them (prctl(2), PR_SET_PDEATHSIG): it must outlive them.
         self._thread = threading.Thread(target=self._run, name=f"ring {self.name}")
         self._is_told = threading.Event()
-        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._asked: deque[tuple[Callable[[Service], Any], Future[Any]]] = deque()
 
     @property
     def name(self) -> str:
@@ -58,28 +64,71 @@ class RingRun:
     def tell_to_stop(self) -> None:
         """Has the service end in order, soon. May be called twice, and at any time."""
         self._is_told.set()
-        os.eventfd_write(self._stop, 1)
+        os.eventfd_write(self._wake, 1)
+
+    def ask(self, do: Callable[[Service], Answer], timeout_s: float) -> Answer:
+        """Has the ring's thread do something with its service, and waits for it.
+
+        Raises:
+            ServiceError: The ring is not ready, ends, or takes too long.
+        """
+        future: Future[Answer] = Future()
+        if self.is_ready and not self.has_ended:
+            self._asked.append((do, future))
+            with contextlib.suppress(OSError):  # closed meanwhile
+                os.eventfd_write(self._wake, 1)
+        if not self.is_ready or self.has_ended:
+            self._refuse_asked()
+            future.cancel()
+        try:
+            return future.result(timeout_s)
+        except CancelledError:
+            raise ServiceError(f"ring {self.name}: expected it to run, it does not; start it again") from None
+        except TimeoutError:
+            raise ServiceError(f"ring {self.name}: not done within {timeout_s:.0f} s; see its messages") from None
 
     def close(self) -> None:
         """Waits until all has ended, however long the recorder takes for what is in the ring. Called once, last."""
         if self._thread.ident is not None:
             self._thread.join()
-        os.close(self._stop)
+        os.close(self._wake)
 
     def _run(self) -> None:
         try:
             with contextlib.ExitStack() as stack:
                 stack.callback(self.service.stop)
-                self.service.start(self._stop)
+                self.service.start(self._wake)
                 self.is_ready = True
                 self._news()
                 while not self._is_told.is_set() and not self.service.finished:
-                    self.service.wait(_TICK_S, self._stop)
+                    self.service.wait(_TICK_S, self._wake)
+                    self._answer()
         except BaseException as error:  # whoever waits for the ring raises or tells it
             self.error = error
         finally:
             self.has_ended = True
+            self._refuse_asked()
             self._news()
+
+    def _answer(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake)  # before what it woke us for is looked at
+        while self._asked and not self._is_told.is_set():
+            do, future = self._asked.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(do(self.service))
+            except CaptureError as error:  # who asked is told; the ring goes on
+                future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+
+    def _refuse_asked(self) -> None:
+        with contextlib.suppress(IndexError):  # two threads may empty it
+            while True:
+                self._asked.popleft()[1].cancel()
 
 
 class Services:

@@ -3,6 +3,7 @@
 Ends nothing itself, and leaves a hangup ignored where `nohup` has it so.
 """
 
+import contextlib
 import os
 import signal
 
@@ -12,10 +13,20 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class StopSignals:
     """SIGINT, SIGTERM and SIGHUP as a readable descriptor, for as long as the `with` lasts."""
 
+    def __init__(self, *, hangup_reloads: bool = False) -> None:
+        """Takes nothing over yet.
+
+        Args:
+            hangup_reloads: Whether SIGHUP asks for the configuration to be read anew, and not for the end.
+        """
+        self._hangup_reloads = hangup_reloads
+
     def __enter__(self) -> "StopSignals":
         """Takes the signals over; in the main thread only."""
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.caught = False
+        """One to end by has come."""
+        self._must_reload = False
         self._before = {
             number: signal.signal(number, self._on_signal)
             for number in _STOP_SIGNALS
@@ -31,10 +42,33 @@ class StopSignals:
         os.close(self._write)
 
     def fileno(self) -> int:
-        """Readable once a signal has come."""
+        """Readable once a signal to end by has come; or another, until `take_reload`."""
         return self._read
 
-    def _on_signal(self, *_: object) -> None:
-        if not self.caught:
-            self.caught = True
+    def stop(self) -> None:
+        """As if one to end by had come; from any thread."""
+        self.caught = True
+        self._wake()
+
+    def take_reload(self) -> bool:
+        """Whether a hangup has come since it was asked last; it is forgotten then."""
+        was_asked, self._must_reload = self._must_reload, False
+        if was_asked:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._read, 4096)
+            if self.caught:  # that must stay seen
+                self._wake()
+        return was_asked and not self.caught
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._write, b"!")
+
+    def _on_signal(self, number: int, *_: object) -> None:
+        if number == signal.SIGHUP and self._hangup_reloads:
+            if not self._must_reload:
+                self._must_reload = True
+                self._wake()
+        elif not self.caught:
+            self.caught = True
+            self._wake()

@@ -25,4 +25,4 @@ def capture(
     if holder is not None and len(rings) > 1:
         found = ", ".join(each.ring.name for each in rings)
         raise typer.BadParameter(f"--holder: expected one ring to borrow for, found {found}; add --ring NAME")
-    supervise(rings, ServiceOptions(borrow_from=holder), as_json)
+    supervise(lambda: chosen_rings(load(config), ring), ServiceOptions(borrow_from=holder), as_json)

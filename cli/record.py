@@ -4,12 +4,15 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nanotape.capture.accounts import accounts, give_up_privilege
 from nanotape.capture.commands import RECORDER_NICE
+from nanotape.capture.control.orders import ORDERS_NAME, orders_identity, read_orders, read_receipt, receipt_path
 from nanotape.capture.notify import Notifier
 from nanotape.capture.places import places
 from nanotape.capture.processes import end_with_parent, session_gives_way
@@ -17,8 +20,10 @@ from nanotape.cli.options import AsJson, ConfigFile, talk
 from nanotape.config import Settings, interfaces, load
 from nanotape.config.channel import Channel
 from nanotape.storage import record as storage
+from nanotape.storage.clock import SystemClock
 from nanotape.storage.encoder import Compression
 from nanotape.storage.feed_options import Quiet
+from nanotape.storage.orders import Orders
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.rehearsal import rehearse
 from nanotape.storage.retention import RetentionPolicy
@@ -62,6 +67,7 @@ def record(
         feeds=feeds(settings),
         on_begin=_Ready(notifier, f"recording: {ring or settings.ring.name}", is_told=supervised is not None),
         log=talk,
+        orders=orders(where.folder, settings.recorder.name),
         on_step=notifier.feed_if_due,
     )
     notifier.stopping()
@@ -120,6 +126,15 @@ def feeds(settings: Settings) -> storage.Feeds:
 def _quiet(settings: Settings, channel: Channel) -> Quiet:
     after_ns = settings.feeds.stale_after if channel.stale_after is None else channel.stale_after
     return Quiet(after_ns or None, settings.session.get(channel.session or ""))
+
+
+def orders(folder: Path, reader_name: str) -> Orders:
+    """What the service of a ring writes down for its recorder; `folder` is RUN_DIR/RING."""
+    path, receipt, clock = folder / ORDERS_NAME, receipt_path(folder, reader_name), SystemClock()
+    done = read_receipt(receipt)[0]
+    return Orders(
+        partial(read_orders, path), receipt, done, clock, talk, partial(orders_identity, path), clock.utc_ns()
+    )
 
 
 def upkeep_options(settings: Settings) -> UpkeepOptions:

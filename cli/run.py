@@ -8,4 +8,4 @@ from nanotape.config import load
 
 def run(config: ConfigFile = None, ring: RingNames = None, as_json: AsJson = False) -> None:
     """Capture and record, supervised: what dies is restarted and goes on where it was. Ctrl-C ends it in order."""
-    supervise(chosen_rings(load(config), ring), ServiceOptions(record=True), as_json)
+    supervise(lambda: chosen_rings(load(config), ring), ServiceOptions(record=True), as_json)

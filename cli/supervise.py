@@ -1,6 +1,8 @@
 """Runs services in the foreground until a signal, for `run` and `capture`, and reports their books at the end."""
 
+import contextlib
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,16 +13,20 @@ import typer
 
 from nanotape.capture.clock.parts import clock_service
 from nanotape.capture.conservation import RingBooks, SourceBooks, ring_books
+from nanotape.capture.control.listening import control_server
+from nanotape.capture.control.steering import Steering
 from nanotape.capture.counters import SourceCounters
+from nanotape.capture.errors import CaptureError
 from nanotape.capture.footprint import Footprint
 from nanotape.capture.notify import Notifier
 from nanotape.capture.places import Places
 from nanotape.capture.progress import Watchdog
+from nanotape.capture.reload import Reload
 from nanotape.capture.ring import Ring
 from nanotape.capture.service import ServiceOptions, StopSignals
 from nanotape.capture.services import RingRun, Services
 from nanotape.cli.options import talk
-from nanotape.config import Settings
+from nanotape.config import ConfigError, Settings
 from nanotape.storage.settlement import accounted_end
 
 _TICK_S = 1.0
@@ -61,21 +67,26 @@ class HeldTalk:
             self._held = None
 
 
-def supervise(rings: Sequence[Settings], options: ServiceOptions, as_json: bool) -> None:
+def supervise(reread: Callable[[], Sequence[Settings]], options: ServiceOptions, as_json: bool) -> None:
     """Starts, watches, stops, reports; status 1 when packets are unexplained or unrecorded, or a file is damaged.
 
     Args:
-        rings: Each ring's settings.
+        reread: Gives each ring's settings, as they are now.
         options: What to start for each.
         as_json: Whether to report one object: of one ring its own, else all of them in `rings`.
 
     Raises:
+        ConfigError: The configuration is wrong.
         CaptureError: A service could not start, or the holder of the only ring died.
     """
+    rings = reread()
     services, watchdog = Services(rings, options, talk), Watchdog(Notifier.of_environment(), rings[0].paths.shm_dir)
     made, held = Footprint(), HeldTalk(talk)
     clock, is_started = clock_service(rings, held.talk, options.wrap), False
-    with StopSignals() as signals:
+    # A terminal that goes away ends what it runs; a service has none.
+    with StopSignals(hangup_reloads=not os.isatty(2)) as signals, contextlib.ExitStack() as stack:
+        reload = Reload(services, reread, held.talk)
+        control = control_server(rings, Steering(services, reload, signals.stop), held.talk)
         try:
             if clock:
                 clock.start(made)
@@ -83,8 +94,12 @@ def supervise(rings: Sequence[Settings], options: ServiceOptions, as_json: bool)
             is_started = True
             held.release()
             watchdog.notifier.ready(f"capturing: {', '.join(run.name for run in services.runs)}")
+            control.start()
+            stack.callback(control.stop)
             while not signals.caught and services.wait(_TICK_S, signals.fileno()):
                 watchdog.look([run.name for run in services.runs if not run.has_ended])
+                if signals.take_reload():
+                    _reload(reload)
         finally:
             watchdog.notifier.stopping()
             services.stop()
@@ -100,6 +115,18 @@ def supervise(rings: Sequence[Settings], options: ServiceOptions, as_json: bool)
     else:
         sys.stdout.write("".join(f"{line}\n" for outcome in outcomes for line in outcome.lines))
     raise typer.Exit(0 if all(outcome.sound for outcome in outcomes) else 1)
+
+
+def _reload(reload: Reload) -> None:
+    """As SIGHUP asks for: nobody is there to be told but whoever reads the log."""
+    try:
+        found = reload()
+    except (CaptureError, ConfigError) as error:
+        for line in str(error).splitlines():
+            talk(f"reload: {line}")
+    else:
+        if not any(each["changed"] for each in found["rings"]):
+            talk("reload: nothing has changed")
 
 
 def _say_so(run: RingRun, options: ServiceOptions) -> None:

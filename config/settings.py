@@ -34,6 +34,7 @@ from nanotape.config.measures import (
 from nanotape.config.quantity import Hold
 from nanotape.config.recorder import ArchiveSettings, RecorderSettings
 from nanotape.config.rules import Account, Choice, Directory, Text, refused
+from nanotape.config.service import ControlSettings
 from nanotape.config.session import Session
 from nanotape.config.source import LoopSettings, SourceSettings, TriState
 
@@ -149,6 +150,8 @@ class Settings(Section):
     """Who disciplines this host's clocks, and from when on they are trusted."""
     feeds: FeedSettings = FeedSettings()
     """How the feeds of all channels are followed."""
+    control: ControlSettings = ControlSettings()
+    """Who may steer a running service."""
     session: dict[Annotated[str, Text(63)], Session] = Field(default_factory=dict)
     """When channels trade, each a `[session.NAME]` of its own."""
     framing: dict[Annotated[str, Text(FRAMING_BYTES, safe=True)], Framing] = Field(default_factory=dict)

@@ -35,6 +35,7 @@ from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.feed_options import FeedOptions, Quiet
 from nanotape.storage.framing_store import keep_framings
 from nanotape.storage.log import Log, log_to_stderr
+from nanotape.storage.orders import Orders
 from nanotape.storage.recorder import Recorder, RecorderOptions, RecorderTotals
 from nanotape.storage.upkeep import Upkeep, UpkeepOptions
 
@@ -107,6 +108,7 @@ def record(
     feeds: Feeds | None = None,
     clock: Clock | None = None,
     log: Log = log_to_stderr,
+    orders: Orders | None = None,
     on_step: Callable[[], None] | None = None,
 ) -> RecorderTotals:
     """Records until SIGTERM or SIGINT. Call it in the main thread.
@@ -121,6 +123,7 @@ def record(
         feeds: How feeds are followed; None: the defaults.
         clock: None: the host's.
         log: Takes one line at a time; from several threads.
+        orders: What an operator has it do; None: nobody can.
         on_step: Called again and again while it goes on, whether packets come or not.
 
     Returns:
@@ -133,7 +136,8 @@ def record(
     clock = clock or SystemClock()
     beside = Upkeep(Path(archive_path), upkeep or UpkeepOptions(), clock, log)
     where = places or RecordPlaces()
-    recording = _Recording(ring_name, Path(archive_path), options, where, beside, feeds or Feeds(), clock, log)
+    feeds = feeds or Feeds()
+    recording = _Recording(ring_name, Path(archive_path), options, where, beside, feeds, clock, log, orders)
     return recording.run(on_begin, on_step)
 
 
@@ -150,11 +154,13 @@ class _Recording:
         feeds: Feeds,
         clock: Clock,
         log: Log,
+        orders: Orders | None,
     ) -> None:
         self._ring_name, self._archive_path, self._options = ring_name, archive, options
         self._places, self._upkeep, self._clock, self._log = places, upkeep, clock, log
         self._feeds = feeds
         self._links = LinkWatch(feeds.interfaces) if feeds.interfaces else None
+        self._orders = orders
         self._recorder: Recorder | None = None
         self._on_step: Callable[[], None] | None = None
         self._stopping = False
@@ -202,6 +208,7 @@ class _Recording:
                     links=RingLinks(self._links, ring).look if self._links else None,
                 ),
                 clock_folder=self._places.clock_folder,
+                orders=self._orders,
             )
             if self._stopping:
                 recorder.stop()

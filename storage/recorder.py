@@ -10,11 +10,14 @@ from pathlib import Path
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock, SystemClock
+from nanotape.storage.errors import SegmentWriteError
+from nanotape.storage.events import Event
 from nanotape.storage.feed_findings import FeedSource
 from nanotape.storage.feed_options import FeedOptions
 from nanotape.storage.feed_recording import FeedRecording
 from nanotape.storage.journal import Journal, ReadRing
 from nanotape.storage.log import Log, log_to_stderr
+from nanotape.storage.orders import Order, Orders
 from nanotape.storage.packets import RingFacts
 from nanotape.storage.recorder_options import RecorderOptions, RecorderTotals
 from nanotape.storage.recording import Recording
@@ -44,6 +47,7 @@ class Recorder:
         feeds: FeedSource | None = None,
         feed_options: FeedOptions | None = None,
         clock_folder: Path | None = None,
+        orders: Orders | None = None,
     ) -> None:
         """Touches nothing yet.
 
@@ -59,6 +63,7 @@ class Recorder:
             feeds: Reads the headers of feeds and follows their sequences; None: they are not looked at.
             feed_options: How; None: the defaults.
             clock_folder: RUN_DIR/clock, where the clock service writes; None: nothing is known of clocks.
+            orders: What an operator has it do; None: nobody can.
 
         Raises:
             StorageError: `options.rotate_at` is no time, or its zone is not known.
@@ -76,6 +81,7 @@ class Recorder:
         """What becomes of what is read."""
         self.recording.read_ring = read_ring
         self.recording.clock_folder = clock_folder
+        self._orders = orders
         self._stopping = False
         self._pending_since_ns: int | None = None
         self._is_in_hand = False
@@ -155,6 +161,8 @@ class Recorder:
                 rows = self.step()
                 if on_step:
                     on_step()
+                if self._orders:
+                    self._orders.obey(self.rotate, self.mark)
                 self.ring_gone = not rows and self._is_replaced()
                 if rows < self._options.batch_rows // 8:
                     self._clock.sleep(self._options.idle_sleep_s)
@@ -171,6 +179,21 @@ class Recorder:
         """Writes what was read and ends the segment."""
         self._flush()
         self.recording.files.rotate()
+
+    def mark(self, order: Order) -> None:
+        """Tells an operator's words as an event; the same order twice is the same event.
+
+        Raises:
+            SegmentWriteError: The archive takes nothing just now; it is told when it does again.
+        """
+        journal = self.recording.journal
+        if journal is None:
+            return
+        of_ring = (self._ring.host, self._ring.name, self._ring.ring_id)
+        event = Event("mark", order.given_ns, None, "info", *of_ring, stage="operator", detail=order.text)
+        journal.tell([event])
+        if not journal.is_all_told():
+            raise SegmentWriteError("the archive takes nothing just now; the mark waits in the recorder's memory")
 
     def finish(self) -> None:
         """Writes what was read, ends the segment and lets the next recorder in. May be called twice."""

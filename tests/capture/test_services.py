@@ -186,3 +186,18 @@ def test_a_ring_of_several_begins_its_lines_with_its_name(news: list[str], fakes
         with make(news, names):
             fakes["a"].log("x")  # type: ignore[operator]
         assert news == expected
+
+
+def test_a_ring_does_what_it_is_asked_in_its_own_thread(fakes: dict[str, FakeService], news: list[str]) -> None:
+    with Services([THREE.of_ring("a")], ServiceOptions(), news.append) as running:
+        run = running.runs[0]
+        assert run.ask(lambda _: threading.get_ident(), 10) == fakes["a"].thread
+
+        def fail(_service: object) -> None:
+            raise ServiceError("cannot")
+
+        with pytest.raises(ServiceError, match="cannot"):
+            run.ask(fail, 10)
+        assert not run.has_ended
+    with pytest.raises(ServiceError, match="ring a: expected it to run, it does not"):
+        run.ask(lambda _: None, 10)

@@ -34,3 +34,31 @@ def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
             assert not signals.caught
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_hangup_asks_a_service_to_reload_once_and_not_to_stop() -> None:
+    ours = signal.signal(signal.SIGHUP, signal.default_int_handler)
+    try:
+        with StopSignals(hangup_reloads=True) as signals:
+            assert not signals.take_reload()
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert select.select([signals], [], [], 5)[0]
+            assert signals.take_reload()
+            assert not signals.caught
+            assert not signals.take_reload()
+            assert not select.select([signals], [], [], 0)[0]
+    finally:
+        signal.signal(signal.SIGHUP, ours)
+
+
+def test_an_end_that_comes_with_a_hangup_stays_seen() -> None:
+    ours = signal.signal(signal.SIGHUP, signal.default_int_handler)
+    try:
+        with StopSignals(hangup_reloads=True) as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            signals.stop()
+            assert not signals.take_reload()
+            assert signals.caught
+            assert select.select([signals], [], [], 0)[0]
+    finally:
+        signal.signal(signal.SIGHUP, ours)

@@ -1,0 +1,127 @@
+"""Has running services go over to the configuration as it is now: all that may change does, or nothing is changed.
+
+What stays is not touched: the ring, and the RX rings of a holder that stays, hold what comes in meanwhile.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER
+from nanotape.capture.errors import CaptureError, ReloadRefused
+from nanotape.capture.service import Service
+from nanotape.capture.services import RingRun, Services
+from nanotape.config import Settings
+from nanotape.config.reload_diff import ReloadDiff, reload_diff
+
+_RING_S = 300.0
+_ENDED_IN_ORDER = (RECORDER, HOLDER, CAPTURE)
+"""The recorder first: flows of channels that it does not know yet are not for it. Without its holder a capture takes
+what waits in RX rings before it ends."""
+_STARTED_IN_ORDER = (HOLDER, CAPTURE, RECORDER)
+
+
+class Reload:
+    """Of one supervisor."""
+
+    def __init__(
+        self, services: Services, reread: Callable[[], Sequence[Settings]], log: Callable[[str], None]
+    ) -> None:
+        """Changes nothing yet.
+
+        Args:
+            services: What runs.
+            reread: Reads the configuration of all its rings as it is now.
+            log: Takes one line at a time.
+        """
+        self._services, self._reread, self._log = services, reread, log
+        self._lock = threading.Lock()
+
+    def __call__(self, interrupt: bool = False) -> Mapping[str, Any]:
+        """Reads, compares, and goes over to what differs.
+
+        Args:
+            interrupt: Whether packets of channels that stay may be lost for some moments.
+
+        Returns:
+            By ring, what has changed and what was started anew for it.
+
+        Raises:
+            ConfigError: The configuration is wrong; nothing is changed.
+            ReloadRefused: Something needs a restart; nothing is changed.
+            CaptureError: A ring could not go over, and is as before.
+        """
+        with self._lock:
+            wanted = {each.ring.name: each for each in self._reread()}
+            runs = [run for run in self._services.runs if not run.has_ended]
+            diffs = {run.name: reload_diff(run.settings, wanted[run.name]) for run in runs if run.name in wanted}
+            _refuse([run.name for run in self._services.runs], wanted, diffs, interrupt=interrupt)
+            for run in runs:
+                self._go_over(run, wanted[run.name], diffs[run.name])
+            return {"rings": [_told(name, diff) for name, diff in diffs.items()]}
+
+    def _go_over(self, run: RingRun, settings: Settings, diff: ReloadDiff) -> None:
+        if not diff.changed:
+            return
+        parts = [part for part in _STARTED_IN_ORDER if part in diff.parts]
+        before = run.settings
+        run.ask(lambda service: _exchange(service, before, settings, parts), _RING_S)
+        run.settings = settings
+        anew = f"; started anew: {', '.join(parts)}" if parts else ""
+        self._log(f"ring {run.name}: reloaded: {', '.join(diff.changed)}{anew}")
+
+
+def _refuse(
+    running: Sequence[str], wanted: Mapping[str, Settings], diffs: Mapping[str, ReloadDiff], *, interrupt: bool
+) -> None:
+    rings = [f"ring {name}" for name in (*(set(wanted) - set(running)), *(set(running) - set(wanted)))]
+    keys = [*dict.fromkeys(key for diff in diffs.values() for key in diff.refused), *sorted(rings)]
+    if keys:
+        raise ReloadRefused(f"{', '.join(keys)}: cannot change while a service runs: restart it; nothing is changed")
+    interrupted = [name for name, diff in diffs.items() if diff.interrupts]
+    if interrupted and not interrupt:
+        channels = [
+            name for ring in interrupted for name in (*diffs[ring].added, *diffs[ring].removed, *diffs[ring].altered)
+        ]
+        what = f"channel {', '.join(channels)}" if channels else "loop"
+        raise ReloadRefused(
+            f"{what}: cannot change without a gap in all channels of ring {', '.join(interrupted)}, of a second or "
+            "less: say --interrupt to accept it, or restart later; nothing is changed"
+        )
+
+
+def _exchange(service: Service, before: Settings, settings: Settings, parts: Sequence[str]) -> None:
+    """In the ring's thread. What does not come up by the new configuration goes on by the old one."""
+    there = [part for part in parts if service.pid(part) is not None]
+    try:
+        _end(service, there)
+        service.go_over(settings)
+        _begin(service, there)
+    except CaptureError:
+        _end(service, there)
+        service.go_over(before)
+        _begin(service, there)
+        raise
+
+
+def _end(service: Service, parts: Iterable[str]) -> None:
+    for part in _ENDED_IN_ORDER:
+        if part in parts:
+            service.end(part)
+
+
+def _begin(service: Service, parts: Iterable[str]) -> None:
+    for part in _STARTED_IN_ORDER:
+        if part in parts:
+            service.begin_anew(part)
+
+
+def _told(name: str, diff: ReloadDiff) -> dict[str, Any]:
+    return {
+        "ring": name,
+        "changed": list(diff.changed),
+        "added": list(diff.added),
+        "removed": list(diff.removed),
+        "started_anew": sorted(diff.parts),
+        "interrupted": diff.interrupts,
+    }

@@ -57,6 +57,10 @@ class ClockSettings(Section):
     oscillator, 10 for a good one."""
     holdover_limit: Annotated[int, Quantity(DURATION, SECOND_NS, 30 * DAY_NS)] = 3600 * SECOND_NS
     """Longest holdover: after that a clock is free-running; nanoseconds in the code."""
+    grandmaster_accuracy: Annotated[int | None, Quantity(DURATION, 1, SECOND_NS)] = None
+    """How far the source of time may be from UTC, where it does not say so itself: a grandmaster that announces no
+    accuracy, one that only logs or sfptpd tell of, a pulse per second; not set: the bound is unknown then; nanoseconds
+    in the code."""
     asymmetry: Annotated[int, Quantity(DURATION, 0, SECOND_NS)] = 0
     """Half the difference of the path's two directions, as far as it may be: no protocol can measure it, and it goes
     into each bound; nanoseconds in the code."""

@@ -34,7 +34,7 @@ class ErrorBudget:
     phc_sys: float = 0.0
     """|PHC minus system|, its spread, and how exactly it can be read, where the system clock follows a PHC."""
     grandmaster: float = 0.0
-    """Accuracy that the grandmaster announces of itself."""
+    """Accuracy that the grandmaster announces of itself, or is known to have."""
     asymmetry: float = 0.0
     """As configured."""
     source: float = 0.0
@@ -67,9 +67,9 @@ class _Measurement:
 class ErrorBound:
     """Of one clock; remembers what was measured in the window."""
 
-    def __init__(self, asymmetry_ns: int, drift_ppb: int) -> None:
+    def __init__(self, asymmetry_ns: int, drift_ppb: int, gm_accuracy_ns: int | None = None) -> None:
         """Remembers nothing yet."""
-        self._asymmetry_ns, self._drift_ppb = asymmetry_ns, drift_ppb
+        self._asymmetry_ns, self._drift_ppb, self._gm_accuracy_ns = asymmetry_ns, drift_ppb, gm_accuracy_ns
         self._window: deque[_Measurement] = deque()
         self._last: ErrorBudget | None = None
 
@@ -108,7 +108,8 @@ class ErrorBound:
         self._window.append(_Measurement(monotonic_ns, seen.offset_ns, seen.path_delay_ns, seen.phc_sys_ns))
         while self._window[0].at_ns < monotonic_ns - WINDOW_NS:
             self._window.popleft()
-        if len(self._window) < MEASUREMENTS_MIN:
+        accuracy_ns = self._accuracy_ns(seen)
+        if len(self._window) < MEASUREMENTS_MIN or accuracy_ns is None:
             return None
         phc_sys = 0.0
         if seen.phc_sys_ns is not None:
@@ -119,9 +120,15 @@ class ErrorBound:
             offset_spread=_spread(each.offset_ns for each in self._window),
             delay_spread=_spread(each.path_delay_ns for each in self._window) / 2,
             phc_sys=phc_sys,
-            grandmaster=seen.gm_accuracy_ns or 0.0,
+            grandmaster=accuracy_ns,
             asymmetry=self._asymmetry_ns,
         )
+
+    def _accuracy_ns(self, seen: Observation) -> int | None:
+        """How far the source is from UTC. What the kernel's own loop has left to do says nothing of that."""
+        if seen.gm_accuracy_ns is not None or seen.source == "kernel":
+            return seen.gm_accuracy_ns
+        return self._gm_accuracy_ns
 
 
 def _spread(values: Iterable[float | None]) -> float:

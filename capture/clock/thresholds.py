@@ -23,6 +23,8 @@ class Thresholds:
     holdover_drift_ppb: int = 1000
     holdover_limit_ns: int = 3600 * 10**9
     asymmetry_ns: int = 0
+    gm_accuracy_ns: int | None = None
+    """Of a source of time that announces none; None: unknown."""
 
     @classmethod
     def of(cls, settings: ClockSettings) -> Self:
@@ -35,6 +37,7 @@ class Thresholds:
             settings.holdover_drift,
             settings.holdover_limit,
             settings.asymmetry,
+            settings.grandmaster_accuracy,
         )
 
     def within_ns(self, seen: Observation) -> int:

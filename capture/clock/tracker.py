@@ -30,7 +30,7 @@ class ClockTracker:
         """The time without a lock that goes on; None: it is locked."""
         self.last: Observation | None = None
         """What was seen last."""
-        self._bound = ErrorBound(thresholds.asymmetry_ns, thresholds.holdover_drift_ppb)
+        self._bound = ErrorBound(thresholds.asymmetry_ns, thresholds.holdover_drift_ppb, thresholds.gm_accuracy_ns)
         self._sightings = Sightings(clock)
         self._measured: int | None = None
         self._heard_at: int | None = None  # monotonic: the last look that found a measurement or a living master

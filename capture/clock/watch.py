@@ -4,7 +4,7 @@ Whoever can be asked is a reader, which gives observations; one that fails is to
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from nanotape.capture.clock.host_time import STEP_NS, HostTime, StepWatch
@@ -82,7 +82,7 @@ class ClockWatch:
         for clock, tracker in self._trackers.items():
             sample, told = tracker.look(by_clock.get(clock), at_ns, now)
             changes += told
-            facts.append(_facts(tracker, sample, by_clock.get(clock)))
+            facts.append(_facts(tracker, sample, self._noted(by_clock.get(clock))))
         disagreed = tuple(disagreements(seen))
         if disagreed != self._disagreed:
             self._disagreed = disagreed
@@ -109,6 +109,17 @@ class ClockWatch:
             except (CaptureError, OSError, ValueError) as error:
                 failures.append(f"{name}: cannot be asked: {error}")
         return seen, failures
+
+    def _noted(self, seen: Observation | None) -> Observation | None:
+        """With a word on why there is no bound, where the configuration could mend it."""
+        if seen is None or not seen.has_master or seen.offset_ns is None or seen.bound_ns is not None:
+            return seen
+        if seen.gm_accuracy_ns is not None or self._thresholds.gm_accuracy_ns is not None:
+            return seen
+        note = (
+            f"{seen.clock}: its bound is unknown, for its source announces no accuracy: set clock.grandmaster_accuracy"
+        )
+        return replace(seen, notes=(*seen.notes, note))
 
     def _stepped(self, step_ns: int | None, at_ns: int) -> list[Change]:
         if step_ns is None:

@@ -45,9 +45,9 @@ class Host:
 class Watched:
     def __init__(self, *seen: Observation) -> None:
         self.host, self.seen = Host(), list(seen)
-        self.watch = ClockWatch(Thresholds(), {"test": self._read}, self.host.clocks())
+        self.watch = ClockWatch(Thresholds(), {"test": self.read}, self.host.clocks())
 
-    def _read(self) -> Sequence[Observation]:
+    def read(self) -> Sequence[Observation]:
         return self.seen
 
     def look(self, times: int = 1) -> ClockLook:
@@ -194,3 +194,23 @@ def test_a_clock_behind_the_pulse_of_another_is_no_better_than_that() -> None:
     assert (found.offset_ns, found.has_master) == (None, False)
     # What ptp4l only compares with its master has the pulse from elsewhere.
     assert merged([KERNEL, replace(PHC, is_disciplined=False), replace(pulsed, clock="ptp0")])["ptp0"].offset_ns == -300
+
+
+def test_a_master_that_announces_no_accuracy_leaves_the_bound_unknown_unless_it_is_configured() -> None:
+    """Unknown is not 0: the clock may be as far off as its master is."""
+    silent = replace(PHC, gm_accuracy_ns=None)
+    look = Watched(KERNEL, silent).look(10)
+    assert (look.clocks[1].sample.state, look.clocks[1].sample.error_ns) == ("locked", None)
+    [line] = look.findings
+    assert line == ("ptp0: its bound is unknown, for its source announces no accuracy: set clock.grandmaster_accuracy")
+    watched = Watched(KERNEL, silent)
+    watched.watch = ClockWatch(Thresholds(gm_accuracy_ns=250), {"test": watched.read}, watched.host.clocks())
+    look = watched.look(10)
+    assert (look.clocks[1].sample.error_ns, look.findings) == (12 + 250, ())
+
+
+def test_what_the_kernel_s_own_loop_has_left_to_do_is_no_bound() -> None:
+    """As systemd-timesyncd uses it: some nanoseconds are left of a correction that may be wrong by milliseconds."""
+    synchronised = replace(KERNEL, is_disciplined=True, offset_ns=40.0)
+    sample = Watched(synchronised).look(10).clocks[0].sample
+    assert (sample.state, sample.offset_ns, sample.error_ns) == ("locked", 40, None)

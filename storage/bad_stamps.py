@@ -78,6 +78,8 @@ class BadStamps:
             readings: Of the ring's sources; a counter that is not in it is not known.
         """
         events: list[Event] = []
+        if self._read_ns is not None and at_ns < self._read_ns:
+            self._set_back(at_ns)
         for each in readings.readings:
             if each.stage in _STAGES and each.value is not None:
                 events += self._count((each.source, each.stage), each.value, at_ns)
@@ -89,6 +91,12 @@ class BadStamps:
     def finish(self) -> None:
         """Ends what goes on: nobody may be there to see its end."""
         self._settle([self._ended(key) for key in list(self._state.episodes)])
+
+    def _set_back(self, at_ns: int) -> None:
+        """By a clock that is right only now: what goes on must not last until that time comes again."""
+        self._read_ns = at_ns
+        for each in self._state.episodes.values():
+            each.last_ns = min(each.last_ns, at_ns)
 
     def _count(self, key: _Key, value: int, at_ns: int) -> list[Event]:
         more = value - self._state.counts.get(key, 0)

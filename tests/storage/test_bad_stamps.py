@@ -220,3 +220,16 @@ def test_a_killed_recorders_successor_ends_what_it_began(archive: Archive) -> No
     first, second = events_of(archive)
     assert (first["ts_end"], second["ts_start"]) == (None, first["ts_start"])
     assert second["detail"] == "eth1:0: 3 stamps earlier than the one before in their flow (backwards)"
+
+
+def test_a_clock_that_is_set_back_leaves_no_episode_until_that_time_comes_again(watch: Watch) -> None:
+    watch.look(bad_stamps=0)
+    watch.look(bad_stamps=5)
+    watch.look(seconds=-3600, bad_stamps=5)
+    for _ in range(10):
+        watch.look(bad_stamps=5)
+    begun, ended = watch.events
+    assert (ended.ts_start_ns, ended.ts_end_ns) == (begun.ts_start_ns, begun.ts_start_ns)
+    assert ended.detail == f"eth1:0: 5 {BAD}"
+    watch.look(bad_stamps=7)
+    assert watch.told[-1][0] == watch.second - 1

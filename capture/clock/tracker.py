@@ -32,7 +32,7 @@ class ClockTracker:
         """What was seen last."""
         self._bound = ErrorBound(thresholds.asymmetry_ns, thresholds.holdover_drift_ppb, thresholds.gm_accuracy_ns)
         self._sightings = Sightings(clock)
-        self._measured: int | None = None
+        self._marks: dict[tuple[str | None, str | None], int] = {}  # of the last measurement, by source and method
         self._heard_at: int | None = None  # monotonic: the last look that found a measurement or a living master
         self._followed: Observation | None = None  # who was heard last
         self._kernel_bound_ns: float | None = None
@@ -87,10 +87,20 @@ class ClockTracker:
             return False
         if seen.source == "kernel" and not self._is_kernel_believed(seen):
             return False
-        if seen.measured is None or seen.measured != self._measured:
-            self._measured, self._heard_at = seen.measured, now
+        if self._is_new(seen):
+            self._heard_at = now
             return True
         return self._heard_at is not None and now - self._heard_at < self._thresholds.master_timeout_ns
+
+    def _is_new(self, seen: Observation) -> bool:
+        """Whether it was measured since the last look. Of what is asked for the first time beside others nobody knows."""
+        if seen.measured is None:
+            return True
+        asked = seen.source, seen.method
+        was = self._marks.get(asked)
+        is_only = not self._marks
+        self._marks[asked] = seen.measured
+        return is_only if was is None else was != seen.measured
 
     def _is_kernel_believed(self, seen: Observation) -> bool:
         """Its word outlives whoever it had it from by hours; a bound that fell is a new word."""

@@ -248,9 +248,9 @@ def test_the_kernel_s_word_counts_again_when_somebody_has_told_it_anew() -> None
     watched.look(PTP, 10)
     kernel = replace(UNSYNCHRONISED, is_disciplined=True)
     for second in range(60):
-        sample = watched.look(replace(kernel, bound_ns=8e6 + second * 500_000))
+        sample = watched.look(replace(kernel, bound_ns=8e6 + second * 500_000), fresh=False)
     assert (sample.state, sample.error_ns) == ("free-running", None)
-    assert watched.look(replace(kernel, bound_ns=2e6), 7).state == "locked"
+    assert watched.look(replace(kernel, bound_ns=2e6), 7, fresh=False).state == "locked"
 
 
 def test_a_source_that_hears_nobody_and_bounds_itself_is_believed_where_it_is_worse() -> None:
@@ -281,3 +281,15 @@ def test_a_time_without_a_lock_is_cut_in_two_by_a_step_back() -> None:
     over, begun = changes
     assert (over.at_ns, over.end_ns) == (UTC + SECOND, UTC + 6 * SECOND)
     assert (begun.at_ns, begun.end_ns) == (sample.at_ns, None)
+
+
+def test_the_last_words_of_a_log_are_no_measurement_after_what_pmc_said() -> None:
+    """A ptp4l that was killed: its log holds what was measured some seconds ago."""
+    watched = Watched(Thresholds(holdover_drift_ppb=500))
+    watched.look(PTP, 10)
+    pmc, log = replace(PTP, measured=10), replace(PTP, method="log", measured=5)
+    for each in (log, pmc, log, pmc):
+        sample = watched.look(each, fresh=False)
+    assert (sample.state, sample.error_ns) == ("locked", 500 + 4 * 500)
+    assert watched.look(log, fresh=False).state == "holdover"
+    assert watched.look(replace(log, measured=16), fresh=False).state == "acquiring"

@@ -91,10 +91,12 @@ def refusal(
 
 
 @contextlib.contextmanager
-def as_nobody(capabilities: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...], pathlib.Path]]:
+def as_nobody(
+    capabilities: Sequence[str] = (), uid: int = NOBODY, gid: int = NOBODY
+) -> Iterator[tuple[tuple[str, ...], pathlib.Path]]:
     """A command prefix that becomes `nobody`, the interpreter to run under it, and a folder of nobody's to work in.
 
-    With capabilities (`net_raw`) these are ambient, as systemd gives them.
+    With capabilities (`net_raw`) these are ambient, as systemd gives them; with `uid` and `gid` it is somebody else.
 
     Interpreter and packages are shown in a mount namespace of the command's own, at a place that everybody may enter.
     """
@@ -106,9 +108,9 @@ def as_nobody(capabilities: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...
         folder.chmod(0o755)
         for place in (*shown, work):
             place.mkdir()
-        os.chown(work, NOBODY, NOBODY)
+        os.chown(work, uid, gid)
         binds = " && ".join(f"mount --bind {what} {place}" for place, what in shown.items())
-        become = f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {_capability_options(capabilities)}"
+        become = f"setpriv --reuid {uid} --regid {gid} --clear-groups {_capability_options(capabilities)}"
         clean = f"env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONHOME={folder}/python PYTHONPATH={folder}/site"
         library = f"LD_LIBRARY_PATH={folder}/python/lib"  # of an interpreter that is built as a library
         script = f'{binds} && cd {work} && exec {become} {clean} {library} "$@"'

@@ -32,6 +32,7 @@ VERBS = {
     "audit": "audit:audit",
     "verify": "verify:verify",
     "doctor": "doctor:doctor",
+    "tune": "tune:tune",
     "jitter": "jitter:jitter",
     "support-bundle": "support_bundle:support_bundle",
     "service": "service:app",

@@ -44,8 +44,10 @@ def own_irqs(host: Host) -> frozenset[str]:
     """Those of the configured NICs: a queue that is polled may interrupt its loop's own core."""
     found: set[str] = set()
     for interface in host.needs.interfaces:
-        folder = f"sys/class/net/{interface}/device/msi_irqs"
-        found.update(host.root.names(folder) if host.root.exists(folder) else ())
+        device = f"sys/class/net/{interface}/device"
+        if host.root.real_name(device).startswith("virtio"):  # whose interrupts are those of the slot that it is in
+            device += "/.."
+        found.update(host.root.names(f"{device}/msi_irqs") if host.root.exists(f"{device}/msi_irqs") else ())
     return frozenset(found)
 
 

@@ -104,7 +104,7 @@ def queues(host: Host, interface: str) -> Verdict:
     told = f"{found.now} of {found.most}"
     if found.now <= loops:
         return ok(told)
-    return warn(told, f"ethtool -L {interface} combined {loops} (or rx {loops})", f"{loops}: one for each loop")
+    return warn(told, f"ethtool -L {interface} combined {loops}", f"{loops}: one for each loop")
 
 
 def steering(host: Host, interface: str) -> Verdict:

@@ -73,6 +73,10 @@ class HostRoot:
         """Whether a file or folder is there."""
         return (self.path / name).exists()
 
+    def real_name(self, name: str) -> str:
+        """What a file or folder is called where it truly lies, behind all links."""
+        return (self.path / name).resolve().name
+
     def names(self, folder: str) -> list[str]:
         """What a folder holds, sorted.
 

@@ -263,7 +263,7 @@ static int64_t nt_loop_begin_drain(struct nt_loop *loop)
 	return loop->clock(CLOCK_MONOTONIC) + NT_DRAIN_NS;
 }
 
-/* The ticks are the cheapest clock there is: some 8 ns a round, in which a busy one moves up to a batch for each source. */
+/* The ticks are the cheapest clock there is: some 10 ns a round, in which a busy one moves up to a batch for each source. */
 static inline void nt_loop_begin_round(struct nt_loop *loop)
 {
 	uint64_t now = nt_ticks();

@@ -33,7 +33,8 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def nanotape(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and how it was built.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and how it was built."),
     ] = False,
 ) -> None:
     """Records multicast market data: every packet, nanosecond-stamped, from the NIC to Arrow files."""

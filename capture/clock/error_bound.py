@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from nanotape.capture.clock.observation import Observation
+from nanotape.capture.clock.observation import SYSTEM, Observation
 
 WINDOW_NS = 60 * 10**9
 """How long ago measurements count for the spread."""
@@ -62,6 +62,12 @@ class _Measurement:
     offset_ns: float
     path_delay_ns: float | None
     phc_sys_ns: float | None
+    is_worst_of_many: bool
+
+    @property
+    def offsets_ns(self) -> tuple[float, ...]:
+        """What it may have been: of a worst without a sign both."""
+        return (-self.offset_ns, self.offset_ns) if self.is_worst_of_many else (self.offset_ns,)
 
 
 class ErrorBound:
@@ -105,19 +111,21 @@ class ErrorBound:
             return ErrorBudget(0.0, source=seen.bound_ns, asymmetry=self._asymmetry_ns)
         if seen.offset_ns is None:
             return None
-        self._window.append(_Measurement(monotonic_ns, seen.offset_ns, seen.path_delay_ns, seen.phc_sys_ns))
+        self._window.append(
+            _Measurement(monotonic_ns, seen.offset_ns, seen.path_delay_ns, seen.phc_sys_ns, seen.is_worst_of_many)
+        )
         while self._window[0].at_ns < monotonic_ns - WINDOW_NS:
             self._window.popleft()
         accuracy_ns = self._accuracy_ns(seen)
         if len(self._window) < MEASUREMENTS_MIN or accuracy_ns is None:
             return None
         phc_sys = 0.0
-        if seen.phc_sys_ns is not None:
+        if seen.clock == SYSTEM and seen.phc_sys_ns is not None:  # a PHC is no worse for who follows it
             phc_sys = abs(seen.phc_sys_ns) + _spread(each.phc_sys_ns for each in self._window)
             phc_sys += seen.phc_sys_within_ns or 0.0
         return ErrorBudget(
             offset=abs(seen.offset_ns),
-            offset_spread=_spread(each.offset_ns for each in self._window),
+            offset_spread=_spread(offset for each in self._window for offset in each.offsets_ns),
             delay_spread=_spread(each.path_delay_ns for each in self._window) / 2,
             phc_sys=phc_sys,
             grandmaster=accuracy_ns,

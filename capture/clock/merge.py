@@ -11,10 +11,10 @@ from nanotape.capture.clock.observation import SYSTEM, Observation
 
 _BELIEVED = ("phc2sys", "ts2phc", "ptp4l", "sfptpd", "chrony", "phc", "kernel")
 _OF_THE_MASTER = (
-    "offset_ns", "path_delay_ns", "grandmaster", "gm_class", "gm_accuracy_ns", "domain", "steps_removed", "has_master",
-    "measured", "port_state", "interface", "is_hardware",
+    "offset_ns", "is_worst_of_many", "path_delay_ns", "grandmaster", "gm_class", "gm_accuracy_ns", "domain",
+    "steps_removed", "has_master", "measured", "port_state", "interface", "is_hardware",
 )  # fmt: skip
-_PULSED = "ts2phc"
+_STEERED_BY_ANOTHER = ("ts2phc", "phc2sys")
 _UNBOUNDED = "phc2sys follows a clock of which nobody says how far it is from UTC: can ptp4l's socket or log be read?"
 _FILLED = ("utc_offset_s", "leap", "freq_ppb", "phc_sys_ns", "phc_sys_within_ns")
 
@@ -25,7 +25,7 @@ def merged(seen: Iterable[Observation]) -> dict[str, Observation]:
     for each in seen:
         by_clock.setdefault(each.clock, []).append(each)
     found = {clock: _best(candidates) for clock, candidates in by_clock.items() if clock != SYSTEM}
-    found |= _behind_a_pulse(found)
+    found |= _behind_another(found)
     system = by_clock.get(SYSTEM, [])
     behind = _behind_a_phc(system, found.values())
     if system or behind:
@@ -62,26 +62,26 @@ def _rank(seen: Observation) -> int:
     return _BELIEVED.index(seen.source) if seen.source in _BELIEVED else len(_BELIEVED)
 
 
-def _behind_a_pulse(phcs: Mapping[str, Observation]) -> dict[str, Observation]:
-    """Clocks that ts2phc steers: by the pulse of the one that ptp4l steers, as far as anybody can tell.
+def _behind_another(phcs: Mapping[str, Observation]) -> dict[str, Observation]:
+    """PHCs that ts2phc or phc2sys steer: by the one that ptp4l steers, as far as anybody can tell.
 
     Where ptp4l only compares a clock that ts2phc steers with its master, the pulse comes from outside.
     """
-    pulsed = {clock: each for clock, each in phcs.items() if each.source == _PULSED}
-    roots = [each for each in phcs.values() if each.source == "ptp4l"]
-    if not pulsed or not roots:
-        return {}
-    root = _followed(roots)
-    assert root is not None  # noqa: S101 - there are some
+    following = {clock: each for clock, each in phcs.items() if each.source in _STEERED_BY_ANOTHER}
+    root = _followed(each for each in phcs.values() if each.source == "ptp4l")
+    if root is not None:
+        return {clock: _chained(each, root) for clock, each in following.items()}
+    return {clock: _unbounded(each) for clock, each in following.items() if each.source == "phc2sys"}
+
+
+def _chained(follower: Observation, root: Observation) -> Observation:
     of_master = {name: getattr(root, name) for name in _OF_THE_MASTER if name not in ("measured", "interface")}
-    return {
-        clock: replace(
-            each,
-            **of_master
-            | {"offset_ns": _sum(each.offset_ns, root.offset_ns), "has_master": _and(each.has_master, root.has_master)},
-        )
-        for clock, each in pulsed.items()
+    of_both = {
+        "offset_ns": _sum(follower.offset_ns, root.offset_ns),
+        "is_worst_of_many": follower.is_worst_of_many or root.is_worst_of_many,
+        "has_master": _and(follower.has_master, root.has_master),
     }
+    return replace(follower, **of_master | of_both)
 
 
 def _behind_a_phc(system: list[Observation], phcs: Iterable[Observation]) -> list[Observation]:
@@ -100,13 +100,19 @@ def _behind(follower: Observation, phc: Observation | None) -> Observation:
     distance_ns, within_ns = follower.phc_sys_ns, follower.phc_sys_within_ns
     if distance_ns is None and follower.offset_ns is not None:
         distance_ns = -follower.offset_ns
+        if follower.is_worst_of_many:
+            within_ns = 2 * abs(follower.offset_ns) + (within_ns or 0.0)
     if phc is None or distance_ns is None:
-        # Locked to it, and unknown for all that: its offset is none from UTC.
-        return replace(follower, offset_ns=None, notes=(*follower.notes, _UNBOUNDED))
+        return _unbounded(follower)
     of_master = {name: getattr(phc, name) for name in _OF_THE_MASTER}
     if phc.phc_sys_ns is not None:
         distance_ns, within_ns = phc.phc_sys_ns, phc.phc_sys_within_ns
     return replace(follower, **of_master, phc_sys_ns=distance_ns, phc_sys_within_ns=within_ns)
+
+
+def _unbounded(follower: Observation) -> Observation:
+    """Locked to another clock, and unknown for all that: its offset is none from UTC."""
+    return replace(follower, offset_ns=None, notes=(*follower.notes, _UNBOUNDED))
 
 
 def _followed(phcs: Iterable[Observation]) -> Observation | None:

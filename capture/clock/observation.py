@@ -28,6 +28,8 @@ class Observation:
     is_disciplined: bool | None = None
     """Whether the source itself says that the clock follows; False of a `free_running` ptp4l, which only measures."""
     offset_ns: float | None = None
+    is_worst_of_many: bool = False
+    """Whether that is the largest offset of a time, of which the sign is not told."""
     measured: int | None = None
     """A mark that is another after each measurement, such as ptp4l's ingress_time: one that stays says that the source
     hears nothing, whatever else it says. None: there is none."""

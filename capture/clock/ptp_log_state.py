@@ -87,6 +87,7 @@ class LogState:
             has_master=has_master is not False,
             is_disciplined=False if self._is_free_running or has_master is False else _is_locked(fact),
             offset_ns=_offset(fact),
+            is_worst_of_many=isinstance(fact, ServoSummary),
             measured=measured,
             path_delay_ns=(fact.delay_ns or None) if fact else None,
             freq_ppb=None if self._is_free_running else _correction(fact),
@@ -122,6 +123,8 @@ class LogState:
         clock = self._named(fact.clock)
         is_held = (isinstance(fact, ServoSample) and fact.holdover) or name in self._holdover_lost
         held = [f"{program} hears no pulse for {clock}, and holds its frequency"] if is_held else []
+        # How far a NIC's clock is from the system's says nothing of UTC.
+        of_system = isinstance(fact, ServoSample) and fact.source == "sys"
         return Observation(
             clock=clock,
             at_ns=at_ns,
@@ -130,9 +133,11 @@ class LogState:
             method="log",
             has_master=not is_held,
             is_disciplined=_is_locked(fact),
-            offset_ns=_offset(fact),
+            offset_ns=None if of_system else _offset(fact),
+            is_worst_of_many=isinstance(fact, ServoSummary),
             measured=measured,
             phc_sys_ns=_phc_minus_system(program, fact),
+            phc_sys_within_ns=fact.delay_ns / 2 if program == "phc2sys" and fact.delay_ns is not None else None,
             freq_ppb=_correction(fact),
             is_hardware=True if program == "ts2phc" else None,
             notes=(*held, *_notes(fact)),

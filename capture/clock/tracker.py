@@ -93,7 +93,7 @@ class ClockTracker:
         return self._heard_at is not None and now - self._heard_at < self._thresholds.master_timeout_ns
 
     def _is_new(self, seen: Observation) -> bool:
-        """Whether it was measured since the last look. Of what is asked for the first time beside others nobody knows."""
+        """Whether it was measured since the last look. Of who is asked first beside others nobody knows."""
         if seen.measured is None:
             return True
         asked = seen.source, seen.method

@@ -113,3 +113,14 @@ def test_ts2phc_without_a_pulse_has_no_master() -> None:
 def test_an_offset_of_whole_seconds_between_phc_and_system_is_told_of() -> None:
     (seen,) = state_of(PHC2SYS.replace("    21", "36999999977")).followers(0, 203_100)
     assert any("TAI minus UTC" in note for note in seen.notes)
+
+
+def test_what_phc2sys_reads_is_as_exact_as_its_reading_took_time() -> None:
+    line = "phc2sys[100.000]: {} offset        40 s2 freq     +10 delay   1250"
+    [system] = state_of(line.format("CLOCK_REALTIME phc")).followers(0, 100_000)
+    assert (system.offset_ns, system.phc_sys_ns, system.phc_sys_within_ns) == (40.0, -40.0, 625.0)
+    [nic] = state_of(line.format("/dev/ptp1 sys")).followers(0, 100_000)
+    assert (nic.clock, nic.offset_ns, nic.phc_sys_ns) == ("ptp1", None, 40.0)
+    summary = "phc2sys[100.000]: CLOCK_REALTIME rms    9 max   31 freq   +10 +/-   2 delay  1250 +/-   3"
+    [worst] = state_of(summary).followers(0, 100_000)
+    assert (worst.offset_ns, worst.is_worst_of_many, worst.phc_sys_within_ns) == (31.0, True, 625.0)

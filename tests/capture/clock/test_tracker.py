@@ -293,3 +293,8 @@ def test_the_last_words_of_a_log_are_no_measurement_after_what_pmc_said() -> Non
     assert (sample.state, sample.error_ns) == ("locked", 500 + 4 * 500)
     assert watched.look(log, fresh=False).state == "holdover"
     assert watched.look(replace(log, measured=16), fresh=False).state == "acquiring"
+
+
+def test_a_worst_offset_without_a_sign_may_have_been_on_either_side() -> None:
+    sample = Watched().look(replace(PTP, is_worst_of_many=True), 3)
+    assert sample.error_ns == 400 + 2 * 400 + 100

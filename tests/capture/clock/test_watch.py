@@ -180,8 +180,8 @@ def test_what_was_measured_here_between_phc_and_system_clock_is_believed_before_
 
 
 def test_a_summary_of_phc2sys_without_a_sign_is_no_distance_of_nothing() -> None:
-    summary = replace(PHC2SYS, phc_sys_ns=None, offset_ns=900.0)
-    assert Watched(KERNEL, PHC, summary).look(3).clocks[0].sample.error_ns == 12 + 100 + 900
+    summary = replace(PHC2SYS, phc_sys_ns=None, offset_ns=900.0, is_worst_of_many=True, phc_sys_within_ns=250.0)
+    assert Watched(KERNEL, PHC, summary).look(3).clocks[0].sample.error_ns == 12 + 100 + 900 + 2 * 900 + 250
 
 
 def test_a_clock_behind_the_pulse_of_another_is_no_better_than_that() -> None:
@@ -214,3 +214,19 @@ def test_what_the_kernel_s_own_loop_has_left_to_do_is_no_bound() -> None:
     synchronised = replace(KERNEL, is_disciplined=True, offset_ns=40.0)
     sample = Watched(synchronised).look(10).clocks[0].sample
     assert (sample.state, sample.offset_ns, sample.error_ns) == ("locked", 40, None)
+
+
+def test_a_phc_is_no_worse_for_a_system_clock_that_is_far_from_it() -> None:
+    near = Observation("ptp0", 0, "eth1", "phc", "phc", phc_sys_ns=5e7, phc_sys_within_ns=300.0)
+    system, phc = Watched(KERNEL, CHRONY, near, PHC).look(3).clocks
+    assert (phc.sample.phc_sys_ns, phc.sample.error_ns) == (50_000_000, 12 + 100)
+    assert system.sample.error_ns == 900_000
+
+
+def test_a_phc_that_phc2sys_steers_is_no_better_than_the_one_that_it_follows() -> None:
+    """boundary_clock_jbod: several NICs, one of which hears the master."""
+    steered = Observation("ptp1", 0, "eth2", "phc2sys", "log", True, True, -300.0, measured=1)
+    assert merged([KERNEL, PHC, steered])["ptp1"].offset_ns == -288.0
+    look = Watched(KERNEL, steered).look(10)
+    assert (look.clocks[1].sample.offset_ns, look.clocks[1].sample.error_ns) == (None, None)
+    assert "nobody says how far it is from UTC" in look.findings[0]

@@ -15,6 +15,7 @@ from command_line import as_nobody
 from deadline import wait_for
 from namespaces import NamespacePair, _bring_up
 from ring_probe import DONE
+from service_parts import NONE, capabilities_of, parts
 from service_probe import outcomes
 from service_rig import NOBODY, Rig
 
@@ -25,7 +26,6 @@ pytestmark = pytest.mark.root
 
 AMBIENT = tuple(name.removeprefix("CAP_").lower() for name in HOLDER_CAPABILITIES)
 HOLDERS = sum(1 << number for number in HOLDER_CAPABILITIES.values())
-NONE = {"CapInh": 0, "CapPrm": 0, "CapEff": 0, "CapAmb": 0}
 SUPERVISORS = {"CapInh": 0, "CapPrm": HOLDERS, "CapEff": 0, "CapAmb": 0}
 
 
@@ -54,32 +54,6 @@ def running(rig: Rig, capabilities: tuple[str, ...] = AMBIENT) -> Iterator[subpr
 
 def said(rig: Rig) -> str:
     return rig.talk.read_text(encoding="utf-8")
-
-
-def parts(supervisor: int) -> dict[str, list[int]]:
-    """Process ids by part; every process of the service is one."""
-    found: dict[str, list[int]] = {"supervisor": [supervisor]}
-    for entry in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError, IndexError):
-            if (
-                not entry.name.isdigit()
-                or int((entry / "stat").read_text().rpartition(")")[2].split()[1]) != supervisor
-            ):
-                continue
-            words = (entry / "cmdline").read_bytes().decode().split("\0")
-            name = "recorder" if "record" in words else pathlib.Path(words[0]).name
-            if words[0] and "--listeners" not in words:  # an ended look has no words
-                found.setdefault(name, []).append(int(entry.name))
-    return found
-
-
-def capabilities_of(pid: int) -> list[dict[str, int]]:
-    """Of each thread."""
-    found = []
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        lines = (line.partition(":\t") for line in (task / "status").read_text().splitlines())
-        found.append({name: int(value, 16) for name, _, value in lines if name in NONE})
-    return found
 
 
 def assert_only_the_holder_may(service: subprocess.Popen[bytes]) -> dict[str, list[int]]:

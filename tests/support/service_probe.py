@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from ring_probe import _become, _connect, _open, _outcome
+from ring_probe import _become, _open, _outcome
 
 PTRACE_SEIZE, PTRACE_DETACH = 0x4206, 17
 SYS_PIDFD_GETFD = 438
@@ -59,6 +59,7 @@ def _attempts(
         "ring's folder: list": lambda: os.listdir(folder),
         "readers: make a file": lambda: _make(folder / "readers" / "next"),
         "holder's socket: connect": lambda: _connect(folder / "holder.sock"),
+        "control socket: connect": lambda: _connect(folder.parent / f"{folder.name}.control", socket.SOCK_STREAM),
         "archive: make a file": lambda: _make(archive / "next"),
         "archive: write a file": _open(segments[0], os.O_RDWR),
         "archive: change a file's mode": lambda: segments[0].chmod(segments[0].stat().st_mode & 0o777),
@@ -80,6 +81,11 @@ def _attempts(
 def _make(path: pathlib.Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     path.unlink()
+
+
+def _connect(path: pathlib.Path, kind: int = socket.SOCK_SEQPACKET) -> None:
+    with socket.socket(socket.AF_UNIX, kind) as end:
+        end.connect(str(path))
 
 
 def _mark() -> None:

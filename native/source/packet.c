@@ -91,18 +91,21 @@ static int take_block(struct nt_packet_source *packet)
 }
 
 /* A block may have none at all: the kernel had no place in it for a very long frame. What waits behind it must not be taken for nothing:
- * the loop believes that a source without packets was empty. */
+ * the loop believes that a source without packets was empty. Whose the block is, is asked before it is looked into, and not again: one that
+ * the kernel hands over in between would be given back unread. */
 int nt_packet_look(struct nt_packet_source *packet)
 {
-	int waiting = 0;
-
 	for (uint32_t blocks = 0; blocks < packet->block_count; blocks++) {
-		waiting = take_block(packet);
-		if (waiting || !nt_packet_is_ours(packet->block))
+		int waiting;
+
+		if (!packet->total && !nt_packet_is_ours(packet->block))
 			break;
+		waiting = take_block(packet);
+		if (waiting)
+			return waiting;
 		finish_block(packet);
 	}
-	return waiting;
+	return 0;
 }
 
 /* A copy with the tag in its place; NULL when there is no room, which cannot be. */

@@ -1,0 +1,211 @@
+"""A running service goes over to other channels and recorder settings: what stays loses nothing, what cannot is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import namespaces
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from command_line import NANOTAPE, as_nobody, call
+from deadline import wait_for
+from running_service import running
+from service_rig import Rig, Wanted, make_rig
+
+from nanotape.capture.conservation import ring_books
+from nanotape.capture.sent_log import SentLog
+
+pytestmark = pytest.mark.root
+
+GROUPS = {name: f"239.192.8.{number}" for number, name in enumerate("ABCD", start=1)}
+RATE, PACKETS = 15_000, 90_000
+ANY = 'select = "multicast"\njoin = "none"'
+
+
+def channels(names: str) -> str:
+    return "".join(
+        f'[[channel]]\nname = "{name}"\nfeed = "simulated"\nframing = "moldudp64"\n'
+        f'[[channel.line]]\ngroup = "{GROUPS[name]}"\nport = 31001\n'
+        for name in names
+    )
+
+
+class Reloading:
+    """A service with channels A, B and C, whose configuration can be rewritten."""
+
+    def __init__(self, rig: Rig, service: subprocess.Popen[bytes]) -> None:
+        self.rig, self.service = rig, service
+        self.log = rig.folder / "sent.json"
+
+    def rewrite(self, change: Callable[[str], str]) -> None:
+        self.rig.config.write_text(change(self.rig.config.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def ctl(self, *words: str) -> tuple[int, str]:
+        status, _, errors = call("ctl", *words, "--config", self.rig.config)
+        return status, errors
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[subprocess.Popen[bytes]]:
+        """To all four groups."""
+        lines = [word for name, group in GROUPS.items() for word in ("--line", f"{name}={group}:31001")]
+        options = ["--rate", str(RATE), "--packets", str(PACKETS), "--log", str(self.log), "--json"]
+        command = [*self.rig.exchange_side, *NANOTAPE, "simulate", "--interface", self.rig.exchange_interface]
+        process = subprocess.Popen([*command, *options, *lines], stdout=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    def in_ring(self) -> int:
+        with self.rig.ring() as ring:
+            return ring_books(ring).in_ring
+
+    def stop(self) -> dict[str, object]:
+        """Ends the service; what it says of its books."""
+        status, said = self.ctl("stop")
+        assert status == 0, said
+        assert self.service.wait(60) == 0, self.rig.talk.read_text(encoding="utf-8")
+        return dict(json.loads(self.rig.talk.read_text(encoding="utf-8").splitlines()[-1]))
+
+    def recorded(self) -> dict[str, int]:
+        """Rows by channel."""
+        counts = self.rig.archive().table(["channel"]).column("channel").cast(pa.string()).value_counts().to_pylist()
+        return {str(each["values"]): int(each["counts"]) for each in counts}
+
+    def gaps(self, channel: str) -> int:
+        """How often a packet of a channel does not go on where the one before it ended."""
+        table = self.rig.archive().table(["channel", "feed_seq", "feed_count"])
+        rows = table.filter(pc.equal(table.column("channel").cast(pa.string()), channel))
+        first, count = (rows.column(name).to_numpy().astype(np.int64) for name in ("feed_seq", "feed_count"))
+        return int(np.count_nonzero(first[1:] != (first + count)[:-1]))
+
+
+@contextlib.contextmanager
+def reloading(pair: namespaces.NamespacePair, kind: str, source: str = "") -> Iterator[Reloading]:
+    wanted = Wanted(kind=kind, capacity="128 MiB", descriptors=131_072, source=source, channels=channels("ABC"))
+    with make_rig(wanted, pair) as rig, running(rig) as service:
+        made = Reloading(rig, service)
+        processes(made)  # what answers a call is started by the first, which takes its time
+        yield made
+
+
+def wait_in_ring(made: Reloading, count: int) -> None:
+    wait_for(lambda: made.in_ring() >= count, f"{count} packets in the ring", 60)
+
+
+def test_a_channel_comes_and_one_goes_and_those_that_stay_lose_nothing(
+    namespace_pair: namespaces.NamespacePair,
+) -> None:
+    with reloading(namespace_pair, "packet", ANY) as made:
+        with made.sending() as exchange:
+            wait_in_ring(made, 60_000)
+            made.rewrite(lambda text: text.replace(channels("B"), "") + channels("D"))
+            status, said = made.ctl("reload")
+            assert status == 0, said
+            assert "test: channel D, channel B; started anew: capture, recorder" in said
+            assert exchange.poll() is None, "too slow: all was sent before the reload"
+            assert exchange.wait(60) == 0
+        wait_in_ring(made, 4 * (PACKETS + 1))  # the end of the session is one more
+        books = made.stop()
+        sent = SentLog.read(made.log)
+        recorded = made.recorded()
+        assert {name: recorded[name] for name in "AC"} == {name: sent.line(name).sent for name in "AC"}
+        assert (made.gaps("A"), made.gaps("C")) == (0, 0)
+        assert 0 < recorded["B"] < PACKETS
+        assert 0 < recorded["D"] < PACKETS
+        assert (books["lost"], books["unexplained"], books["unrecorded"]) == (0, 0, 0)
+
+
+@pytest.mark.slow
+def test_a_channel_of_a_narrow_selection_is_added_only_with_leave_to_interrupt(
+    namespace_pair: namespaces.NamespacePair,
+) -> None:
+    with reloading(namespace_pair, "packet") as made:
+        with made.sending() as exchange:
+            wait_in_ring(made, 60_000)
+            before = processes(made)
+            made.rewrite(lambda text: text + channels("D"))
+            status, said = made.ctl("reload")
+            assert (status, "channel D: cannot change without a gap in all channels of ring test" in said) == (1, True)
+            assert processes(made) == before
+            began = time.monotonic()
+            assert made.ctl("reload", "--interrupt")[0] == 0
+            took_s = time.monotonic() - began
+            assert exchange.wait(60) == 0
+        assert processes(made).keys() == before.keys()
+        made.rewrite(lambda text: text.replace(channels("B"), ""))
+        assert made.ctl("reload")[0] == 0
+        made.stop()
+        recorded = made.recorded()
+        assert recorded["D"] > 0
+        lost_s = (SentLog.read(made.log).line("A").sent - recorded["A"]) / RATE
+        assert 0 < lost_s < 1.0, f"reload took {took_s:.2f} s"
+
+
+@pytest.mark.parametrize("kind", ["packet", pytest.param("afxdp", marks=pytest.mark.slow)])
+def test_recorder_settings_change_and_what_needs_a_restart_is_refused_and_changes_nothing(
+    namespace_pair: namespaces.NamespacePair, kind: str
+) -> None:
+    with reloading(namespace_pair, kind) as made:
+        with made.sending() as exchange:
+            wait_in_ring(made, 30_000)
+            before = processes(made)
+            made.rewrite(lambda text: text.replace('"200ms"', '"150ms"\ncompression = "lz4"'))
+            assert made.ctl("reload")[0] == 0
+            after = processes(made)
+            assert {name for name in before if before[name] != after[name]} == {"recorder"}
+            made.rewrite(lambda text: text.replace("128 MiB", "256 MiB").replace('"150ms"', '"160ms"'))
+            status, said = made.ctl("reload")
+            assert (status, said) == (
+                1, "nanotape: ring.capacity: cannot change while a service runs: restart it; nothing is changed\n"
+            )  # fmt: skip
+            made.rewrite(lambda text: text + "\n[nonsense]\n")
+            made.service.send_signal(signal.SIGHUP)
+            wait_for(lambda: "reload: " in made.rig.talk.read_text(encoding="utf-8"), "the refusal", 30)
+            made.rewrite(lambda text: text.replace("[nonsense]", "").replace("256 MiB", "128 MiB"))
+            assert processes(made) == after
+            made.service.send_signal(signal.SIGHUP)
+            wait_for(lambda: processes(made)["recorder"] not in (None, after["recorder"]), "the reload", 30)
+            assert exchange.wait(60) == 0
+        wait_in_ring(made, 3 * (PACKETS + 1))  # the end of the session is one more
+        books = made.stop()
+        sent = SentLog.read(made.log)
+        assert made.recorded() == {name: sent.line(name).sent for name in "ABC"}
+        assert (books["lost"], books["unexplained"], books["unrecorded"]) == (0, 0, 0)
+
+
+def processes(made: Reloading) -> dict[str, int | None]:
+    """Process ids, as the service tells them."""
+    status, said, errors = call("ctl", "status", "--config", made.rig.config, "--json")
+    assert status == 0, errors
+    return dict(json.loads(said)["answers"][0]["processes"])
+
+
+def test_a_mark_and_a_rotation_reach_the_recorder_and_nobody_may_steer(
+    namespace_pair: namespaces.NamespacePair,
+) -> None:
+    with reloading(namespace_pair, "packet") as made:
+        assert made.ctl("mark", "the open")[0] == 0
+        assert made.ctl("rotate")[0] == 0
+        with as_nobody() as (nobody, _):
+            done = subprocess.run(
+                [*nobody, "ctl", "stop", "--config", str(made.rig.config)], capture_output=True, text=True, check=False
+            )
+        assert done.returncode == 1
+        assert "this user may not steer the service" in done.stderr
+        made.stop()
+        marks = [
+            row
+            for row in made.rig.archive().rows("events", ["kind", "detail", "ring"]).to_pylist()
+            if row["kind"] == "mark"
+        ]
+        assert [(row["detail"], row["ring"]) for row in marks] == [("the open", "test")]

@@ -59,8 +59,13 @@ def readers_of(settings: ClockSettings, places: PtpPlaces, garbage: Counter[str]
     ptp = PtpReader(
         settings.domain, places.own_folder, places.sockets, places.logs, phc_of=phc_of, is_free_running=is_free_running
     )
+
+    def ask_ptp() -> Sequence[Observation]:
+        return _ptp(ptp, garbage)
+
     readers: dict[str, Reader] = {
-        "ptp4l": Patient(lambda: _ptp(ptp, garbage)),
+        # Our own is about to come.
+        "ptp4l": ask_ptp if settings.mode == "manage" else Patient(ask_ptp),
         "chrony": Patient(lambda: _chrony(garbage)),
         "kernel": lambda: [observe_kernel(time.time_ns())],
     }

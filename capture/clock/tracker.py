@@ -66,8 +66,7 @@ class ClockTracker:
             self._begin_anew()
         heard = self._is_heard(seen, monotonic_ns)
         if seen is not None and heard:
-            self._is_followed(seen)
-            self._follow(seen, monotonic_ns)
+            self._follow(self._followed_by(seen), monotonic_ns)
         else:
             self._miss(seen, monotonic_ns)
         self.last = seen or self.last
@@ -83,7 +82,7 @@ class ClockTracker:
         """Whether there is a master, and it has been measured lately."""
         if seen is None or seen.has_master is False:
             return False
-        if seen.offset_ns is None and seen.is_disciplined is None:
+        if seen.offset_ns is None and (seen.is_disciplined is None or _has_measured_nothing(seen)):
             return False
         if seen.source == "kernel" and not self._is_kernel_believed(seen):
             return False
@@ -108,16 +107,19 @@ class ClockTracker:
         has_fallen = was is not None and seen.bound_ns is not None and seen.bound_ns < was
         return self._followed is None or self._followed.source == "kernel" or has_fallen
 
-    def _is_followed(self, seen: Observation) -> None:
-        """What was measured against another master, or by another, says nothing of a clock that follows this one."""
+    def _followed_by(self, seen: Observation) -> Observation:
+        """With what is known of its master from before; of another one nothing that was measured says anything."""
         before, self._followed = self._followed, seen
         if before is None:
-            return
-        if seen.grandmaster is None and before.source == seen.source:
-            self._followed = replace(seen, grandmaster=before.grandmaster)
+            return seen
         if _follows_another(before, seen):
             self._bound.forget()
             self._trusted = None
+        elif seen.grandmaster is None or seen.method == "log":  # which tells less of it than pmc does
+            self._followed = replace(
+                seen, grandmaster=before.grandmaster, gm_accuracy_ns=seen.gm_accuracy_ns or before.gm_accuracy_ns
+            )
+        return self._followed
 
     def _begin_anew(self) -> None:
         self._step_ns = None
@@ -244,11 +246,17 @@ def _follows_another(before: Observation, seen: Observation) -> bool:
     return len(masters) > 1 or before.source != seen.source
 
 
+def _has_measured_nothing(seen: Observation) -> bool:
+    return seen.offset_ns is None and seen.has_master is True and seen.is_disciplined is False
+
+
 def _missed(seen: Observation | None) -> str:
     if seen is None:
         return "nobody could be asked"
     if seen.has_master is False:
         return next((note for note in seen.notes if "no master" in note), f"{seen.source or 'nobody'} hears no master")
+    if _has_measured_nothing(seen):
+        return f"{seen.source or 'its source'} hears a master, and has measured nothing yet"
     if seen.offset_ns is None:
         return "nobody is known to discipline it"
     return f"{seen.source or 'its source'} has measured nothing lately"

@@ -82,7 +82,7 @@ class ClockWatch:
         for clock, tracker in self._trackers.items():
             sample, told = tracker.look(by_clock.get(clock), at_ns, now)
             changes += told
-            facts.append(_facts(tracker, sample, self._noted(by_clock.get(clock))))
+            facts.append(_facts(tracker, sample, self._noted(by_clock.get(clock), sample)))
         disagreed = tuple(disagreements(seen))
         if disagreed != self._disagreed:
             self._disagreed = disagreed
@@ -110,9 +110,9 @@ class ClockWatch:
                 failures.append(f"{name}: cannot be asked: {error}")
         return seen, failures
 
-    def _noted(self, seen: Observation | None) -> Observation | None:
+    def _noted(self, seen: Observation | None, sample: Sample) -> Observation | None:
         """With a word on why there is no bound, where the configuration could mend it."""
-        if seen is None or not seen.has_master or seen.offset_ns is None or seen.bound_ns is not None:
+        if seen is None or not seen.has_master or seen.offset_ns is None or sample.error_ns is not None:
             return seen
         if seen.gm_accuracy_ns is not None or self._thresholds.gm_accuracy_ns is not None:
             return seen

@@ -298,3 +298,21 @@ def test_the_last_words_of_a_log_are_no_measurement_after_what_pmc_said() -> Non
 def test_a_worst_offset_without_a_sign_may_have_been_on_either_side() -> None:
     sample = Watched().look(replace(PTP, is_worst_of_many=True), 3)
     assert sample.error_ns == 400 + 2 * 400 + 100
+
+
+def test_a_ptp4l_that_was_started_anew_ends_no_holdover_before_it_has_measured() -> None:
+    watched = Watched()
+    watched.look(PTP, 10)
+    new = replace(PTP, offset_ns=None, path_delay_ns=None, is_disciplined=False)
+    sample = watched.look(new, 3, fresh=False)
+    assert (sample.state, sample.error_ns) == ("holdover", 500 + 3 * 1000)
+    assert watched.tracker.why == "ptp4l hears a master, and has measured nothing yet"
+
+
+def test_a_log_does_not_forget_what_pmc_said_of_the_same_master() -> None:
+    watched = Watched()
+    watched.look(PTP, 10)
+    log = replace(PTP, method="log", gm_accuracy_ns=None, grandmaster=None)
+    assert watched.look(log, 3).error_ns == 500
+    assert watched.look(replace(log, grandmaster=OTHER_GM), 3).error_ns is None
+    assert watched.look(replace(PTP, gm_accuracy_ns=None), 3).error_ns is None

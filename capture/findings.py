@@ -4,24 +4,22 @@ Pure: from the figures of `health.py`. An error is what loses data now, or will 
 warning.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
 
-from nanotape.capture.health import ReaderHealth, RingHealth
+from nanotape.capture.finding import Finding, Rule, Severity
+from nanotape.capture.health import RingHealth
 from nanotape.capture.listing import UnreadableRing
+from nanotape.capture.recorder_findings import LAG_WARNING, recording
 from nanotape.capture.service_state import HOLDER_DIED, STOPPED
 
-LAG_WARNING, LAG_ERROR = 0.5, 0.9
-"""A recorder's lag, as shares of the ring."""
+__all__ = ["Finding", "Severity", "headline", "never_started", "nothing_there", "ring_findings", "unreadable"]
+
 FREE_WARNING, FREE_ERROR = 0.10, 0.02
 """What is free of the archive's file system."""
 FULL_SOON_S = 3600.0
 """Warn when the archive's file system will be full within this time."""
 SILENT_AFTER_S = 60.0
 """Warn when no packet came for this time."""
-STUCK_AFTER_S = 5.0
-"""A recorder tells of itself many times a second; after this time it hangs."""
 
 _ADVICE = {
     "passed_no_socket": "restart the capture: the NIC has queues that it does not serve (ethtool -l)",
@@ -35,26 +33,6 @@ _LISTENERS_TOLD = 5
 _DEATHS = 3
 
 
-class Severity(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to know."""
-
-    severity: Severity
-    ring: str | None
-    """None: it is of the host."""
-    what: str
-    do: str
-    """Empty: nothing."""
-
-
 def ring_findings(health: RingHealth) -> tuple[Finding, ...]:
     """All findings of a ring, errors first; one that says so when all is well."""
     rules = (
@@ -65,7 +43,7 @@ def ring_findings(health: RingHealth) -> tuple[Finding, ...]:
         _books,
         _calls,
         _listeners,
-        _recording,
+        recording,
         _readers,
         _space,
         _feed,
@@ -92,9 +70,6 @@ def never_started(ring: str) -> Finding:
     """Of a configured ring that is not there, beside others that are."""
     what = "not capturing: it is configured, and there is no ring of this name"
     return Finding(Severity.ERROR, ring, what, f"start it: nanotape run --ring {ring}")
-
-
-Rule = Iterator[tuple[Severity, str, str]]
 
 
 def _capture(health: RingHealth) -> Rule:
@@ -169,47 +144,6 @@ def _listeners(health: RingHealth) -> Rule:
     if len(told) > _LISTENERS_TOLD:
         what = f"{len(told) - _LISTENERS_TOLD:,} more sockets of this host go blind"
         yield Severity.ERROR, what, "the service's log names them all, nanotape status --json too"
-
-
-def _recording(health: RingHealth) -> Rule:
-    if not health.recorders and not (health.reads_files and not health.writer_alive):
-        do = f"start one: nanotape record --ring {health.name}"
-        yield Severity.WARNING, "nobody writes to disk: no recorder reads this ring", do
-    for recorder in health.recorders:
-        yield from _recorder(recorder, health)
-
-
-def _recorder(recorder: ReaderHealth, health: RingHealth) -> Rule:
-    name = f"{recorder.name} (process {recorder.pid})"
-    again = "nanotape run restarts it; else start it again: nanotape record goes on where it was; was it given up for "
-    again += f"good, remove its {recorder.name}.status from the ring's readers in paths.run_dir"
-    if not recorder.alive:
-        yield Severity.ERROR, f"not recording: {name} died", again
-    elif not recorder.current:
-        yield Severity.WARNING, f"not recording yet: {name} still reads an earlier ring of this name", ""
-    elif recorder.silent_s is not None and recorder.silent_s > STUCK_AFTER_S:
-        what = f"not recording: {name} has not moved for {recorder.silent_s:.0f} s"
-        yield Severity.ERROR, what, "see whether it is stopped (SIGCONT), or its disk hangs"
-    if recorder.lost_now or recorder.write_failures_now:
-        what = f"losing packets behind the ring: {name} was lapped over {recorder.lost_now:,} and failed to write "
-        what += f"{recorder.write_failures_now:,} in {health.interval_s:.1f} s"
-        yield Severity.ERROR, what, _faster(recorder)
-    elif recorder.lost or recorder.write_failures:
-        what = f"{name} was lapped over {recorder.lost:,} packets and failed to write {recorder.write_failures or 0:,} "
-        yield Severity.WARNING, f"{what}since it began, none now", _faster(recorder)
-    if recorder.lag_share is not None and recorder.lag_share > LAG_WARNING:
-        severity = Severity.ERROR if recorder.lag_share > LAG_ERROR else Severity.WARNING
-        yield severity, f"{name} is {recorder.lag_share:.0%} of the ring behind{_lapped(recorder)}", _faster(recorder)
-
-
-def _faster(recorder: ReaderHealth) -> str:
-    if recorder.write_failures_now:
-        return "make room on the archive's disk, or see why it cannot be written"
-    return 'give it a faster disk or a core, set recorder.compression = "lz4", or make the ring larger (ring.hold)'
-
-
-def _lapped(reader: ReaderHealth) -> str:
-    return "" if reader.lapped_in_s is None else f", lapped in {reader.lapped_in_s:.0f} s at this rate"
 
 
 def _readers(health: RingHealth) -> Rule:

@@ -89,6 +89,9 @@ def _told(error: Exception) -> int:
     from nanotape.config import ConfigError
     from nanotape.storage.errors import StorageError
 
+    if isinstance(error, MemoryError):
+        sys.stderr.write("nanotape: no memory is left for this; give it more (ulimit -v, MemoryMax), or ask for less\n")
+        return 1
     if not isinstance(error, ConfigError | CaptureError | StorageError):
         raise error
     if not (isinstance(error, ServiceError) and error.told):

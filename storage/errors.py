@@ -20,6 +20,10 @@ class RecorderBusyError(StorageError):
     """Raised when another recorder already writes the same ring into the same archive."""
 
 
+class RecorderMemoryError(StorageError):
+    """Raised when a recorder gets no memory, or no thread, for what it has to do."""
+
+
 class SegmentFormatError(StorageError):
     """Raised when bytes are not what a recorder can have written."""
 

@@ -209,12 +209,12 @@ class Journal:
         """Tells the books as they are at the end, before anybody asks whose fault something is."""
         self._tell_books("stop")
 
-    def finish(self, told: str) -> None:
-        """Tells that the recorder ends in order, and writes all that waits; after `count_last`."""
+    def finish(self, told: str, *, is_sound: bool = True) -> None:
+        """Tells how the recorder ends, and writes all that waits; after `count_last`."""
         self._add_stats(self._stats.flush())
         if self.bad_stamps:
             self.bad_stamps.finish()
-        self._event("restart", self._clock.utc_ns(), detail=told)
+        self._event("restart", self._clock.utc_ns(), severity="info" if is_sound else "error", detail=told)
         self._tables.finish()
 
     def _event(
@@ -278,6 +278,7 @@ class Journal:
             same_holder = self._writer is not None and self._writer[1] == writer[1] and writer[1] is not None
             occasion = "second" if writer == self._writer else "handover" if same_holder else "epoch"
             if occasion != "second":
+                self._tell_writer(ring, occasion)
                 self._tell_flows()
         self._writer = writer
         if self.attribution and self.read_ring:
@@ -288,6 +289,20 @@ class Journal:
         if readings:
             rows = counter_rows(self._belonging, self._recorded_seq, at_ns, ring.epoch, readings, occasion)
             self._tables.add("counters", rows)
+
+    def _tell_writer(self, ring: RingReadings, occasion: Occasion) -> None:
+        """Another capture writes the ring."""
+        if ring.epoch is not None:
+            whose = "the holder of the one before" if occasion == "handover" else "another holder, or none"
+            detail = f"capture began anew, epoch {ring.epoch}, with {whose}"
+            self._event("restart", self._clock.utc_ns(), severity="warning", detail=detail)
+
+    def stood_still(self, since_ns: int) -> None:
+        """Tells that the recorder did nothing for a while, until now."""
+        now_ns = self._clock.utc_ns()
+        seconds = (self._clock.monotonic_ns() - since_ns) / 1e9
+        detail = f"recorder stood still for {seconds:.1f} s: stopped, starved of its core, or its disk hung"
+        self._event("restart", now_ns - round(seconds * 1e9), now_ns, "warning", detail=detail)
 
     def _tell_for_the_dead(self) -> None:
         """What an earlier recorder had recorded and was killed before it could tell."""

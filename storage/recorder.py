@@ -4,13 +4,15 @@ It never stops reading because the disk refuses; what it could not write it coun
 says so. What becomes of what is read is in recording.py.
 """
 
+import errno
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock, SystemClock
-from nanotape.storage.errors import SegmentWriteError
+from nanotape.storage.errors import RecorderMemoryError, SegmentWriteError
 from nanotape.storage.events import Event
 from nanotape.storage.feed_findings import FeedSource
 from nanotape.storage.feed_options import FeedOptions
@@ -28,6 +30,7 @@ from nanotape.storage.rotation import OnFinished
 __all__ = ["Recorder", "RecorderOptions", "RecorderTotals"]
 
 _REPLACED_CHECK_NS = 250_000_000
+_STILL_NS = 3 * 10**9  # a second of a stolen core is nothing to tell of
 
 
 class Recorder:
@@ -136,7 +139,9 @@ class Recorder:
             self.recording.save()
             self._publish()  # a file that is read as fast as we record waits for it
         if now - self._ticked_ns >= self._flush_ns:
-            self._ticked_ns = now
+            since_ns, self._ticked_ns = self._ticked_ns, now
+            if now - since_ns >= self._flush_ns + _STILL_NS and self.recording.journal:
+                self.recording.journal.stood_still(since_ns)
             self._tick()
         return rows
 
@@ -167,7 +172,20 @@ class Recorder:
                 if rows < self._options.batch_rows // 8:
                     self._clock.sleep(self._options.idle_sleep_s)
             self._drain()
-        finally:
+        except BaseException as error:
+            self._break_off(error)
+            if _is_no_memory(error):
+                raise RecorderMemoryError(
+                    f"{self._ring.name}: the recorder gets no memory for what it read ({error}); started again it goes "
+                    "on with what the ring holds; give it more (ulimit -v, MemoryMax)"
+                ) from error
+            raise
+        self.finish()
+
+    def _break_off(self, error: BaseException) -> None:
+        """Ends as well as can be; what fails again is what the next recorder mends."""
+        self.recording.broken_by = f"{type(error).__name__}: {error}"
+        with suppress(Exception):
             self.finish()
 
     def stop(self, at_once: bool = False) -> None:
@@ -259,3 +277,10 @@ def _feeds(
     source: FeedSource, options: FeedOptions, ring: RingFacts, clock: Clock, log: Log, journal: Journal
 ) -> FeedRecording:
     return FeedRecording(source, options, ring, journal, clock, log)
+
+
+def _is_no_memory(error: BaseException) -> bool:
+    """Memory that is refused shows as one of these; zstd's in pyarrow has no number, and a thread lacks its stack."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM or "not enough memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error))

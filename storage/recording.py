@@ -69,6 +69,8 @@ class Recording:
         self.recorded = self.write_failures = self.written_bytes = 0
         self.first_seq: int | None = None
         self.last_seq: int | None = None
+        self.broken_by = ""
+        """What keeps it from going on, in words; empty: nothing."""
 
     def begin(self) -> list[Recovery]:
         """Locks the ring's directory, recovers what a dead recorder left, and goes to where the archive ends.
@@ -157,7 +159,8 @@ class Recording:
             self._feeds.finish(self.files.directory, self.settlement.recorded_seq, goes_on=goes_on)
         if self._clocks:
             self._clocks.tick()
-        self.journal.finish(f"recorder ends in order, {self.recorded} rows recorded")
+        how = f"breaks off ({self.broken_by})" if self.broken_by else "ends in order"
+        self.journal.finish(f"recorder {how}, {self.recorded} rows recorded", is_sound=not self.broken_by)
 
     def let_go(self) -> None:
         """Lets the next recorder in, whatever happened."""

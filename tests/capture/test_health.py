@@ -69,6 +69,7 @@ KILLED = replace(RING, writer_alive=False)
 FROZEN = stats(loop(later(), polls_busy=10, polls_idle=90, packets=1000), xdp_seen=1000, xdp_redirected=1000)
 NO_RECORDER = replace(later(), readers=())
 OLD = NOW_NS - 100 * SECOND_NS
+IN_440_S = ", lapped in 440 s at this rate"
 
 
 @pytest.mark.parametrize(
@@ -81,12 +82,24 @@ OLD = NOW_NS - 100 * SECOND_NS
         (RING, replace(later(), epoch=2), Severity.WARNING, "the capture was started anew during this look"),
         (RING, replace(later(), ring_id="b" * 32), Severity.WARNING, "the capture was started anew during this look"),
         (RING, NO_RECORDER, Severity.WARNING, "nobody writes to disk: no recorder reads this ring"),
-        (RING, recorder(later(), alive=False), Severity.ERROR, "not recording: recorder (process 77) died"),
+        (RING, recorder(later(), alive=False), Severity.ERROR, f"not recording: recorder (process 77) died{IN_440_S}"),
         (
             recorder(updated_ns=OLD),
             recorder(later(), updated_ns=OLD),
             Severity.ERROR,
-            "not recording: recorder (process 77) has not moved for 101 s",
+            f"not recording: recorder (process 77) has not moved for 101 s{IN_440_S}",
+        ),
+        (
+            recorder(updated_ns=NOW_NS - SECOND_NS, lag_bytes=63 * MIB, lag_share=0.4),
+            recorder(later(), updated_ns=NOW_NS - SECOND_NS, lag_bytes=63 * MIB, lag_share=0.4),
+            Severity.ERROR,
+            "not recording: recorder (process 77) has not moved for 2 s, lapped in 7 s at this rate",
+        ),
+        (
+            RING,
+            replace(later(), capacity_bytes=MIB + 225_000),
+            Severity.WARNING,
+            "recorder (process 77) is lapped 1.5 s after it stops, and it takes a second to start anew",
         ),
         (
             RING,

@@ -18,6 +18,8 @@ from nanotape.capture.control.steering import Steering
 from nanotape.capture.counters import SourceCounters
 from nanotape.capture.errors import CaptureError
 from nanotape.capture.footprint import Footprint
+from nanotape.capture.metrics.collector import Collector
+from nanotape.capture.metrics.server import MetricsServer
 from nanotape.capture.notify import Notifier
 from nanotape.capture.places import Places
 from nanotape.capture.progress import Watchdog
@@ -96,6 +98,7 @@ def supervise(reread: Callable[[], Sequence[Settings]], options: ServiceOptions,
             watchdog.notifier.ready(f"capturing: {', '.join(run.name for run in services.runs)}")
             control.start()
             stack.callback(control.stop)
+            _serve_metrics(rings, stack)
             while not signals.caught and services.wait(_TICK_S, signals.fileno()):
                 watchdog.look([run.name for run in services.runs if not run.has_ended])
                 if signals.take_reload():
@@ -115,6 +118,14 @@ def supervise(reread: Callable[[], Sequence[Settings]], options: ServiceOptions,
     else:
         sys.stdout.write("".join(f"{line}\n" for outcome in outcomes for line in outcome.lines))
     raise typer.Exit(0 if all(outcome.sound for outcome in outcomes) else 1)
+
+
+def _serve_metrics(rings: Sequence[Settings], stack: contextlib.ExitStack) -> None:
+    chosen = rings[0].metrics
+    if chosen.port is not None:
+        server = MetricsServer(chosen.address, chosen.port, Collector(rings).text, talk)
+        server.start()
+        stack.callback(server.stop)
 
 
 def _reload(reload: Reload) -> None:

@@ -34,7 +34,7 @@ from nanotape.config.measures import (
 from nanotape.config.quantity import Hold
 from nanotape.config.recorder import ArchiveSettings, RecorderSettings
 from nanotape.config.rules import Account, Choice, Directory, Text, refused
-from nanotape.config.service import ControlSettings
+from nanotape.config.service import ControlSettings, MetricsSettings
 from nanotape.config.session import Session
 from nanotape.config.source import LoopSettings, SourceSettings, TriState
 
@@ -152,6 +152,8 @@ class Settings(Section):
     """How the feeds of all channels are followed."""
     control: ControlSettings = ControlSettings()
     """Who may steer a running service."""
+    metrics: MetricsSettings = MetricsSettings()
+    """Where Prometheus reads what a running service tells."""
     session: dict[Annotated[str, Text(63)], Session] = Field(default_factory=dict)
     """When channels trade, each a `[session.NAME]` of its own."""
     framing: dict[Annotated[str, Text(FRAMING_BYTES, safe=True)], Framing] = Field(default_factory=dict)

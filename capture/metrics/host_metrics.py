@@ -1,0 +1,56 @@
+"""The metrics of a host's clocks, and of the feeds that a recorder follows."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from nanotape.capture.clock.sample import State
+from nanotape.capture.counters import Flow
+from nanotape.capture.metrics.exposition import Page
+from nanotape.capture.recorded_feeds import RecordedFeeds
+
+_NS = 1e-9
+_IN_SECONDS = {
+    "offset": ("offset_ns", "Clock minus master"),
+    "path_delay": ("path_delay_ns", "One way to the master"),
+    "error": ("error_ns", "Bound on the clock's error against UTC"),
+}
+
+
+def add_clocks(page: Page, host: str, clocks: Iterable[Mapping[str, Any]]) -> None:
+    """Puts clocks on a page, each as in the clock service's `state.json`."""
+    for clock in clocks:
+        labels = {"host": host, "clock": str(clock["clock"])}
+        states = page.gauge("clock_state", "1 at the state that the clock is in")
+        for state in get_args(State):
+            states.add({**labels, "state": state}, clock["state"] == state)
+        for name, (key, meaning) in _IN_SECONDS.items():
+            value = clock.get(key)
+            page.gauge(f"clock_{name}_seconds", meaning).add(labels, None if value is None else value * _NS)
+        page.gauge("clock_utc_offset_seconds", "TAI minus UTC").add(labels, clock.get("utc_offset_s"))
+
+
+def add_feeds(page: Page, labels: Mapping[str, str], flows: Iterable[Flow], told: RecordedFeeds) -> None:
+    """Puts the lines that a recorder follows on a page.
+
+    Args:
+        page: Where to.
+        labels: Of the ring.
+        flows: Of the ring, for the feeds' names.
+        told: By the recorder, lately.
+    """
+    feeds = {(flow.channel, flow.line): flow.feed for flow in flows}
+    counters = {
+        "gaps": ("line_gaps_total", "Times that messages were missing on a line"),
+        "missing": ("line_missing_messages_total", "Messages that never came on a line"),
+        "duplicates": ("line_duplicate_messages_total", "Messages that came again on a line"),
+        "reordered": ("line_reordered_packets_total", "Packets that came late on a line"),
+        "bad": ("line_bad_packets_total", "Packets that do not fit the line's framing"),
+    }
+    for (channel, line), counted in told.lines.items():
+        of_line = {**labels, "feed": feeds.get((channel, line), ""), "channel": channel, "line": line}
+        for key, (name, meaning) in counters.items():
+            page.counter(name, meaning).add(of_line, getattr(counted, key))
+        if counted.last_ts_ns is not None:
+            page.gauge("line_last_packet_timestamp_seconds", "Stamp of the line's newest packet, UTC").add(
+                of_line, counted.last_ts_ns * _NS
+            )

@@ -46,6 +46,7 @@ def record(
         int | None,
         typer.Option("--supervised", metavar="PID", help='End with process PID; say "ready", at the end the totals.'),
     ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for a ring that is not there yet.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Record a ring into the archive, until a signal. Restarted, it goes on with the next ring sequence."""
@@ -58,17 +59,19 @@ def record(
     notifier = Notifier.of_environment()
     if supervised is not None:
         end_with_parent(supervised)
+    name = ring or settings.ring.name
     totals = storage.record(
-        ring or settings.ring.name,
+        name,
         where.archive,
         recorder_options(settings),
         places=storage.RecordPlaces(where.shm, where.folder.parent, settings.recorder.name),
         upkeep=upkeep_options(settings),
         feeds=feeds(settings),
-        on_begin=_Ready(notifier, f"recording: {ring or settings.ring.name}", is_told=supervised is not None),
+        on_begin=_Ready(notifier, f"recording: {name}", is_told=supervised is not None),
         log=talk,
         orders=orders(where.folder, settings.recorder.name),
         on_step=notifier.feed_if_due,
+        on_wait=partial(notifier.ready, f"waiting for ring {name}") if wait else None,
     )
     notifier.stopping()
     if as_json or supervised is not None:
@@ -155,7 +158,7 @@ class _Ready:
         if self._is_said:
             return
         self._is_said = True
-        self._notifier.ready(self._state)
+        self._notifier.ready(self._state)  # again where it had to wait: only the line is news then
         if self._is_told:
             sys.stdout.write("ready\n")
             sys.stdout.flush()

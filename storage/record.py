@@ -110,6 +110,7 @@ def record(
     log: Log = log_to_stderr,
     orders: Orders | None = None,
     on_step: Callable[[], None] | None = None,
+    on_wait: Callable[[], None] | None = None,
 ) -> RecorderTotals:
     """Records until SIGTERM or SIGINT. Call it in the main thread.
 
@@ -125,6 +126,7 @@ def record(
         log: Takes one line at a time; from several threads.
         orders: What an operator has it do; None: nobody can.
         on_step: Called again and again while it goes on, whether packets come or not.
+        on_wait: Called when there is no such ring yet, which is waited for; None: it is an error.
 
     Returns:
         What was recorded, over all rings of that name.
@@ -138,7 +140,7 @@ def record(
     where = places or RecordPlaces()
     feeds = feeds or Feeds()
     recording = _Recording(ring_name, Path(archive_path), options, where, beside, feeds, clock, log, orders)
-    return recording.run(on_begin, on_step)
+    return recording.run(on_begin, on_step, on_wait)
 
 
 class _Recording:
@@ -166,13 +168,16 @@ class _Recording:
         self._stopping = False
 
     def run(
-        self, on_begin: Callable[[Recorder], None] | None, on_step: Callable[[], None] | None = None
+        self,
+        on_begin: Callable[[Recorder], None] | None,
+        on_step: Callable[[], None] | None = None,
+        on_wait: Callable[[], None] | None = None,
     ) -> RecorderTotals:
         self._on_step = on_step
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         totals = RecorderTotals(0, 0, 0, 0, None, None)
         try:
-            ring: Ring | None = Ring.open(self._ring_name, self._places.shm_directory)
+            ring = self._open(on_wait)
             self._upkeep.start()
             while ring is not None:
                 with ring:
@@ -183,6 +188,16 @@ class _Recording:
             self._upkeep.stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _open(self, on_wait: Callable[[], None] | None) -> Ring | None:
+        try:
+            return Ring.open(self._ring_name, self._places.shm_directory)
+        except (RingNotFound, RingNotReady) as error:
+            if on_wait is None:
+                raise
+            self._log(f"{error}; waiting for it")
+            on_wait()
+        return self._wait_for_ring()
 
     def _record(self, ring: Ring, on_begin: Callable[[Recorder], None] | None) -> RecorderTotals:
         archive = Archive.create(self._archive_path)  # not before there is a ring: a mistyped name makes nothing
@@ -235,6 +250,10 @@ class _Recording:
         """The ring of the same name that was made in place of the last one; None when told to stop."""
         if not self._stopping:
             self._log(f"{self._ring_name}: the ring was removed or made anew; waiting for the next of that name")
+        return self._wait_for_ring()
+
+    def _wait_for_ring(self) -> Ring | None:
+        """None when told to stop."""
         refusals = 0
         while not self._stopping:
             try:

@@ -46,7 +46,7 @@ def capture_drop_in(settings: Settings, start: Start) -> str:
 def record_drop_in(settings: Settings, start: Start) -> str:
     """For `nanotape-record@RING`."""
     paths = _differing(settings, "archive", "run_dir")
-    lines = [*_command(start, "record --ring %i"), *_account(settings.user.record, "record", settings)]
+    lines = [*_command(start, "record --wait --ring %i"), *_account(settings.user.record, "record", settings)]
     return _text(start, [*lines, *_affinity(settings, start), *_writable(paths)], _mounts(settings))
 
 

@@ -144,7 +144,7 @@ def test_a_drop_in_says_what_the_configuration_has_otherwise() -> None:
         "RequiresMountsFor=/data/archive",
         "[Service]",
         "ExecStart=",
-        "ExecStart=/opt/n record --ring %i --config /etc/my.toml",
+        "ExecStart=/opt/n record --wait --ring %i --config /etc/my.toml",
         "User=64203",
         "CPUAffinity=0 1 3",
         "ReadWritePaths=-/data/archive -/run/tape",
@@ -207,3 +207,12 @@ def test_what_systemd_says_is_told_and_what_it_does_not_say_is_unknown() -> None
         UnitState("b.timer", "active", "waiting", None),
         UnitState("c.service", None, None, None),
     ]
+
+
+def test_a_drop_in_starts_what_its_unit_starts() -> None:
+    """But for the program and the configuration."""
+    found = drop_ins("", executable=pathlib.Path("/opt/n"), cpus=4)
+    for name, text in shipped().items():
+        if name.endswith(".service"):
+            words = re.findall(r"^ExecStart=/usr/bin/nanotape (.+)$", text, flags=re.M)
+            assert f"ExecStart=/opt/n {words[0]}" in found[name.replace("@", "@main")].splitlines()

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nanotape.capture.host.jitter_picture import duration
 from nanotape.capture.listing import RingFacts, UnreadableRing, list_rings, remove_ring
 from nanotape.cli.options import AsJson, ConfigFile
 from nanotape.config import DEFAULT_FILE, Settings, load
@@ -52,6 +53,12 @@ def _print(found: tuple[RingFacts | UnreadableRing, ...], shm: Path) -> None:
         )
         if ring.fallback_reason:
             console.print(f"  not on huge pages: {ring.fallback_reason}", markup=False)
+        if ring.gaps is not None:
+            console.print(
+                f"  late rounds of its loop: {ring.gaps.count:,} of {duration(ring.gaps.threshold_ns)} and more, "
+                f"the longest {duration(ring.gaps.longest_ns)}",
+                markup=False,
+            )
         table = Table("reader", "pid", "alive", "lag MiB", "records", "lost", "recorded", box=None, pad_edge=False)
         for reader in ring.readers:
             lag = "-" if reader.lag_bytes is None else f"{reader.lag_bytes / 2**20:.1f}"

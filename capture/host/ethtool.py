@@ -61,9 +61,22 @@ class KernelNics:
             features = asked.get_features(interface).features
             return {str(name): bool(feature.enable) for name, feature in features.items()}
         except Exception as error:  # pyroute2 has no root of its errors
-            raise Unreadable(f"{interface}: its offloads: {error or type(error).__name__}") from None
+            raise Unreadable(f"{interface}: its offloads: {_reason(error)}") from None
         finally:
             asked.close()
+
+    def statistics(self, interface: str) -> Mapping[str, int]:
+        """Counters of its driver, by the driver's names."""
+        from pyroute2.ethtool.ioctl import IoctlEthtool  # a third of a second to import
+
+        try:
+            asked = IoctlEthtool(interface)
+            try:
+                return {str(name): int(count) for name, count in asked.get_statistics()}
+            finally:
+                asked.close()
+        except Exception as error:  # pyroute2 has no root of its errors
+            raise Unreadable(f"{interface}: counters of its driver: {_reason(error)}") from None
 
     def stamps_all(self, interface: str) -> tuple[bool, str]:
         """Whether the hardware can stamp every packet, and what it has."""
@@ -88,7 +101,7 @@ class KernelNics:
             with IPRoute() as netlink:
                 links = netlink.get_links(ifname=interface)
         except Exception as error:  # pyroute2 has no root of its errors
-            raise Unreadable(f"{interface}: its XDP program: {error}") from None
+            raise Unreadable(f"{interface}: its XDP program: {_reason(error)}") from None
         if not links:
             raise Unreadable(f"{interface}: its XDP program: no such interface")
         xdp = links[0].get_attr("IFLA_XDP")
@@ -104,3 +117,10 @@ class KernelNics:
             reason = "its driver does not tell" if error.errno in _UNSUPPORTED else error.strerror
             raise Unreadable(f"{interface}: {what}: {reason}") from None
         return layout.unpack(buffer)
+
+
+def _reason(error: Exception) -> str:
+    """In words; pyroute2 gives some errors nothing but a padded name."""
+    if type(error).__name__ == "NotSupportedError":
+        return "its driver does not tell"
+    return str(error).replace("\0", "") or type(error).__name__

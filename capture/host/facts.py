@@ -54,6 +54,9 @@ class NicReader(Protocol):
     def rx_filter(self, interface: str) -> str:
         """What it stamps now, such as `all`."""
 
+    def statistics(self, interface: str) -> Mapping[str, int]:
+        """Counters of its driver, by the driver's names."""
+
     def xdp_program(self, interface: str) -> int | None:
         """Id of the XDP program attached; None: there is none."""
 
@@ -93,6 +96,10 @@ class Measured:
     """Hundredths of a second, by CPU."""
     nic: Mapping[tuple[str, str], int]
     """By interface and counter of /sys/class/net/IF/statistics."""
+    preempted: int | None
+    """Times that a capture's loop was put off its core for another thread; None: none runs, or it is not told."""
+    driver: Mapping[tuple[str, str], int]
+    """By interface and counter of the driver (`ethtool -S`) that tells of lost packets."""
     udp_errors: int | None
     """Datagrams lost in sockets; None: not known."""
     softnet_drops: int | None

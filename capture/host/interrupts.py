@@ -162,6 +162,17 @@ def steal(host: Host) -> Verdict:
     return warn(f"{share:.2%}", "run on bare metal, or reserve its CPUs on the hypervisor") if ticks else ok("0 %")
 
 
+def preemptions(host: Host) -> Verdict:
+    """Row 10."""
+    measured = _need_measured(host)
+    if measured.preempted is None:
+        raise Unreadable("no capture with a pinned loop runs")
+    told = f"{measured.preempted} in {measured.seconds:.0f} s"
+    if measured.preempted:
+        return warn(told, "isolate the core, or give the loop [loop] realtime on it")
+    return ok(told)
+
+
 def _rates(measured: Measured, rows: Mapping[str, Mapping[int, int]], cores: frozenset[int]) -> dict[str, float]:
     """A second, on these cores together; those that did not come are left out."""
     counts = {name: sum(row.get(core, 0) for core in cores) for name, row in rows.items()}
@@ -189,6 +200,7 @@ CHECKS = (
         deltas,
     ),
     Check("irq.softirqs", "near 0", "work that interrupts left behind runs in place of the loop", softirqs),
+    Check("irq.preemptions", "none of the loop", "another thread had the core while packets came", preemptions),
     Check("irq.steal", "0 %", "time that the hypervisor gave to others while the loop wanted to run", steal),
 )
 """Of the theme `irq`."""

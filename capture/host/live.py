@@ -80,7 +80,7 @@ def _measured(root: HostRoot, needs: Needs, rings: Sequence[RingFacts | Unreadab
             return None, f"ring {busy[0]} is being captured: trying the disk would slow its recorder"
         return disk_speed(Path(needs.archive), limit_s, time.monotonic)
 
-    return measure(root, needs.interfaces, seconds, time.monotonic, time.sleep, disk)
+    return measure(root, needs.interfaces, seconds, time.monotonic, time.sleep, disk, KernelNics())
 
 
 def _free_bytes(path: str) -> tuple[int, int]:

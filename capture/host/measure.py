@@ -6,17 +6,21 @@ Changes nothing but one file of its own beside the archive, which it removes.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nanotape.capture.host.facts import Measured
+from nanotape.capture.host.cores import OWN_NAMES
+from nanotape.capture.host.facts import Measured, NicReader
 from nanotape.capture.host.nic import GROWS
 from nanotape.capture.host.root import HostRoot, Unreadable
 
 _BLOCK_BYTES = 4 << 20
 _MOST_BYTES = 1 << 30
+_LOSSES = re.compile("nodesc|out_of_buffer|discard|missed|no_buf|drop", re.IGNORECASE)
+"""In the names that drivers give to what they lost."""
 _STEAL = 8
 """Column of /proc/stat, the name included."""
 
@@ -32,12 +36,20 @@ class Sample:
     softirqs: PerCpu
     steal: Mapping[int, int]
     nic: Mapping[tuple[str, str], int]
+    driver: Mapping[tuple[str, str], int]
+    preempted: int | None
     udp_errors: int | None
     softnet_drops: int | None
 
 
-def sample(root: HostRoot, interfaces: tuple[str, ...] = ()) -> Sample:
-    """Looks once."""
+def sample(root: HostRoot, interfaces: tuple[str, ...] = (), nics: NicReader | None = None) -> Sample:
+    """Looks once.
+
+    Args:
+        root: The host.
+        interfaces: Whose drops are counted.
+        nics: Who is asked for the counters of their drivers; None: nobody.
+    """
     interrupts, names = interrupt_counts(root.optional("proc/interrupts") or "")
     softirqs, _ = interrupt_counts(root.optional("proc/softirqs") or "")
     nic = {(interface, name): _number(root, f"sys/class/net/{interface}/statistics/{name}")
@@ -45,6 +57,8 @@ def sample(root: HostRoot, interfaces: tuple[str, ...] = ()) -> Sample:
     return Sample(
         interrupts, names, softirqs, _steal(root.optional("proc/stat") or ""),
         {key: count for key, count in nic.items() if count is not None},
+        {} if nics is None else _driver(nics, interfaces),
+        _preempted(root),
         _udp_errors(root.optional("proc/net/snmp") or ""), _softnet(root.optional("proc/net/softnet_stat")),
     )  # fmt: skip
 
@@ -76,6 +90,8 @@ def between(before: Sample, after: Sample, seconds: float) -> Measured:
         _grown(before.softirqs, after.softirqs),
         {cpu: count - before.steal.get(cpu, 0) for cpu, count in after.steal.items()},
         {key: count - before.nic[key] for key, count in after.nic.items() if key in before.nic},
+        _difference(before.preempted, after.preempted),
+        {key: count - before.driver[key] for key, count in after.driver.items() if key in before.driver},
         _difference(before.udp_errors, after.udp_errors),
         _difference(before.softnet_drops, after.softnet_drops),
     )
@@ -88,6 +104,7 @@ def measure(
     clock: Callable[[], float],
     sleep: Callable[[float], object],
     disk: Callable[[float], tuple[float | None, str]] | None = None,
+    nics: NicReader | None = None,
 ) -> Measured:
     """Looks twice, some seconds apart; the disk is tried after that, so that its interrupts are not counted.
 
@@ -98,11 +115,12 @@ def measure(
         clock: Seconds, monotonic.
         sleep: Waits some seconds.
         disk: Tries the disk for some seconds: bytes a second, or None and why not. None: it is not tried.
+        nics: Who is asked for the counters of drivers; None: nobody.
     """
     begun = clock()
-    before = sample(root, interfaces)
+    before = sample(root, interfaces, nics)
     sleep(seconds)
-    found = between(before, sample(root, interfaces), max(clock() - begun, 1e-3))
+    found = between(before, sample(root, interfaces, nics), max(clock() - begun, 1e-3))
     if disk is None:
         return found
     speed, reason = disk(min(seconds, 3.0))
@@ -145,6 +163,38 @@ def _number(root: HostRoot, name: str) -> int | None:
         return root.number(name)
     except Unreadable:
         return None
+
+
+def _driver(nics: NicReader, interfaces: tuple[str, ...]) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for interface in interfaces:
+        try:
+            counters = nics.statistics(interface)
+        except Unreadable:
+            continue
+        # XDP's drops are what a program asked for, and tx is none of ours.
+        names = [name for name in counters if _LOSSES.search(name) and not re.search("xdp|tx", name)]
+        found.update({(interface, name): counters[name] for name in names})
+    return found
+
+
+def _preempted(root: HostRoot) -> int | None:
+    """Of the threads of captures that are pinned to one CPU: their loops."""
+    try:
+        pids = [pid for pid in root.names("proc") if pid.isdigit()]
+    except Unreadable:
+        return None
+    folders = [f"proc/{pid}/task" for pid in pids if (root.optional(f"proc/{pid}/comm") or "").startswith(OWN_NAMES)]
+    tasks = [f"{folder}/{task}" for folder in folders if root.exists(folder) for task in root.names(folder)]
+    counts = [count for task in tasks if (count := _switches(root.optional(f"{task}/status") or "")) is not None]
+    return sum(counts) if counts else None
+
+
+def _switches(status: str) -> int | None:
+    fields = {name: value.strip() for name, _, value in (line.partition(":") for line in status.splitlines())}
+    pinned = fields.get("Cpus_allowed_list", "").isdigit()
+    told = fields.get("nonvoluntary_ctxt_switches", "")
+    return int(told) if pinned and told.isdigit() else None
 
 
 def _steal(text: str) -> dict[int, int]:

@@ -142,6 +142,19 @@ def drops(host: Host, interface: str) -> Verdict:
     )
 
 
+def driver_drops(host: Host, interface: str) -> Verdict:
+    """Row 40: what the driver itself counts; names differ from one to the next."""
+    if host.measured is None:
+        raise Unreadable("not measured: nanotape doctor --measure 5")
+    grown = {name: count for (owner, name), count in host.measured.driver.items() if owner == interface}
+    if not grown:
+        raise Unreadable(f"{interface}: its driver has no counter that is known to tell of losses")
+    lost = ", ".join(f"{name} +{count}" for name, count in grown.items() if count)
+    if lost:
+        return fail(lost, f"ethtool -S {interface}; larger rings: ethtool -G {interface} rx, and a free core")
+    return ok(f"none of {len(grown)} counters")
+
+
 def zero_copy(host: Host, interface: str) -> Verdict:
     """What a bind truly gave; only a capture that runs knows."""
     if interface not in host.needs.afxdp:
@@ -190,6 +203,7 @@ CHECKS = (
     ),
     NicCheck("nic.steering", "rps_cpus 0", "it hands packets to other cores by interrupts", steering),
     NicCheck("nic.drops", "no growth", "what the NIC drops nobody can capture", drops),
+    NicCheck("nic.driver_drops", "no growth", "losses that a driver counts under names of its own", driver_drops),
     NicCheck("nic.zero_copy", "zero-copy really on", "a copy in the kernel costs a core at high rates", zero_copy),
     NicCheck(
         "nic.xdp", "no foreign XDP program", "it sees packets first, and ours cannot be attached", foreign_program

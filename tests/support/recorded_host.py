@@ -52,6 +52,10 @@ class RecordedNics:
     def rx_filter(self, interface: str) -> str:
         return str(self._fact(interface, "rx_filter"))
 
+    def statistics(self, interface: str) -> Mapping[str, int]:
+        found: Mapping[str, int] = self._fact(interface, "statistics")
+        return found
+
     def xdp_program(self, interface: str) -> int | None:
         found: int | None = self._fact(interface, "xdp_program")
         return found

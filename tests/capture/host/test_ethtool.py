@@ -54,8 +54,9 @@ def test_the_loopback_of_this_machine_answers_or_says_why_not() -> None:
     nics = KernelNics()
     assert nics.features("lo")["loopback"] is True
     assert nics.xdp_program("lo") is None
-    with pytest.raises(Unreadable, match="lo: size of rings"):
-        nics.rings("lo")
+    for ask, reason in ((nics.rings, "size of rings"), (nics.statistics, "counters of its driver")):
+        with pytest.raises(Unreadable, match=f"^lo: {reason}: its driver does not tell$"):
+            ask("lo")
 
 
 def test_an_interface_that_is_not_there_is_unreadable() -> None:

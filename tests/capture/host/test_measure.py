@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recorded_host import RecordedHost, unpack
+from recorded_host import RecordedHost, RecordedNics, unpack
 
 from nanotape.capture.host.check import Result
 from nanotape.capture.host.facts import Measured
@@ -33,7 +33,8 @@ def measured(recorded: RecordedHost, changes: dict[str, str]) -> Measured:
         for path, text in changes.items():
             recorded.write(path, text)
 
-    return measure(HostRoot(recorded.root), ("ens1f0np0",), 10.0, lambda: now[0], sleep)
+    nics = RecordedNics(recorded.facts["nics"])
+    return measure(HostRoot(recorded.root), ("ens1f0np0",), 10.0, lambda: now[0], sleep, nics=nics)
 
 
 def found(recorded: RecordedHost, what: Measured) -> dict[str, Result]:
@@ -71,6 +72,31 @@ def test_what_grows_turns_its_check(path: str, text: str, check: str, status: st
     result = found(recorded, measured(recorded, {path: text}))[check]
     assert result.status == status
     assert told in result.found
+
+
+CAPTURE = "Name:\tnanotape-captur\nCpus_allowed_list:\t{cpus}\nnonvoluntary_ctxt_switches:\t{count}"
+
+
+@pytest.mark.parametrize(("count", "status"), [(7, "ok"), (9, "warn")])
+def test_a_loop_that_was_put_off_its_core_is_told(count: int, status: str, tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    recorded.write("proc/900/task/900/status", CAPTURE.format(cpus="6", count=7))
+    recorded.write("proc/900/task/901/status", CAPTURE.format(cpus="0-5", count=70))  # its helper
+    changes = {
+        "proc/900/task/900/status": CAPTURE.format(cpus="6", count=count),
+        "proc/900/task/901/status": CAPTURE.format(cpus="0-5", count=99),
+    }
+    assert found(recorded, measured(recorded, changes))["irq.preemptions"].status == status
+
+
+def test_what_a_driver_counts_as_lost_turns_its_check_and_what_it_was_told_to_drop_does_not(tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    seen = measured(recorded, {})
+    assert set(seen.driver) == {("ens1f0np0", "rx_out_of_buffer"), ("ens1f0np0", "rx_discards_phy")}
+    assert found(recorded, seen)["nic.driver_drops:ens1f0np0"].found == "none of 2 counters"
+    grown = replace(seen, driver={("ens1f0np0", "rx_out_of_buffer"): 5})
+    result = found(recorded, grown)["nic.driver_drops:ens1f0np0"]
+    assert (result.status, result.found) == ("fail", "rx_out_of_buffer +5")
 
 
 @pytest.mark.parametrize(("speed", "status"), [(2e6 * 242, "ok"), (2e6 * 242 - 1, "warn"), (None, "unknown")])

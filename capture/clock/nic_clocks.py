@@ -88,6 +88,7 @@ class NicClockWatch:
         self._due_ns = look.at_ns + DOMAIN_NS
         changes = []
         for nic in self._nics:
+            nic.ask()
             changes += [("hwtstamp", nic.name, each) for each in nic.look_at_stamping()]
             if nic.phc is not None:
                 told = self._measure(nic, _known(look, nic.phc, self._listed_s(look.at_ns)))
@@ -98,10 +99,16 @@ class NicClockWatch:
         ]
 
     def _has_left(self, nic: "_Nic") -> bool:
-        """Whether it is not any more where its domain would have it: a leap second, or somebody has set a clock."""
-        verdict = self.verdict(nic.phc) if nic.phc is not None else None
-        if verdict is None or nic.reading is None or verdict.domain not in ("utc", "tai"):
+        """Whether it is not any more where its domain would have it: a leap second, or somebody has set a clock.
+
+        So too of one that can be read again.
+        """
+        watch = self._domains.get(nic.phc) if nic.phc is not None else None
+        if watch is None or nic.reading is None:
             return False
+        verdict = watch.verdict
+        if verdict.domain not in ("utc", "tai"):
+            return not watch.was_read
         return abs(nic.reading.phc_sys_ns - (verdict.utc_offset_s or 0) * 10**9) > NEAR_NS
 
     def _measure(self, nic: "_Nic", known: OffsetKnowledge) -> str | None:
@@ -133,11 +140,19 @@ class _Nic:
         self._open: OpenPhc | None = None
         self._ability: StampAbility | None = None
         self._hwtstamp: HwtstampConfig | None = None
+        self.ask()
+
+    def ask(self) -> None:
+        """Which clock it has: another one after its driver was loaded anew, or none before."""
+        phc, failure = None, None
         try:
-            self._ability = access.ability(name)
-            self.phc = self._ability.phc
+            self._ability = self._access.ability(self.name)
+            phc = self._ability.phc
         except CaptureError as error:
-            self.failure = str(error)
+            failure = str(error)
+        if phc is None or phc != self.phc:
+            self._close()
+            self.phc, self.reading, self.failure = phc, None, failure
 
     def read(self) -> PhcReading | None:
         if self.phc is None:
@@ -148,10 +163,13 @@ class _Nic:
             self.reading, self.failure = self._open.compare(), None
         except CaptureError as error:
             self.reading, self.failure = None, str(error)
-            if self._open is not None:
-                self._open.close()
-                self._open = None
+            self._close()
         return self.reading
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     def look_at_stamping(self) -> list[str]:
         was, self._hwtstamp = self._hwtstamp, self._access.hwtstamp(self.name)

@@ -105,6 +105,12 @@ class PhcDomainWatch:
         self.device = device
         self.verdict = judge((), OffsetKnowledge())
         self._readings: deque[PhcReading] = deque(maxlen=_READINGS_MAX)
+        self._is_known = False
+
+    @property
+    def was_read(self) -> bool:
+        """Whether the verdict rests on readings; False where it could not be read when it was time to."""
+        return bool(self._readings)
 
     def look(self, reading: PhcReading, known: OffsetKnowledge) -> str | None:
         """Takes a reading in.
@@ -112,7 +118,7 @@ class PhcDomainWatch:
         Returns:
             What changed, in one line; None: nothing, or it is the first.
         """
-        before, is_first = self.verdict, not self._readings
+        before, is_first, self._is_known = self.verdict, not self._is_known, True
         if self._readings and abs(reading.phc_sys_ns - self._readings[-1].phc_sys_ns) > NEAR_NS:
             self._readings.clear()  # it was set: where it was before says nothing of how it runs
         self._readings.append(reading)
@@ -121,7 +127,7 @@ class PhcDomainWatch:
 
     def fail(self, reason: str) -> str | None:
         """It cannot be read any more, for this reason; returns as `look`."""
-        before, self.verdict = self.verdict, PhcVerdict("unknown", reason)
+        before, self.verdict, self._is_known = self.verdict, PhcVerdict("unknown", reason), True
         self._readings.clear()
         return self._changed(before)
 

@@ -24,6 +24,7 @@ class Host:
     """One PHC at a distance from the system's clock, and two interfaces that share it."""
 
     phc_sys_ns: int = 120
+    phc: str | None = "ptp0"
     hwtstamp: HwtstampConfig = field(default_factory=lambda: HwtstampConfig("eth1", "on", "all"))
     failure: str = ""
     opened: int = 0
@@ -31,8 +32,13 @@ class Host:
     changes: list[Change] = field(default_factory=list)
 
     def watch(self, *interfaces: str) -> NicClockWatch:
-        access = NicAccess(lambda name: ABLE, lambda name: replace(self.hwtstamp, interface=name), self.open)
+        access = NicAccess(self.ability, lambda name: replace(self.hwtstamp, interface=name), self.open)
         return NicClockWatch(interfaces or ("eth1",), access=access)
+
+    def ability(self, name: str) -> StampAbility:
+        if self.phc is None:
+            raise PhcUnusable(f"{name}: no such device")
+        return replace(ABLE, phc=self.phc)
 
     def open(self, _device: str) -> Host:
         self.opened += 1
@@ -138,8 +144,24 @@ def test_a_phc_that_fails_is_told_of_closed_and_opened_again() -> None:
     [changed] = look(nics, DOMAIN_NS)[1]
     assert changed == "ptp0 was UTC and is unknown: ptp0: gone"
     host.failure = ""
-    look(nics, DOMAIN_NS + 1)
+    [changed] = look(nics, DOMAIN_NS + SECOND)[1]  # and not a minute later
+    assert changed.startswith("ptp0 was unknown and is UTC: ")
     assert (nics.findings, host.opened) == ([], host.closed + 1)
+
+
+def test_a_nic_whose_driver_is_loaded_anew_has_another_clock_or_none_for_a_while() -> None:
+    host = Host()
+    nics = host.watch()
+    look(nics, 0)
+    for minute, phc in enumerate((None, "ptp1"), start=1):
+        host.phc = phc
+        look(nics, minute * DOMAIN_NS)
+        assert (nics.as_json()[0]["phc"], len(nics.findings)) == (phc, 0 if phc else 1)
+    look(nics, 2 * DOMAIN_NS + SECOND)
+    look(nics, 3 * DOMAIN_NS)
+    [told] = nics.as_json()
+    assert (told["phc"], told["domain"]) == ("ptp1", "utc")
+    assert host.opened == host.closed + 1
 
 
 def test_somebody_who_changes_what_the_nic_stamps_is_found_out() -> None:

@@ -19,18 +19,27 @@ _DOMAINS = ("utc", "tai", "free", "unknown")
 _NIC = "nic"
 
 
-def measured(run_directory: Path, now_ns: int) -> Mapping[str, NicClock]:
-    """What is known of each interface's clock; nothing while no clock service tells."""
+def measured(run_directory: Path, now_ns: int, planned: Mapping[str, NicClock] | None = None) -> Mapping[str, NicClock]:
+    """What is known of each interface's clock; nothing while no clock service tells.
+
+    Args:
+        run_directory: Where it tells.
+        now_ns: UTC.
+        planned: What is in force; stays where it comes to the same.
+    """
     state = read_state(run_directory)
     if state is None or not is_current(state, now_ns):
         return {}
     with suppress(KeyError, TypeError):  # a state that is none of ours must not end a capture
         told = state["interfaces"]
-        return {str(each["interface"]): _clock(each) for each in told if each["domain"] in _DOMAINS}
+        known = [each for each in told if each["domain"] in _DOMAINS]
+        return {str(each["interface"]): _clock(each, (planned or {}).get(each["interface"])) for each in known}
     return {}
 
 
-def _clock(told: Mapping[str, object]) -> NicClock:
+def _clock(told: Mapping[str, object], planned: NicClock | None) -> NicClock:
+    if planned is not None and (planned.domain, planned.tai_offset_s) == (told["domain"], told["utc_offset_s"]):
+        return planned  # whoever says so now, as when a master is lost and the kernel still knows
     offset = told["utc_offset_s"] if told["utc_offset_source"] != "kernel" else None
     return NicClock(told["domain"], offset if isinstance(offset, int) else None)  # type: ignore[arg-type]
 
@@ -74,7 +83,7 @@ class ServiceClocks:
         if self._clock() < self._due:
             return False
         self._due = self._clock() + INTERVAL_S
-        now = {**self.planned, **measured(self._run_directory, self._utc_ns())}
+        now = {**self.planned, **measured(self._run_directory, self._utc_ns(), self.planned)}
         changed = [name for name, each in now.items() if each != self.planned.get(name, NicClock())]
         if not changed or not self._uses_nic_stamps():
             return False

@@ -102,3 +102,16 @@ def test_a_state_of_another_nanotape_ends_no_capture(tmp_path: Path) -> None:
     host.garble(json.dumps({"at_ns": NOW_NS}))
     assert not host.look(clocks)
     assert set(clocks.planned) == {"eth1"}
+
+
+def test_a_lost_master_whose_offset_the_kernel_still_knows_restarts_nothing(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.tell(TAI)
+    clocks = host.clocks()
+    host.tell({**TAI, "utc_offset_source": "kernel"})
+    assert not host.look(clocks)
+    host.tell({**TAI, "utc_offset_source": "kernel", "utc_offset_s": 38})
+    assert host.look(clocks)
+    assert clocks.planned == {"eth1": NicClock("tai", None)}
+    host.tell({**TAI, "utc_offset_s": 38})
+    assert host.look(clocks), "by the kernel's it could become another unseen"

@@ -48,6 +48,8 @@ def install(
     commands = (
         "systemd-sysusers",
         "systemd-tmpfiles --create",
+        "udevadm control --reload",
+        "udevadm trigger --subsystem-match=ptp",
         "systemctl daemon-reload",
         f"systemctl enable --now {units}",
     )

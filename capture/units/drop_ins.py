@@ -18,6 +18,8 @@ _MANAGED_CLOCK = (
     "CapabilityBoundingSet=CAP_SYS_TIME CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_DAC_OVERRIDE",
     "SystemCallFilter=@clock",
     "RestrictAddressFamilies=AF_PACKET",
+    "DeviceAllow=char-ptp rw",
+    "DeviceAllow=char-pps rw",
 )
 
 

@@ -13,9 +13,11 @@ SHIPPED = {
     UNIT_FOLDER: Path("usr/lib/systemd/system"),
     Path("etc/sysusers.d"): Path("usr/lib/sysusers.d"),
     Path("etc/tmpfiles.d"): Path("usr/lib/tmpfiles.d"),
+    Path("etc/udev/rules.d"): Path("usr/lib/udev/rules.d"),
 }
 """By folder of the host's own: where a package puts the same; who finds a file there needs no other."""
 SYSUSERS, TMPFILES = Path("etc/sysusers.d/nanotape.conf"), Path("etc/tmpfiles.d/nanotape.conf")
+UDEV = Path("etc/udev/rules.d/60-nanotape.rules")
 _DROP_IN = "50-nanotape.conf"
 _UNIT_SUFFIXES = (".service", ".target", ".timer")
 
@@ -34,7 +36,7 @@ def files(settings: Settings, start: Start) -> dict[Path, str]:
     """Text of each file, by its path below the root; the units themselves come first."""
     found = {UNIT_FOLDER / name: text for name, text in shipped().items()}
     found |= {UNIT_FOLDER / f"{unit}.d" / _DROP_IN: text for unit, text in _drop_ins(settings, start)}
-    return {**found, SYSUSERS: sysusers(settings), TMPFILES: tmpfiles(settings)}
+    return {**found, SYSUSERS: sysusers(settings), TMPFILES: tmpfiles(settings), UDEV: udev(settings)}
 
 
 def _drop_ins(settings: Settings, start: Start) -> Iterator[tuple[str, str]]:
@@ -69,6 +71,13 @@ def tmpfiles(settings: Settings) -> str:
     """Folders for systemd-tmpfiles(8), each for who works in it."""
     lines = ["# State, rings and archive, each for who works in it."]
     lines += [f"d {path} 0755 {owner} {settings.user.group} -" for path, owner in _folders(settings).items()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def udev(settings: Settings) -> str:
+    """Lets the clock service read NICs' clocks; by a descriptor that is opened to read the kernel sets none."""
+    lines = ["# NICs' clocks are read by the clock service, which sets none."]
+    lines += [f'SUBSYSTEM=="ptp", GROUP="{settings.user.group}", MODE="0640"']
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -2,10 +2,11 @@
 # Puts units, users and folders for systemd below the root of a package, and what is to run when it is installed.
 set -euo pipefail
 root="$1" from=config/systemd
-mkdir -p "$root/usr/lib/systemd/system" "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d" "$root/DEBIAN"
+mkdir -p "$root/usr/lib/systemd/system" "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d" "$root/usr/lib/udev/rules.d" "$root/DEBIAN"
 cp "$from"/*.service "$from"/*.target "$from"/*.timer "$root/usr/lib/systemd/system/"
 cp "$from/nanotape.sysusers" "$root/usr/lib/sysusers.d/nanotape.conf"
 cp "$from/nanotape.tmpfiles" "$root/usr/lib/tmpfiles.d/nanotape.conf"
+cp "$from/nanotape.udev" "$root/usr/lib/udev/rules.d/60-nanotape.rules"
 # Nothing is enabled: what is to be captured is not configured yet. A capture that runs goes on through an upgrade.
 cat >"$root/DEBIAN/postinst" <<'POSTINST'
 #!/bin/sh

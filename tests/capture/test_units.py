@@ -12,7 +12,7 @@ import pytest
 from nanotape.capture.errors import PlaceUnusable
 from nanotape.capture.units.drop_ins import Start
 from nanotape.capture.units.install import condition, install
-from nanotape.capture.units.layout import SYSUSERS, TMPFILES, UNIT_FOLDER, enabled_units, files, shipped
+from nanotape.capture.units.layout import SYSUSERS, TMPFILES, UDEV, UNIT_FOLDER, enabled_units, files, shipped
 from nanotape.capture.units.state import UnitState, unit_states
 from nanotape.config import Settings, loads
 
@@ -104,6 +104,7 @@ def test_the_shipped_users_and_folders_are_those_of_the_defaults() -> None:
     wanted = files(Settings(), Start())
     assert (shipped_folder / "nanotape.sysusers").read_text(encoding="utf-8") == wanted[SYSUSERS]
     assert (shipped_folder / "nanotape.tmpfiles").read_text(encoding="utf-8") == wanted[TMPFILES]
+    assert (shipped_folder / "nanotape.udev").read_text(encoding="utf-8") == wanted[UDEV]
 
 
 def test_only_the_capture_has_capabilities_and_each_unit_is_told_of_by_whom_it_starts() -> None:
@@ -171,7 +172,11 @@ def test_what_is_there_already_is_not_written_again(tmp_path: pathlib.Path) -> N
     (tmp_path / place).write_text("something else\n")
     assert condition(place, wanted[place], tmp_path) == "differs"
     assert install(wanted, tmp_path) == [tmp_path / place]
-    assert {path.name[0] for path in tmp_path.rglob("*") if path.is_file()} == {"n", "5"}  # nothing half-made is left
+    assert {path.name[0] for path in tmp_path.rglob("*") if path.is_file()} == {
+        "n",
+        "5",
+        "6",
+    }  # nothing half-made is left
 
 
 def test_units_of_a_package_serve(tmp_path: pathlib.Path) -> None:

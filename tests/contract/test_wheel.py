@@ -24,6 +24,7 @@ SHIPPED_SUFFIXES = {
     ".timer",
     ".sysusers",
     ".tmpfiles",
+    ".udev",
     ".conf",
     ".sql",
     ".tcss",

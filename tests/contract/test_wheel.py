@@ -25,6 +25,7 @@ SHIPPED_SUFFIXES = {
     ".sysusers",
     ".tmpfiles",
     ".udev",
+    ".yml",
     ".conf",
     ".sql",
     ".tcss",

@@ -120,8 +120,8 @@ class Host:
     clock: Callable[[], ClockAnswer]
     captured: tuple[Captured, ...] = ()
     """Empty: no capture runs."""
-    ring_huge_bytes: int = 0
-    """Bytes of huge pages that rings and packet memory of ours hold already."""
+    held_pages: Mapping[int, int] = field(default_factory=dict)
+    """Huge pages that rings of this host hold already, by size in bytes."""
     measured: Measured | None = None
     """None: nothing was measured."""
     free_bytes: Callable[[str], tuple[int, int]] | None = field(default=None)

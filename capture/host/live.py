@@ -17,6 +17,9 @@ from nanotape.capture.host.root import HostRoot, Unreadable
 from nanotape.capture.listing import RingFacts, UnreadableRing, list_rings
 from nanotape.config import Settings
 
+_PAGE_BYTES = {"huge_2m": 2 << 20, "huge_1g": 1 << 30}
+"""By the ring's word for its memory."""
+
 
 def this_host(settings: Settings, seconds: float) -> Host:
     """Looks at this host.
@@ -33,7 +36,7 @@ def this_host(settings: Settings, seconds: float) -> Host:
         nics=KernelNics(),
         clock=lambda: clock_answer(told_status(settings, time.time_ns())),
         captured=_captured(rings),
-        ring_huge_bytes=_held(rings),
+        held_pages=_held(rings),
         measured=_measured(root, needs, rings, seconds) if seconds else None,
         free_bytes=_free_bytes,
     )
@@ -68,8 +71,13 @@ def _captured(rings: Sequence[RingFacts | UnreadableRing]) -> tuple[Captured, ..
     )
 
 
-def _held(rings: Sequence[RingFacts | UnreadableRing]) -> int:
-    return sum(ring.capacity_bytes for ring in rings if isinstance(ring, RingFacts) and ring.memory != "shm")
+def _held(rings: Sequence[RingFacts | UnreadableRing]) -> dict[int, int]:
+    held: dict[int, int] = {}
+    for ring in rings:
+        size = _PAGE_BYTES.get(ring.memory) if isinstance(ring, RingFacts) else None
+        if size is not None and isinstance(ring, RingFacts):
+            held[size] = held.get(size, 0) + -(-ring.capacity_bytes // size)
+    return held
 
 
 def _measured(root: HostRoot, needs: Needs, rings: Sequence[RingFacts | UnreadableRing], seconds: float) -> Measured:

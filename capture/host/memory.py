@@ -68,22 +68,40 @@ def hugepages(host: Host) -> Verdict:
     wanted = needed_pages(host)
     if not wanted:
         return info("none are asked for")
-    lacking, told, required = [], [], False
-    for need in wanted:
-        free = free_pages(host, need.page_bytes)
-        held = host.ring_huge_bytes // need.page_bytes if need is wanted[0] else 0
-        size = f"{need.page_bytes // _MIB} MiB"
-        told.append(f"{free} of {size} free" + (f", {held} held by rings here" if held else ""))
-        if free + held < need.pages:
-            lacking.append(f"{need.pages} of {size}")
-            required = required or need.is_required
     node = nic_node(host)
     where = "" if node is None else f" on node {node}"
-    goal = "free: " + ", ".join(f"{need.pages} of {need.page_bytes // _MIB} MiB" for need in wanted) + where
+    goal = "free: " + ", ".join(f"{need.pages} of {_size(need.page_bytes)}" for need in wanted) + where
+    free = {need.page_bytes: free_pages(host, need.page_bytes) for need in wanted}
+    held = {need.page_bytes: _held(host, need.page_bytes) for need in wanted}
+    told = "; ".join(
+        f"{free[size]} of {_size(size)} free" + (f", {held[size]} held by captures here" if held[size] else "")
+        for size in free
+    )
+    lacking = [need for need in wanted if free[need.page_bytes] + held[need.page_bytes] < need.pages]
     if not lacking:
-        return ok("; ".join(told), goal)
-    fix = "; ".join(f"echo {need.pages} > {pages_file(need.page_bytes, node)}" for need in wanted)
-    return (fail if required else warn)("; ".join(told) + where, f"{fix} (at boot: nanotape tune)", goal)
+        return ok(told, goal)
+    if _packet_memory_pages(host) and not any(need.is_required for need in lacking):
+        raise Unreadable(f"{told}; a capture runs, and only its own start says whether its packet memory is among them")
+    fix = "; ".join(f"echo {need.pages} > {pages_file(need.page_bytes, node)}" for need in lacking)
+    judge = fail if any(need.is_required for need in lacking) else warn
+    return judge(told + where, f"{fix} (at boot: nanotape tune)", goal)
+
+
+def _size(page_bytes: int) -> str:
+    return f"{page_bytes // _MIB} MiB"
+
+
+def _held(host: Host, page_bytes: int) -> int:
+    """By rings, and by packet memory where a capture that demands huge pages runs: else it would not."""
+    packet_memory = page_bytes == _UMEM_PAGE_BYTES and host.needs.umem_required
+    return host.held_pages.get(page_bytes, 0) + (_packet_memory_pages(host) if packet_memory else 0)
+
+
+def _packet_memory_pages(host: Host) -> int:
+    """Of 2 MiB, that the captures that run have asked for."""
+    running = {each.interface for each in host.captured if each.kind == "afxdp"}
+    sizes = [octets * _queues(host.root, name) for name, octets in host.needs.umem_bytes_per_queue if name in running]
+    return sum(-(-size // _UMEM_PAGE_BYTES) for size in sizes)
 
 
 def pages_file(page_bytes: int, node: int | None) -> str:
@@ -107,12 +125,21 @@ def hugetlbfs(host: Host) -> Verdict:
     if not host.needs.ring_pages:
         return info("no ring asks for huge pages")
     mounts = [line.split() for line in host.root.lines("proc/mounts")]
-    found = [each[1] for each in mounts if len(each) > 2 and each[2] == "hugetlbfs"]
-    if found:
-        return ok(", ".join(found))
-    fix = "mount -t hugetlbfs -o pagesize=2M none /dev/hugepages"
-    required = any(each.is_required for each in host.needs.ring_pages)
-    return (fail if required else warn)("no hugetlbfs is mounted", fix)
+    found = {each[1]: _mounted_page_bytes(each[3]) for each in mounts if len(each) > 3 and each[2] == "hugetlbfs"}
+    told = ", ".join(f"{place} ({_size(size)})" for place, size in found.items()) or "no hugetlbfs is mounted"
+    lacking = [need for need in host.needs.ring_pages if need.page_bytes not in found.values()]
+    if not lacking:
+        return ok(told)
+    size = lacking[0].page_bytes // _MIB
+    fix = f"mkdir -p /dev/hugepages-{size}M; mount -t hugetlbfs -o pagesize={size}M none /dev/hugepages-{size}M"
+    return (fail if any(each.is_required for each in lacking) else warn)(told, fix, f"hugetlbfs of {size} MiB pages")
+
+
+def _mounted_page_bytes(options: str) -> int:
+    """`pagesize=1024M`; without, which old kernels leave out, the default."""
+    told = dict(word.partition("=")[::2] for word in options.split(",")).get("pagesize", "")
+    units = {"K": _KIB, "M": _MIB, "G": 1 << 30}
+    return int(told[:-1]) * units[told[-1]] if told[:-1].isdigit() and told[-1] in units else _UMEM_PAGE_BYTES
 
 
 def huge_by_itself(host: Host) -> Verdict:

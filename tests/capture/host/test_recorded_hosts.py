@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ BROKEN_FILES = [
     ("irq.irqbalance", "proc/77/comm", "irqbalance", "fail"),
     ("memory.numa:ens1f0np0", f"{NET}/device/numa_node", "0", "fail"),
     ("memory.hugepages", "sys/devices/system/node/node1/hugepages/hugepages-1048576kB/free_hugepages", "0", "fail"),
-    ("memory.hugepages", "sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages", "63", "fail"),
     ("memory.hugetlbfs", "proc/mounts", "/dev/md0 / xfs rw 0 0", "fail"),
+    ("memory.hugetlbfs", "proc/mounts", "none /dev/hugepages hugetlbfs rw,pagesize=2M 0 0", "fail"),
     ("memory.thp", "sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never", "warn"),
     ("memory.ksm", "sys/kernel/mm/ksm/run", "1", "warn"),
     ("memory.numa_balancing", "proc/sys/kernel/numa_balancing", "1", "warn"),
@@ -163,6 +164,38 @@ def test_a_latency_limit_makes_deep_states_harmless(tmp_path: Path) -> None:
     assert found(recorded)["cores.idle_states"].status == "warn"
     (recorded.root / "dev/cpu_dma_latency").write_bytes((1).to_bytes(4, "little"))
     assert found(recorded)["cores.idle_states"].status == "ok"
+
+
+SMALL = "sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages"
+
+
+def test_huge_pages_that_a_capture_of_ours_holds_are_there(tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    recorded.write(SMALL, "0")
+    assert found(recorded)["memory.hugepages"].status == "ok"  # it demands them, and it runs
+    recorded.facts["captured"] = []
+    recorded.write(SMALL, "63")
+    assert found(recorded)["memory.hugepages"].status == "fail"
+    recorded.write(SMALL, "64")
+    assert found(recorded)["memory.hugepages"].status == "ok"
+
+
+def test_huge_pages_that_a_capture_may_hold_or_not_are_unknown(tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    source = recorded.settings.source.model_copy(update={"umem_hugepages": "prefer"})
+    recorded.settings = recorded.settings.model_copy(update={"source": source})
+    recorded.write(SMALL, "0")
+    assert found(recorded)["memory.hugepages"].status == "unknown"
+    recorded.facts["captured"] = []
+    assert found(recorded)["memory.hugepages"].status == "warn"
+
+
+def test_huge_pages_of_rings_count_by_their_size(tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    recorded.write("sys/devices/system/node/node1/hugepages/hugepages-1048576kB/free_hugepages", "0")
+    for held, status in (({2 << 20: 600}, "fail"), ({1 << 30: 1}, "ok")):
+        host = replace(recorded.host(), held_pages=held)
+        assert {result.id: result.status for result in examine(host)}["memory.hugepages"] == status
 
 
 def test_a_banned_core_lets_irqbalance_run(tmp_path: Path) -> None:

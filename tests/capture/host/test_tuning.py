@@ -74,7 +74,7 @@ def obey(recorded: RecordedHost, folder: Path, calls: list[str]) -> None:
     shutil.copy(pages / "nr_hugepages", pages / "free_hugepages")
     mounted = [call.split()[-1] for call in calls if call.startswith("mount -t hugetlbfs")]
     with (recorded.root / "proc/mounts").open("a", encoding="ascii") as mounts:
-        mounts.writelines(f"none {place} hugetlbfs rw 0 0\n" for place in mounted)
+        mounts.writelines(f"none {place} hugetlbfs rw,pagesize=2M 0 0\n" for place in mounted)
     recorded.facts["nics"]["eth0"] |= OBEYED
 
 

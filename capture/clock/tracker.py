@@ -110,6 +110,8 @@ class ClockTracker:
     def _followed_by(self, seen: Observation) -> Observation:
         """With what is known of its master from before; of another one nothing that was measured says anything."""
         before, self._followed = self._followed, seen
+        if seen.source != "kernel":
+            self._kernel_bound_ns = None  # what it said before that is no word of now to hold the next one against
         if before is None:
             return seen
         if _follows_another(before, seen):

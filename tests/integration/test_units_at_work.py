@@ -24,6 +24,8 @@ from nanotape.capture.units.layout import shipped
 pytestmark = pytest.mark.root
 
 RECORD_UID = 64_203
+WRITABLE = {"run": "/run/nanotape", "archive": "/var/lib/nanotape"}
+"""What units name in ReadWritePaths, by what is there in the rig."""
 SHOWN = ("NOTIFY_SOCKET", "WATCHDOG_USEC")
 
 
@@ -49,7 +51,10 @@ def confined(rig: Rig, name: str, uid: int, text: str) -> Iterator[tuple[list[st
     """The command of nanotape in a unit's sandbox, and a folder of its user's."""
     (rig.folder / name).write_text(text, encoding="utf-8")
     ambient = unit_sandbox.values(text, "AmbientCapabilities")[0].split()
-    with as_nobody([each.removeprefix("CAP_").lower() for each in ambient], uid, RING_GID) as (nanotape, work):
+    ambient = [each.removeprefix("CAP_").lower() for each in ambient]
+    paths = " ".join(unit_sandbox.values(text, "ReadWritePaths"))
+    writable = [rig.folder / place for place in ("run", "archive") if WRITABLE[place] in paths]
+    with as_nobody(ambient, uid, RING_GID, writable) as (nanotape, work):
         *prefix, python, dash_m, module = nanotape
         sandbox = [python, str(rig.folder / "unit_sandbox.py"), str(rig.folder / name)]
         yield [*rig.capture_side, *prefix, *sandbox, python, dash_m, module], work
@@ -124,11 +129,14 @@ def test_the_clock_service_can_do_its_work_as_its_unit_has_it(rig: Rig) -> None:
     assert "not permitted" not in talk
 
 
-def test_a_unit_that_allows_less_does_not_work(rig: Rig) -> None:
-    """Control: the filter holds."""
-    text = shipped()["nanotape-capture@.service"].replace(" AF_XDP", "")
+@pytest.mark.parametrize(
+    ("what", "told"), [(" AF_XDP", "nanotape-holder"), ("/run/nanotape", "cannot be made|may not")]
+)
+def test_a_unit_that_allows_less_does_not_work(what: str, told: str, rig: Rig) -> None:
+    """Control: sandbox and folders hold."""
+    text = shipped()["nanotape-capture@.service"].replace(what, "")
     with (
-        pytest.raises(AssertionError, match="nanotape-holder"),
+        pytest.raises(AssertionError, match=told),
         unit(rig, "nanotape-capture@.service", CAPTURE_UID, "capture", text=text),
     ):
         pass

@@ -92,11 +92,15 @@ def refusal(
 
 @contextlib.contextmanager
 def as_nobody(
-    capabilities: Sequence[str] = (), uid: int = NOBODY, gid: int = NOBODY
+    capabilities: Sequence[str] = (),
+    uid: int = NOBODY,
+    gid: int = NOBODY,
+    writable: Sequence[pathlib.Path] | None = None,
 ) -> Iterator[tuple[tuple[str, ...], pathlib.Path]]:
     """A command prefix that becomes `nobody`, the interpreter to run under it, and a folder of nobody's to work in.
 
     With capabilities (`net_raw`) these are ambient, as systemd gives them; with `uid` and `gid` it is somebody else.
+    With `writable` nothing but these can be written to in the root's file system (ProtectSystem=strict).
 
     Interpreter and packages are shown in a mount namespace of the command's own, at a place that everybody may enter.
     """
@@ -110,6 +114,8 @@ def as_nobody(
             place.mkdir()
         os.chown(work, uid, gid)
         binds = " && ".join(f"mount --bind {what} {place}" for place, what in shown.items())
+        if writable is not None:
+            binds += "".join(f" && mount --bind {path} {path}" for path in writable) + " && mount -o remount,bind,ro /"
         become = f"setpriv --reuid {uid} --regid {gid} --clear-groups {_capability_options(capabilities)}"
         clean = f"env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONHOME={folder}/python PYTHONPATH={folder}/site"
         library = f"LD_LIBRARY_PATH={folder}/python/lib"  # of an interpreter that is built as a library

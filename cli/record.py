@@ -23,11 +23,13 @@ from nanotape.storage import record as storage
 from nanotape.storage.clock import SystemClock
 from nanotape.storage.encoder import Compression
 from nanotape.storage.feed_options import Quiet
+from nanotape.storage.log import Log
 from nanotape.storage.orders import Orders
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.rehearsal import rehearse
 from nanotape.storage.retention import RetentionPolicy
 from nanotape.storage.segment import Fsync
+from nanotape.storage.service_log import service_log
 from nanotape.storage.upkeep import UpkeepOptions
 
 
@@ -55,11 +57,12 @@ def record(
     where = places(settings)
     if supervised is not None:
         session_gives_way(RECORDER_NICE)
+    name = ring or settings.ring.name
+    log = service_log(settings.log.format, settings.log.repeats, {"process": "recorder", "ring": name}, SystemClock())
     _leave_root(settings, user, group)
     notifier = Notifier.of_environment()
     if supervised is not None:
         end_with_parent(supervised)
-    name = ring or settings.ring.name
     totals = storage.record(
         name,
         where.archive,
@@ -68,12 +71,13 @@ def record(
         upkeep=upkeep_options(settings),
         feeds=feeds(settings),
         on_begin=_Ready(notifier, f"recording: {name}", is_told=supervised is not None),
-        log=talk,
-        orders=orders(where.folder, settings.recorder.name),
+        log=log,
+        orders=orders(where.folder, settings.recorder.name, log),
         on_step=notifier.feed_if_due,
         on_wait=partial(notifier.ready, f"waiting for ring {name}") if wait else None,
     )
     notifier.stopping()
+    log.close()
     if as_json or supervised is not None:
         sys.stdout.write(json.dumps(asdict(totals)) + "\n")
         sys.stdout.flush()
@@ -131,20 +135,21 @@ def _quiet(settings: Settings, channel: Channel) -> Quiet:
     return Quiet(after_ns or None, settings.session.get(channel.session or ""))
 
 
-def orders(folder: Path, reader_name: str) -> Orders:
+def orders(folder: Path, reader_name: str, log: Log) -> Orders:
     """What the service of a ring writes down for its recorder; `folder` is RUN_DIR/RING."""
     path, receipt, clock = folder / ORDERS_NAME, receipt_path(folder, reader_name), SystemClock()
     done = read_receipt(receipt)[0]
-    return Orders(
-        partial(read_orders, path), receipt, done, clock, talk, partial(orders_identity, path), clock.utc_ns()
-    )
+    return Orders(partial(read_orders, path), receipt, done, clock, log, partial(orders_identity, path), clock.utc_ns())
 
 
 def upkeep_options(settings: Settings) -> UpkeepOptions:
     """What the configuration has done beside recording."""
     archive = settings.archive
     policy = RetentionPolicy(archive.keep_free.of, archive.max_bytes, archive.grace, settings.host)
-    return UpkeepOptions(settings.recorder.post_rotate, policy, host=settings.host)
+    told = settings.events
+    return UpkeepOptions(
+        settings.recorder.post_rotate, policy, host=settings.host, on_event=told.on_event, syslog=told.syslog
+    )
 
 
 class _Ready:

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import typer
@@ -27,8 +27,11 @@ from nanotape.capture.reload import Reload
 from nanotape.capture.ring import Ring
 from nanotape.capture.service import ServiceOptions, StopSignals
 from nanotape.capture.services import RingRun, Services
-from nanotape.cli.options import talk
 from nanotape.config import ConfigError, Settings
+from nanotape.storage.clock import SystemClock
+from nanotape.storage.line_pipe import LinePipe
+from nanotape.storage.log import write_to_stderr
+from nanotape.storage.service_log import ServiceLog, service_log
 from nanotape.storage.settlement import accounted_end
 
 _TICK_S = 1.0
@@ -82,36 +85,8 @@ def supervise(reread: Callable[[], Sequence[Settings]], options: ServiceOptions,
         CaptureError: A service could not start, or the holder of the only ring died.
     """
     rings = reread()
-    services, watchdog = Services(rings, options, talk), Watchdog(Notifier.of_environment(), rings[0].paths.shm_dir)
-    made, held = Footprint(), HeldTalk(talk)
-    clock, is_started = clock_service(rings, held.talk, options.wrap), False
-    # A terminal that goes away ends what it runs; a service has none.
-    with StopSignals(hangup_reloads=not os.isatty(2)) as signals, contextlib.ExitStack() as stack:
-        reload = Reload(services, reread, held.talk)
-        control = control_server(rings, Steering(services, reload, signals.stop), held.talk)
-        try:
-            if clock:
-                clock.start(made)
-            services.start(signals.fileno(), lambda run: _say_so(run, options))
-            is_started = True
-            held.release()
-            watchdog.notifier.ready(f"capturing: {', '.join(run.name for run in services.runs)}")
-            control.start()
-            stack.callback(control.stop)
-            _serve_metrics(rings, stack)
-            while not signals.caught and services.wait(_TICK_S, signals.fileno()):
-                watchdog.look([run.name for run in services.runs if not run.has_ended])
-                if signals.take_reload():
-                    _reload(reload)
-        finally:
-            watchdog.notifier.stopping()
-            services.stop()
-            if clock:
-                clock.stop()
-            if not is_started:
-                made.undo()
-    services.raise_of_one()
-    outcomes = [_outcome(run, options) for run in services.runs]
+    with _logged(rings, options) as (log, options):
+        outcomes = _run(rings, reread, options, log)
     if as_json:
         reports = [outcome.report for outcome in outcomes]
         sys.stdout.write(json.dumps({"rings": reports} if len(reports) > 1 else reports[0]) + "\n")
@@ -120,36 +95,87 @@ def supervise(reread: Callable[[], Sequence[Settings]], options: ServiceOptions,
     raise typer.Exit(0 if all(outcome.sound for outcome in outcomes) else 1)
 
 
-def _serve_metrics(rings: Sequence[Settings], stack: contextlib.ExitStack) -> None:
+def _run(
+    rings: Sequence[Settings], reread: Callable[[], Sequence[Settings]], options: ServiceOptions, log: ServiceLog
+) -> list[Outcome]:
+    services, watchdog = Services(rings, options, log), Watchdog(Notifier.of_environment(), rings[0].paths.shm_dir)
+    made, held = Footprint(), HeldTalk(log)
+    clock, is_started = clock_service(rings, held.talk, options.wrap), False
+    # A terminal that goes away ends what it runs; a service has none.
+    with StopSignals(hangup_reloads=not os.isatty(2)) as signals, contextlib.ExitStack() as stack:
+        reload = Reload(services, reread, held.talk)
+        control = control_server(rings, Steering(services, reload, signals.stop), held.talk)
+        try:
+            if clock:
+                clock.start(made)
+            services.start(signals.fileno(), lambda run: _say_so(run, options, log))
+            is_started = True
+            held.release()
+            watchdog.notifier.ready(f"capturing: {', '.join(run.name for run in services.runs)}")
+            control.start()
+            stack.callback(control.stop)
+            _serve_metrics(rings, stack, log)
+            while not signals.caught and services.wait(_TICK_S, signals.fileno()):
+                watchdog.look([run.name for run in services.runs if not run.has_ended])
+                if signals.take_reload():
+                    # Beside the watchdog, which has to be fed meanwhile.
+                    threading.Thread(target=_reload, args=(reload, log), name="nanotape-reload", daemon=True).start()
+        finally:
+            watchdog.notifier.stopping()
+            services.stop()
+            if clock:
+                clock.stop()
+            if not is_started:
+                made.undo()
+    services.raise_of_one()
+    return [_outcome(run, options, log) for run in services.runs]
+
+
+@contextlib.contextmanager
+def _logged(rings: Sequence[Settings], options: ServiceOptions) -> Iterator[tuple[ServiceLog, ServiceOptions]]:
+    """The log of a supervisor; with JSON the lines of the programs that it starts go into it too."""
+    chosen = rings[0].log
+    fields = {"process": "supervisor", **({"ring": rings[0].ring.name} if len(rings) == 1 else {})}
+    log = service_log(chosen.format, chosen.repeats, fields, SystemClock())
+    with contextlib.ExitStack() as stack:
+        stack.callback(log.close)
+        if chosen.format == "json" and options.talk is None:
+            pipe = LinePipe(lambda line: write_to_stderr(line) if line.startswith("{") else log(line))
+            stack.callback(pipe.close)
+            options = replace(options, talk=pipe.writer)
+        yield log, options
+
+
+def _serve_metrics(rings: Sequence[Settings], stack: contextlib.ExitStack, log: ServiceLog) -> None:
     chosen = rings[0].metrics
     if chosen.port is not None:
-        server = MetricsServer(chosen.address, chosen.port, Collector(rings).text, talk)
+        server = MetricsServer(chosen.address, chosen.port, Collector(rings).text, log)
         server.start()
         stack.callback(server.stop)
 
 
-def _reload(reload: Reload) -> None:
+def _reload(reload: Reload, log: ServiceLog) -> None:
     """As SIGHUP asks for: nobody is there to be told but whoever reads the log."""
     try:
         found = reload()
     except (CaptureError, ConfigError) as error:
         for line in str(error).splitlines():
-            talk(f"reload: {line}")
+            log(f"reload: {line}")
     else:
         if not any(each["changed"] for each in found["rings"]):
-            talk("reload: nothing has changed")
+            log("reload: nothing has changed")
 
 
-def _say_so(run: RingRun, options: ServiceOptions) -> None:
+def _say_so(run: RingRun, options: ServiceOptions, log: ServiceLog) -> None:
     assert run.service.places is not None  # noqa: S101 - it has started
-    talk(f"{run.name}: capturing, {_where_to(options, run.service.places)}")
+    log(f"{run.name}: capturing, {_where_to(options, run.service.places)}")
 
 
-def _outcome(run: RingRun, options: ServiceOptions) -> Outcome:
+def _outcome(run: RingRun, options: ServiceOptions, log: ServiceLog) -> Outcome:
     service, source = run.service, run.settings.source
     assert service.places is not None  # noqa: S101 - it has started
     if source.effective_kind == "pcap" and not service.finished:
-        talk(f"{source.file}: stopped before its end")
+        log(f"{source.file}: stopped before its end")
     with Ring.open(run.name, service.places.shm) as ring:
         books, sources = ring_books(ring), ring.sources()
         unrecorded = _unrecorded(ring, books, service.places) if options.record else None

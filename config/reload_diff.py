@@ -16,6 +16,7 @@ _PARTS: Mapping[str, tuple[Part, ...]] = {
     "recorder": ("recorder",),
     "feeds": ("recorder",),
     "archive": ("recorder",),
+    "events": ("recorder",),
     "session": ("recorder",),
     "framing": ("recorder",),
     "loop": ("capture",),

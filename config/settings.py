@@ -34,7 +34,7 @@ from nanotape.config.measures import (
 from nanotape.config.quantity import Hold
 from nanotape.config.recorder import ArchiveSettings, RecorderSettings
 from nanotape.config.rules import Account, Choice, Directory, Text, refused
-from nanotape.config.service import ControlSettings, MetricsSettings
+from nanotape.config.service import ControlSettings, EventSettings, LogSettings, MetricsSettings
 from nanotape.config.session import Session
 from nanotape.config.source import LoopSettings, SourceSettings, TriState
 
@@ -154,6 +154,10 @@ class Settings(Section):
     """Who may steer a running service."""
     metrics: MetricsSettings = MetricsSettings()
     """Where Prometheus reads what a running service tells."""
+    log: LogSettings = LogSettings()
+    """What the processes of a running service say."""
+    events: EventSettings = EventSettings()
+    """Who is told of events that need somebody."""
     session: dict[Annotated[str, Text(63)], Session] = Field(default_factory=dict)
     """When channels trade, each a `[session.NAME]` of its own."""
     framing: dict[Annotated[str, Text(FRAMING_BYTES, safe=True)], Framing] = Field(default_factory=dict)

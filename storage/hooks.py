@@ -1,4 +1,4 @@
-"""Runs an operator's command for each finished file, with its path as the last argument.
+"""Runs an operator's command for each finished file, with its path as the last argument; or for something else's words.
 
 One at a time, in order, in a thread of its own: who hands a file in never waits. A command that fails, hangs or floods
 costs a line of the log and a warning among the events, nothing else. What waits is bounded; the rest is left out.
@@ -84,12 +84,12 @@ class Hook:
         self._name, self._command, self._clock, self._log = name, tuple(command), clock, log
         self._on_failed = on_failed or (lambda _path, _what: None)
         self._limits = limits or HookLimits()
-        self._files: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
+        self._files: queue.SimpleQueue[Path | str | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._aborted = threading.Event()
 
-    def add(self, path: Path) -> None:
-        """Has the command run for a file, soon. Returns at once, whatever it does."""
+    def add(self, path: Path | str) -> None:
+        """Has the command run for a file, or with some words, soon. Returns at once, whatever it does."""
         if not self._command:
             return
         if self._files.qsize() >= self._limits.waiting:
@@ -123,9 +123,9 @@ class Hook:
                 continue
             if what := self._run(path):
                 self._log(f"{self._name}: {path}: {what}")
-                self._on_failed(path, what)
+                self._on_failed(Path(path), what)
 
-    def _run(self, path: Path) -> str | None:
+    def _run(self, path: Path | str) -> str | None:
         """Runs the command for a file. Returns what went wrong; None: nothing."""
         try:
             process = subprocess.Popen(

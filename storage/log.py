@@ -11,7 +11,12 @@ Log = Callable[[str], None]
 
 def log_to_stderr(line: str) -> None:
     """One line to stderr; lost when nobody can take it: closed, a full disk, a pipe without a reader."""
-    text = f"nanotape: {line}\n"
+    write_to_stderr(f"nanotape: {line}")
+
+
+def write_to_stderr(line: str) -> None:
+    """The same, as it is."""
+    text = f"{line}\n"
     try:
         descriptor = sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):  # closed, or a stand-in without a file

@@ -225,6 +225,7 @@ class _Recording:
                 clock_folder=self._places.clock_folder,
                 orders=self._orders,
             )
+            recorder.recording.files.tables.on_events = self._upkeep.told
             if self._stopping:
                 recorder.stop()
             recorder.run(partial(self._begun, recorder, on_begin), self._on_step)

@@ -51,9 +51,13 @@ class SideTables:
         self.given_up_rows = 0
         """Rows that waited too long for the disk, and are lost; a line tells of them when it takes something again."""
         self._given_up_told = 0
+        self.on_events: Callable[[pa.RecordBatch], None] | None = None
+        """Hears of each event that is added, written yet or not. Must not raise."""
 
     def add(self, table: str, batch: pa.RecordBatch) -> None:
         """Takes rows; they are written by the next `write`, in order."""
+        if table == "events" and self.on_events:
+            self.on_events(batch)
         waiting = self._waiting[table]
         waiting.append(batch)
         while len(waiting) > _WAITING_MAX:

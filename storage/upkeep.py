@@ -1,4 +1,4 @@
-"""What goes on beside recording, in threads of its own: an operator's command for each segment, and retention.
+"""What goes on beside recording, in threads of its own: commands for segments and events, syslog, and retention.
 
 Whatever happens here is a line of the log. It never delays a recorder and never ends one.
 """
@@ -8,11 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from nanotape.storage.archive import Archive
 from nanotape.storage.clock import Clock
 from nanotape.storage.deletion import Doomed
 from nanotape.storage.errors import StorageError
 from nanotape.storage.event_log import append_events
+from nanotape.storage.event_notices import EventNotices
 from nanotape.storage.hooks import Hook, failure_event
 from nanotape.storage.log import Log
 from nanotape.storage.retention import Retention, RetentionPolicy
@@ -33,6 +36,10 @@ class UpkeepOptions:
     """Between two looks at the room that there is."""
     host: str = ""
     """For the events of a command that failed."""
+    on_event: tuple[str, ...] = ()
+    """Program and arguments that are run for each event that needs somebody; empty: none."""
+    syslog: bool = False
+    """Whether syslog is told of these."""
 
 
 class Upkeep:
@@ -42,6 +49,7 @@ class Upkeep:
         """Does nothing yet; the archive need not be there."""
         self._path, self._options, self._clock, self._log = archive, options, clock, log
         self._hook = Hook("post_rotate", options.post_rotate, clock, log, self._failed)
+        self._notices = EventNotices(options.on_event, options.syslog, clock, log)
         self._ended, self._due = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._retention: Retention | None = None
@@ -58,6 +66,10 @@ class Upkeep:
         """A segment is complete. Returns at once."""
         self._hook.add(segment)
 
+    def told(self, events: pa.RecordBatch) -> None:
+        """Rows of `events` are told. Returns at once."""
+        self._notices.tell(events)
+
     def stop(self) -> None:
         """Ends, in bounded time; what is cut off is ended by the next who looks."""
         self._ended.set()
@@ -65,6 +77,7 @@ class Upkeep:
         if self._thread:
             self._thread.join(_END_S)
         self._hook.close()
+        self._notices.close()
 
     def _work(self) -> None:
         while True:

@@ -32,6 +32,7 @@ FEATURES = (
     Feature((6, 3), "hardware stamps in XDP (bpf_xdp_metadata_rx_timestamp)", "AF_XDP stamps are the kernel's own"),
 )
 MINIMUM = (5, 4)
+FAIR_SERVER_SINCE = (6, 12)
 
 
 def throttling(host: Host) -> Verdict:
@@ -42,6 +43,25 @@ def throttling(host: Host) -> Verdict:
     if not host.needs.fifo_cores:
         return info(f"{found}; no loop runs with SCHED_FIFO ([loop] realtime)")
     return fail(f"{found}", "sysctl kernel.sched_rt_runtime_us=-1", "-1")
+
+
+def fair_server(host: Host) -> Verdict:
+    """Row 20, from 6.12 on: what ordinary threads get on a core where a FIFO thread never rests, throttling or not."""
+    if not host.needs.fifo_cores:
+        return info("no loop runs with SCHED_FIFO ([loop] realtime)")
+    if _release(host.root) < FAIR_SERVER_SINCE:
+        return ok("none before kernel 6.12")
+    runtimes = {core: host.root.number(fair_server_file(core)) for core in sorted(host.needs.fifo_cores)}
+    loose = [core for core, runtime_ns in runtimes.items() if runtime_ns]
+    if not loose:
+        return ok("off")
+    told = f"{runtimes[loose[0]] / 1e6:g} ms in each period on {cpu_text(loose)}"
+    return warn(told, "; ".join(f"echo 0 > /{fair_server_file(core)}" for core in loose))
+
+
+def fair_server_file(core: int) -> str:
+    """In debugfs, which root alone reads."""
+    return f"sys/kernel/debug/sched/fair_server/cpu{core}/runtime"
 
 
 def watchdogs(host: Host) -> Verdict:
@@ -131,18 +151,23 @@ def daemons(host: Host) -> Verdict:
 
 def version(host: Host) -> Verdict:
     """Row 43: the minimum for each feature."""
-    release = host.root.text(f"{SYSCTL}/osrelease")
+    release, number = host.root.text(f"{SYSCTL}/osrelease"), _release(host.root)
+    missing = [each for each in FEATURES if number < each.since]
+    told = release + "".join(
+        f"; no {each.name} (since {each.since[0]}.{each.since[1]}): {each.without}" for each in missing
+    )
+    if number < MINIMUM and host.needs.afxdp:
+        return fail(told, "install a newer kernel, or set source.kind = packet")
+    return warn(told, "install a newer kernel") if missing and host.needs.afxdp else ok(told)
+
+
+def _release(root: HostRoot) -> tuple[int, int]:
+    release = root.text(f"{SYSCTL}/osrelease")
     try:
         major, minor = (int(part) for part in release.split("-")[0].split(".")[:2])
     except ValueError:
         raise Unreadable(f"/{SYSCTL}/osrelease: expected a version, found {release!r}") from None
-    missing = [each for each in FEATURES if (major, minor) < each.since]
-    told = release + "".join(
-        f"; no {each.name} (since {each.since[0]}.{each.since[1]}): {each.without}" for each in missing
-    )
-    if (major, minor) < MINIMUM and host.needs.afxdp:
-        return fail(told, "install a newer kernel, or set source.kind = packet")
-    return warn(told, "install a newer kernel") if missing and host.needs.afxdp else ok(told)
+    return major, minor
 
 
 def built_with(host: Host) -> Verdict:
@@ -201,6 +226,12 @@ CHECKS = (
         "-1 where a loop runs with SCHED_FIFO",
         "else it is stopped for 50 ms in each second",
         throttling,
+    ),
+    Check(
+        "kernel.fair_server",
+        "0 where a loop runs with SCHED_FIFO",
+        "else waiting ordinary threads get its core for 50 ms in each second",
+        fair_server,
     ),
     Check("kernel.watchdogs", "off, or not on the loop's cores", "their timers and NMIs interrupt the loop", watchdogs),
     Check(

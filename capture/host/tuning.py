@@ -12,7 +12,7 @@ from nanotape.capture.host.check import Result
 from nanotape.capture.host.cores import CPU
 from nanotape.capture.host.facts import Host
 from nanotape.capture.host.interrupts import own_irqs
-from nanotape.capture.host.kernel import STAT_INTERVAL_S
+from nanotape.capture.host.kernel import STAT_INTERVAL_S, fair_server_file
 from nanotape.capture.host.limits import BACKLOG, GROUPS_MINIMUM
 from nanotape.capture.host.memory import needed_pages, nic_node, pages_file
 from nanotape.capture.host.root import Unreadable, cpu_list, cpu_mask, cpu_text
@@ -96,7 +96,7 @@ _WITH_CORES = {
 
 def _is_answered(name: str, host: Host) -> bool:
     check = name.partition(":")[0]
-    if check == "kernel.rt_throttling":
+    if check in ("kernel.rt_throttling", "kernel.fair_server"):
         return bool(host.needs.fifo_cores)
     if check in ("limits.receive_buffer", "limits.busy_poll"):
         return bool(host.needs.sockets)
@@ -167,6 +167,8 @@ def _writes(answers: set[str], host: Host, rest: str) -> Iterable[tuple[str, str
     if "kernel.workqueues" in answers:
         for name in ("sys/devices/virtual/workqueue/cpumask", "sys/bus/workqueue/devices/writeback/cpumask"):
             yield name, cpu_mask(cpu_list(rest))
+    if "kernel.fair_server" in answers:
+        yield from ((fair_server_file(core), "0") for core in sorted(host.needs.fifo_cores))
     if "memory.thp" in answers:
         yield "sys/kernel/mm/transparent_hugepage/enabled", "madvise"
     if "memory.ksm" in answers:

@@ -75,6 +75,7 @@ BROKEN_FILES = [
     ("memory.ksm", "sys/kernel/mm/ksm/run", "1", "warn"),
     ("memory.numa_balancing", "proc/sys/kernel/numa_balancing", "1", "warn"),
     ("kernel.rt_throttling", "proc/sys/kernel/sched_rt_runtime_us", "950000", "fail"),
+    ("kernel.fair_server", "sys/kernel/debug/sched/fair_server/cpu6/runtime", "50000000", "warn"),
     ("kernel.stat_interval", "proc/sys/vm/stat_interval", "1", "info"),
     ("kernel.timer_migration", "proc/sys/kernel/timer_migration", "1", "info"),
     ("kernel.workqueues", "sys/devices/virtual/workqueue/cpumask", "ff", "warn"),

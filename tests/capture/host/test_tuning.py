@@ -46,7 +46,7 @@ def run_scripts(folder: Path, root: Path) -> list[str]:
     for script in sorted(folder.glob("*.sh")):
         done = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    return calls.read_text(encoding="ascii").splitlines()
+    return calls.read_text(encoding="ascii").splitlines() if calls.exists() else []
 
 
 def obey(recorded: RecordedHost, folder: Path, calls: list[str]) -> None:
@@ -138,6 +138,17 @@ def test_pages_of_a_gib_are_asked_for_on_the_command_line(tmp_path: Path) -> Non
     assert [path for path, _ in found.pages] == [
         "sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages"
     ]
+
+
+def test_a_fair_server_is_switched_off_on_the_loops_core(tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    runtime = recorded.root / "sys/kernel/debug/sched/fair_server/cpu6/runtime"
+    recorded.write(str(runtime.relative_to(recorded.root)), "50000000")
+    folder = tmp_path / "tuning"
+    write_folder(folder, files(tuned(recorded), "bare-metal"))
+    run_scripts(folder, recorded.root)
+    assert runtime.read_text(encoding="ascii") == "0\n"
+    assert tuned(recorded).is_empty
 
 
 def test_a_kernel_without_nohz_full_is_not_asked_for_it(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ class Tuning:
     banned_cpus: str | None
     """From which irqbalance is to be kept; None: it does not run, or does already."""
     cores: str
+    """List of the loops' CPUs; empty: none is configured."""
     answers: tuple[str, ...] = field(default=())
     """Ids of the checks that all this answers."""
     left: tuple[Result, ...] = field(default=())
@@ -77,7 +78,7 @@ def tuning(host: Host, results: Iterable[Result]) -> Tuning:
         pages=_pages(answers, host),
         mount_bytes=_mount_bytes(answers, host),
         banned_cpus=cpu_text(host.needs.cores) if "irq.irqbalance" in answers else None,
-        cores=cpu_text(host.needs.cores),
+        cores=cpu_text(host.needs.cores) if host.needs.cores else "",
         answers=tuple(sorted(answers)),
         left=tuple(result for name, result in wanting.items() if name not in answers and result.status != "info"),
     )

@@ -87,7 +87,8 @@ def _tuned(tuning: Tuning) -> str:
     """The same for hosts that are run by tuned; its `network-latency` is the ground."""
     if not (tuning.command_line or tuning.sysctl):
         return ""
-    rows = [f"[main]\nsummary=nanotape captures on cores {tuning.cores}\ninclude=network-latency\n"]
+    on_cores = f" on cores {tuning.cores}" if tuning.cores else ""
+    rows = [f"[main]\nsummary=nanotape captures{on_cores}\ninclude=network-latency\n"]
     if tuning.sysctl:
         rows.append("[sysctl]\n" + "".join(f"{name}={value}\n" for name, value in tuning.sysctl.items()))
     if tuning.banned_cpus:

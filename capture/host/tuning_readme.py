@@ -26,8 +26,8 @@ def readme(tuning: Tuning, host: str, names: Sequence[str]) -> str:
         f"# Tuning for {host}",
         "",
         "Written by `nanotape tune` from what `nanotape doctor` found. Nothing was changed: read each file, and apply",
-        "what you agree with, as root, in this order. Then `nanotape doctor --measure 10`, and",
-        f"`nanotape jitter --core N` for each of the cores {tuning.cores}.",
+        "what you agree with, as root, in this order. Then `nanotape doctor --measure 10`.",
+        _proof(tuning),
         "",
         *[f"{number}. `{name}`: {_STEPS[name]}." for number, name in enumerate(_ordered(names), 1)],
         "",
@@ -44,6 +44,12 @@ def readme(tuning: Tuning, host: str, names: Sequence[str]) -> str:
         lines += ["", "## What no file mends", ""]
         lines += [f"- `{result.id}`: {result.found}. {result.fix or result.wanted}" for result in tuning.left]
     return "\n".join(lines) + "\n"
+
+
+def _proof(tuning: Tuning) -> str:
+    if not tuning.cores:
+        return "No core is configured (`[loop] core`): nothing is isolated, and no interrupt is moved."
+    return f"Cores {tuning.cores}: `nanotape jitter --core N` proves each."
 
 
 def _ordered(names: Sequence[str]) -> list[str]:

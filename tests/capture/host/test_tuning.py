@@ -165,6 +165,13 @@ def test_every_file_is_explained_in_the_readme(tmp_path: Path) -> None:
         assert f"`{name}`: " in content["README.md"]
 
 
+@pytest.mark.parametrize(("name", "told"), [("laptop", "No core is configured"), ("vm", "Cores 3: `nanotape jitter")])
+def test_the_readme_says_how_to_prove_the_cores(name: str, told: str, tmp_path: Path) -> None:
+    content = files(tuned(unpack(name, tmp_path)), name)
+    assert told in content["README.md"]
+    assert not any("none" in text for path, text in content.items() if path.startswith("tuned/"))
+
+
 def test_scripts_are_plain_shell(tmp_path: Path) -> None:
     folder = tmp_path / "tuning"
     write_folder(folder, files(tuned(unpack("vm", tmp_path)), "vm"))

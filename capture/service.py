@@ -7,7 +7,7 @@ import contextlib
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nanotape.capture.accounts import Accounts, accounts
@@ -17,6 +17,7 @@ from nanotape.capture.errors import ServiceError
 from nanotape.capture.feed import Feed
 from nanotape.capture.footprint import Footprint
 from nanotape.capture.listeners import ListenerWatch
+from nanotape.capture.lost_ring import LostRing
 from nanotape.capture.places import Places, prepare
 from nanotape.capture.plan import write_owned, write_plan
 from nanotape.capture.privilege import lent_to_holder
@@ -73,6 +74,7 @@ class Service:
         self._links: ServiceLinks | None = None
         self._clocks: ServiceClocks | None = None
         self._state: StateFile | None = None
+        self._lost_ring: LostRing | None = None
         self.places: Places | None = None
         self.restarts: dict[str, int] = {}
         """How often each process was started anew."""
@@ -131,6 +133,7 @@ class Service:
         for path in (self.places.plan, self.places.config, state):
             made.file(path, is_new=not path.exists())
         made.ring(name, self.places.shm)
+        self._lost_ring = LostRing(self._settings, self._owners, self.places, self._log)
         self._commands = Commands(self._settings, self._options, self._owners, self.places)
         if source.effective_kind == "pcap" and source.file:
             self._feed = Feed(source.file, self._commands.unpack(source.file), self._options.talk)
@@ -303,6 +306,8 @@ class Service:
             if self._state:
                 self._state.died(child.name)
             self._put_off(child.name, sound=sound)
+            if child.name == CAPTURE and not sound and self._lost_ring:
+                self._lost_ring.look()
         return happened
 
     def _finish(self, status: int) -> None:
@@ -352,24 +357,26 @@ class Service:
             self._log(f"{HOLDER}: {self._options.borrow_from}: its sockets went with the interface; start it again")
             return []
         names = [name for name in self._names() if name != RECORDER]
-        for name in names:
-            self._due.pop(name, None)
-            child = self._children.pop(name, None)
-            if child:
-                child.stop()
+        self._take_down(names)
         happened = []
         for name in names:
             happened.append(self._restart(name))
             try:
                 self._children[name].wait_ready(_READY_TIMEOUT_S)
             except (KeyError, ServiceError) as error:
-                self._children.pop(name, None)
-                self._due.pop(name, None)
+                self._take_down(names)  # an XDP program of ours that stayed would be taken for another's
                 links.failed()
                 self._log(f"{name}: cannot be started on the new interface yet: {error}")
                 return happened
         links.renewed()
         return happened
+
+    def _take_down(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._due.pop(name, None)
+            child = self._children.pop(name, None)
+            if child:
+                child.stop()
 
     def _put_off(self, name: str, *, sound: bool) -> None:
         """Plans the next start, the later the more often it failed."""

@@ -23,6 +23,7 @@ _LOOK_NS = 10**9
 _LOCK_RETRY_S = 1.0
 _BUG_PAUSE_S = 5.0
 _FIRST_LOOK_S = 2.0
+_STOP_TIMEOUT_S = 20.0  # three programs of linuxptp have five seconds each to end
 
 
 class Daemons(Protocol):
@@ -79,6 +80,7 @@ class ClockService:
         parts: Callable[[Path], ClockParts],
         log: Callable[[str], None],
         host: HostTime | None = None,
+        stop_timeout_s: float = _STOP_TIMEOUT_S,
     ) -> None:
         """Starts nothing yet.
 
@@ -88,14 +90,16 @@ class ClockService:
             parts: Makes whom to ask, given that folder; called in the service's own thread.
             log: Takes one line at a time, from that thread.
             host: None: the host's clocks.
+            stop_timeout_s: How long `stop` waits.
         """
+        self._stop_timeout_s = stop_timeout_s
         self._folder = run_directory / FOLDER
         self._run_directory, self._thresholds, self._parts, self._log = run_directory, thresholds, parts, log
         self._host = host or HostTime()
         self._stopping, self._settled = threading.Event(), threading.Event()
         self._error: CaptureError | None = None
         # What it starts dies with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
-        self._thread = threading.Thread(target=self._run, name="clock")
+        self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
         self._has_complained = self._is_started = False
         self._made: Footprint | None = None
 
@@ -126,10 +130,15 @@ class ClockService:
             raise self._error
 
     def stop(self) -> None:
-        """Ends what was started and what goes on. May be called twice."""
+        """Ends what was started and what goes on. May be called twice.
+
+        A look that hangs, as in a driver, is left behind: what was started ends with this process then.
+        """
         self._stopping.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(self._stop_timeout_s)
+            if self._thread.is_alive():
+                self._log(f"clock: a look does not end within {self._stop_timeout_s:g} s; left behind")
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,6 +204,23 @@ def test_a_bug_in_a_look_is_told_and_ends_nothing(tmp_path: Path) -> None:
     with told.service(tmp_path):
         pass
     assert told.lines[0].startswith("clock: TypeError: ")
+
+
+def test_a_look_that_hangs_is_left_behind(tmp_path: Path) -> None:
+    goes_on = threading.Event()
+
+    def hangs() -> Sequence[Observation]:
+        goes_on.wait(60)
+        return ()
+
+    told = Told()
+    service = ClockService(
+        tmp_path, Thresholds(), lambda _: ClockParts("watch", {"test": hangs}), told.lines.append, stop_timeout_s=0.1
+    )
+    with service:
+        pass
+    assert told.lines == ["clock: a look does not end within 0.1 s; left behind"]
+    goes_on.set()
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_and_ends_nothing(tmp_path: Path) -> None:

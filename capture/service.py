@@ -216,6 +216,8 @@ class Service:
             self._children.pop(name, None)
             self._due.pop(name, None)
             raise
+        if name == HOLDER and self._links:
+            self._links.renewed()  # another XDP program is the right one
 
     def stop(self) -> None:
         """Ends everything in order: holder, capture, recorder. May be called twice.

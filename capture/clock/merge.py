@@ -15,7 +15,9 @@ _OF_THE_MASTER = (
     "steps_removed", "has_master", "measured", "port_state", "interface", "is_hardware",
 )  # fmt: skip
 _STEERED_BY_ANOTHER = ("ts2phc", "phc2sys")
-_UNBOUNDED = "phc2sys follows a clock of which nobody says how far it is from UTC: can ptp4l's socket or log be read?"
+_PHC_REFERENCE = "PHC"
+"""Begins the name of chronyd's reference clock of that kind, unless `refid` gives it another."""
+_UNBOUNDED = "{0} follows a clock of which nobody says how far it is from UTC: can ptp4l's socket or log be read?"
 _FILLED = ("utc_offset_s", "leap", "freq_ppb", "phc_sys_ns", "phc_sys_within_ns")
 
 
@@ -87,13 +89,26 @@ def _chained(follower: Observation, root: Observation) -> Observation:
 def _behind_a_phc(system: list[Observation], phcs: Iterable[Observation]) -> list[Observation]:
     """The system clock as its PHC shows it: what lies between the two measured here, else by phc2sys's own figure."""
     phc = _followed(phcs)
-    follower = next((each for each in system if each.source == "phc2sys"), None)
+    follower = next((each for each in system if each.source == "phc2sys" or _follows_by_chrony(each)), None)
     if follower is not None:
         system.remove(follower)
-        return [_behind(follower, phc)]
+        return [_behind(_without_bound(follower), phc)]
     if phc is None or phc.offset_ns is None or phc.phc_sys_ns is None:
         return []
     return [replace(phc, clock=SYSTEM, source="phc", method="phc", freq_ppb=None)]
+
+
+def _follows_by_chrony(seen: Observation) -> bool:
+    return seen.source == "chrony" and (seen.grandmaster or "").startswith(_PHC_REFERENCE)
+
+
+def _without_bound(follower: Observation) -> Observation:
+    """Chronyd's own is of the way to the PHC alone."""
+    if follower.source != "chrony" or follower.offset_ns is None:
+        return follower
+    return replace(
+        follower, phc_sys_ns=-follower.offset_ns, phc_sys_within_ns=follower.bound_ns, bound_ns=None, bound_of=None
+    )
 
 
 def _behind(follower: Observation, phc: Observation | None) -> Observation:
@@ -107,12 +122,14 @@ def _behind(follower: Observation, phc: Observation | None) -> Observation:
     of_master = {name: getattr(phc, name) for name in _OF_THE_MASTER}
     if phc.phc_sys_ns is not None:
         distance_ns, within_ns = phc.phc_sys_ns, phc.phc_sys_within_ns
+    if follower.has_master is False:
+        of_master["has_master"] = False
     return replace(follower, **of_master, phc_sys_ns=distance_ns, phc_sys_within_ns=within_ns)
 
 
 def _unbounded(follower: Observation) -> Observation:
     """Locked to another clock, and unknown for all that: its offset is none from UTC."""
-    return replace(follower, offset_ns=None, notes=(*follower.notes, _UNBOUNDED))
+    return replace(follower, offset_ns=None, bound_ns=None, notes=(*follower.notes, _UNBOUNDED.format(follower.source)))
 
 
 def _followed(phcs: Iterable[Observation]) -> Observation | None:

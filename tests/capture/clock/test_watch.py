@@ -230,3 +230,17 @@ def test_a_phc_that_phc2sys_steers_is_no_better_than_the_one_that_it_follows() -
     look = Watched(KERNEL, steered).look(10)
     assert (look.clocks[1].sample.offset_ns, look.clocks[1].sample.error_ns) == (None, None)
     assert "nobody says how far it is from UTC" in look.findings[0]
+
+
+def test_a_chronyd_that_follows_a_phc_is_no_better_than_that() -> None:
+    """Its own bound is of the way to its reference clock, whether that hears a master or not."""
+    chrony = replace(CHRONY, grandmaster="PHC0", offset_ns=30.0, bound_ns=500.0)
+    sample = Watched(KERNEL, PHC, chrony).look(3).clocks[0].sample
+    assert (sample.source, sample.offset_ns, sample.grandmaster) == ("chrony", 12, GM)
+    assert sample.error_ns == 12 + 100 + 30 + 500
+    lost = replace(PHC, has_master=False, offset_ns=None)
+    assert Watched(KERNEL, lost, chrony).look(10).clocks[0].sample.error_ns is None
+    look = Watched(KERNEL, chrony).look(10)
+    assert (look.clocks[0].sample.error_ns, len(look.findings)) == (None, 1)
+    deaf = Watched(KERNEL, PHC, replace(chrony, has_master=False)).look(10).clocks[0].sample
+    assert (deaf.state, deaf.error_ns) == ("free-running", None)

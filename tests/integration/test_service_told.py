@@ -1,0 +1,107 @@
+"""What a running service tells around it: metrics by HTTP, JSON on standard error, events to a command; and `ctl`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from command_line import NANOTAPE, call
+from deadline import wait_for
+from service_rig import Rig, Wanted, make_rig
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@contextlib.contextmanager
+def told(port: int) -> Iterator[tuple[Rig, subprocess.Popen[bytes]]]:
+    """A service that makes its own packets."""
+    tables = (
+        f'[metrics]\nport = {port}\n[log]\nformat = "json"\n'
+        '[events]\non_event = ["/bin/sh", "-c", "echo told: $1", "sh"]\n'
+    )
+    source = "synthetic_rate = 5000"
+    wanted = Wanted(kind="synthetic", capacity="4 MiB", source=source, tables=tables, channels="\n", lines=())
+    with make_rig(wanted, None) as rig, rig.talk.open("wb") as talk:
+        service = subprocess.Popen(
+            [*NANOTAPE, "run", "--config", str(rig.config)], stdout=subprocess.DEVNULL, stderr=talk
+        )
+        try:
+            wait_for(lambda: "capturing" in rig.talk.read_text() or service.poll() is not None, "the service", 60)
+            yield rig, service
+        finally:
+            if service.poll() is None:
+                service.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                service.wait(60)
+            service.kill()
+            service.wait()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[Rig, subprocess.Popen[bytes], int]]:
+    """One for all of these."""
+    port = free_port()
+    with told(port) as (rig, service):
+        yield rig, service, port
+
+
+Running = tuple[Rig, subprocess.Popen[bytes], int]
+
+
+def page(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_metrics_tell_what_status_tells(running: Running) -> None:
+    rig, _, port = running
+    wait_for(lambda: "nanotape_ring_capturing" in page(port), "two looks", 20)
+    found = page(port)
+    host = rig.settings.host
+    assert f'nanotape_ring_capturing{{host="{host}",ring="test"}} 1' in found
+    assert f'nanotape_reader_up{{host="{host}",ring="test",reader="recorder"}} 1' in found
+    packets = re.search(r"nanotape_ring_packets_total\{[^}]*\} (\d+)", found)
+    assert packets
+    assert int(packets[1]) > 0
+    took = re.search(r"nanotape_scrape_duration_seconds ([0-9.e-]+)\n", found)
+    assert took
+    assert float(took[1]) < 0.5
+
+
+def test_it_can_be_steered_and_says_what_its_processes_are(running: Running) -> None:
+    rig, _, _ = running
+    status, said, errors = call("ctl", "status", "--config", rig.config, "--json")
+    assert status == 0, said + errors
+    (answer,) = json.loads(said)["answers"]
+    assert (answer["ring"], answer["running"], answer["processes"]["holder"]) == ("test", True, None)
+    assert answer["processes"]["recorder"] > 1
+    assert call("ctl", "mark", "here", "--config", rig.config)[0] == 0
+    status, _, errors = call("ctl", "mark", "", "--config", rig.config)
+    assert (status, "text: expected printable text" in errors) == (1, True)
+    status, _, errors = call("ctl", "status", "--config", rig.config, "--ring", "other")
+    assert (status, "expected the ring test, found other" in errors) == (2, True)
+
+
+def test_each_line_is_an_object_and_what_needs_somebody_reaches_the_command(running: Running) -> None:
+    rig, _, _ = running
+    capture = json.loads(call("ctl", "status", "--config", rig.config, "--json")[1])["answers"][0]["processes"][
+        "capture"
+    ]
+    subprocess.run(["kill", "-KILL", str(capture)], check=True)
+    wait_for(lambda: "told: " in rig.talk.read_text(), "the event", 30)
+    lines = [json.loads(line) for line in rig.talk.read_text().splitlines()]
+    assert {"timestamp", "process", "ring", "event"} <= lines[0].keys()
+    assert {line["process"] for line in lines} == {"supervisor", "recorder"}
+    event = next(line["event"] for line in lines if "told: " in line["event"]).partition("told: ")[2]
+    assert (json.loads(event)["kind"], json.loads(event)["severity"]) == ("restart", "warning")
+    assert any("started anew" in line["event"] for line in lines)

@@ -56,19 +56,20 @@ class Reload:
             runs = [run for run in self._services.runs if not run.has_ended]
             diffs = {run.name: reload_diff(run.settings, wanted[run.name]) for run in runs if run.name in wanted}
             _refuse([run.name for run in self._services.runs], wanted, diffs, interrupt=interrupt)
-            for run in runs:
-                self._go_over(run, wanted[run.name], diffs[run.name])
-            return {"rings": [_told(name, diff) for name, diff in diffs.items()]}
+            anew = {run.name: self._go_over(run, wanted[run.name], diffs[run.name]) for run in runs}
+            return {"rings": [_told(name, diff, anew[name]) for name, diff in diffs.items()]}
 
-    def _go_over(self, run: RingRun, settings: Settings, diff: ReloadDiff) -> None:
+    def _go_over(self, run: RingRun, settings: Settings, diff: ReloadDiff) -> list[str]:
+        """Returns what was started anew: a recorder that is no process of this service is not."""
         if not diff.changed:
-            return
+            return []
         parts = [part for part in _STARTED_IN_ORDER if part in diff.parts]
         before = run.settings
-        run.ask(lambda service: _exchange(service, before, settings, parts), _RING_S)
+        anew = run.ask(lambda service: _exchange(service, before, settings, parts), _RING_S)
         run.settings = settings
-        anew = f"; started anew: {', '.join(parts)}" if parts else ""
-        self._log(f"ring {run.name}: reloaded: {', '.join(diff.changed)}{anew}")
+        told = f"; started anew: {', '.join(anew)}" if anew else ""
+        self._log(f"ring {run.name}: reloaded: {', '.join(diff.changed)}{told}")
+        return anew
 
 
 def _refuse(
@@ -90,7 +91,7 @@ def _refuse(
         )
 
 
-def _exchange(service: Service, before: Settings, settings: Settings, parts: Sequence[str]) -> None:
+def _exchange(service: Service, before: Settings, settings: Settings, parts: Sequence[str]) -> list[str]:
     """In the ring's thread. What does not come up by the new configuration goes on by the old one."""
     there = [part for part in parts if service.pid(part) is not None]
     try:
@@ -102,6 +103,7 @@ def _exchange(service: Service, before: Settings, settings: Settings, parts: Seq
         service.go_over(before)
         _begin(service, there)
         raise
+    return there
 
 
 def _end(service: Service, parts: Iterable[str]) -> None:
@@ -116,12 +118,12 @@ def _begin(service: Service, parts: Iterable[str]) -> None:
             service.begin_anew(part)
 
 
-def _told(name: str, diff: ReloadDiff) -> dict[str, Any]:
+def _told(name: str, diff: ReloadDiff, anew: Sequence[str]) -> dict[str, Any]:
     return {
         "ring": name,
         "changed": list(diff.changed),
         "added": list(diff.added),
         "removed": list(diff.removed),
-        "started_anew": sorted(diff.parts),
+        "started_anew": sorted(anew),
         "interrupted": diff.interrupts,
     }

@@ -107,8 +107,7 @@ class Service:
         patience = _READY_TIMEOUT_S + self._settings.ring.capacity_bytes / _PREFAULT_BYTES_S
         try:
             self._make(made)
-            for name in self._names():
-                self._start(name).wait_ready(patience, wake)
+            self._start_all(patience, wake)
             if self._settings.source.effective_kind == "afxdp" and self._commands and self.places:
                 watch = ListenerWatch(self._commands.listeners(), self._log)
                 self._listeners = ServiceListeners(watch, self._settings.ring.name, self.places.shm, self._log)
@@ -118,6 +117,27 @@ class Service:
             made.undo()
             self._unlock()
             raise
+
+    def _start_all(self, patience_s: float, wake: int | None) -> None:
+        """The recorder loads its libraries while the others start: it begins when its standard input ends."""
+        held, cue = os.pipe()
+        try:
+            if self._options.record:
+                self._start(RECORDER, stdin=held)
+            for name in self._names():
+                if name == RECORDER:
+                    os.close(cue)
+                    cue = -1
+                else:
+                    self._start(name)
+                self._children[name].wait_ready(patience_s, wake)
+        except BaseException:
+            self._take_down([RECORDER])  # before its input ends: it is to touch nothing
+            raise
+        finally:
+            os.close(held)
+            if cue >= 0:
+                os.close(cue)
 
     def _make(self, made: Footprint) -> None:
         """Folders, lock and plan, in this order: what a running service uses is not touched."""
@@ -272,14 +292,16 @@ class Service:
         assert self._commands is not None  # noqa: S101 - start() has set it
         return self._commands
 
-    def _start(self, name: str, *, again: bool = False) -> Child:
+    def _start(self, name: str, *, again: bool = False, stdin: int | None = None) -> Child:
         feed = self._feed if name == CAPTURE else None
         # A file's own way of going on; live sources go on by what the holder lends.
         command = self._known_commands().of(name, resume=again and feed is not None)
         stream = feed.stream() if feed else None
         try:
             with lent_to_holder() if name == HOLDER else contextlib.nullcontext():
-                child = self._children[name] = Child(name, command, self._options.talk, stream)
+                child = self._children[name] = Child(
+                    name, command, self._options.talk, stdin if stream is None else stream
+                )
         finally:
             if stream is not None:
                 os.close(stream)  # the capture's alone: with it the decompressor loses its reader

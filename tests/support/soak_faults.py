@@ -227,7 +227,7 @@ def _prlimit(pid: int, limit: str) -> None:
 
 
 def leaks(pid: int) -> dict[str, Any]:
-    """Descriptors, and memory in MiB, of a process."""
+    """Descriptors, and memory of its own in MiB, of a process; what it sees of a ring is everybody's."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    resident = next(int(line.split()[1]) >> 10 for line in status.splitlines() if line.startswith("VmRSS:"))
+    resident = next(int(line.split()[1]) >> 10 for line in status.splitlines() if line.startswith("RssAnon:"))
     return {"descriptors": len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir())), "mebibytes": resident}

@@ -71,10 +71,13 @@ def test_json_has_every_field_and_all_digits(archive: Archive) -> None:
 def test_follow_gives_each_event_once_as_it_comes_and_ends_with_ctrl_c(archive: Archive) -> None:
     command = [*NANOTAPE, "events", str(archive.path), "--follow", "--kind", "mark", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["detail"] == "market opens"
-        append_events(archive.path, [Event("mark", BEGIN_NS + 5, host="box", detail="later")], BEGIN_NS + 5)
-        assert json.loads(process.stdout.readline())["detail"] == "later"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        assert process.stdout.read() == ""
+        try:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["detail"] == "market opens"
+            append_events(archive.path, [Event("mark", BEGIN_NS + 5, host="box", detail="later")], BEGIN_NS + 5)
+            assert json.loads(process.stdout.readline())["detail"] == "later"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+            assert process.stdout.read() == ""
+        finally:
+            process.kill()

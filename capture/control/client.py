@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from nanotape.capture.errors import ControlError
 ANSWER_S = 120.0
 """A reload waits for processes that start and end."""
 _ANSWER_BYTES = 1 << 20
+_CONNECT_S = 10
 
 
 def ask(path: Path, request: Mapping[str, Any], timeout_s: float = ANSWER_S) -> dict[str, Any]:
@@ -25,9 +27,11 @@ def ask(path: Path, request: Mapping[str, Any], timeout_s: float = ANSWER_S) -> 
         ControlError: Nobody listens, this user may not, or the service refuses.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
+        # Not by settimeout: a connection that has to wait for its turn would be refused at once.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _CONNECT_S, 0))
         try:
             connection.connect(str(path))
+            connection.settimeout(timeout_s)
             connection.sendall(json.dumps(request).encode() + b"\n")
             line = _line(connection)
         except (FileNotFoundError, ConnectionRefusedError):
@@ -36,6 +40,8 @@ def ask(path: Path, request: Mapping[str, Any], timeout_s: float = ANSWER_S) -> 
             raise ControlError(
                 f"{path}: this user may not steer the service; be root, its user, or in its group (control.group)"
             ) from None
+        except BlockingIOError:
+            raise ControlError(f"{path}: too many are waiting to ask; try again") from None
         except TimeoutError:
             raise ControlError(f"{path}: no answer within {timeout_s:.0f} s; see the service's messages") from None
         except OSError as error:

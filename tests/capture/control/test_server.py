@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import pathlib
@@ -50,8 +51,8 @@ class Listening:
 
     def connect(self) -> socket.socket:
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(10)
         client.connect(str(self.path))
+        client.settimeout(10)
         return client
 
     def says(self, client: socket.socket) -> dict[str, Any]:
@@ -149,6 +150,23 @@ def test_who_has_no_right_is_refused_with_a_line_and_told_of(listening: Listenin
     with pytest.raises(ControlError, match="user 65534 may not steer: not in group"):
         ask(listening.path, {"do": "stop"})
     assert "process 77 of user 65534 refused" in listening.lines[0]
+
+
+def test_clients_that_go_away_in_the_middle_leave_no_descriptor_and_no_thread(listening: Listening) -> None:
+    listening.start()
+    assert ask(listening.path, {"do": "status"})["ok"]
+    wait_for(lambda: threading.active_count() == 2, "the first client's thread to end", 5)
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(300):
+        with listening.connect() as client, contextlib.suppress(OSError):
+            client.sendall((b"", b'{"do": "sta', b'{"do": "status"}\n' * 20, b"\x00\n" * 50)[number % 4])
+
+    def open_and_running() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    wait_for(lambda: open_and_running() == (before, 2), "all that wait to be taken, and let go", 20)
+    assert ask(listening.path, {"do": "status"})["ok"]
 
 
 @pytest.mark.parametrize(

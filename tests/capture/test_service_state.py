@@ -80,3 +80,17 @@ def test_a_folder_that_goes_does_not_end_the_service(tmp_path: Path, owners: Acc
     folder.rmdir()
     state.listeners(["a"])
     assert not folder.exists()
+
+
+def test_what_is_noted_of_links_is_told_beside_those_that_are_down(tmp_path: Path, owners: Accounts) -> None:
+    path = tmp_path / STATE_NAME
+    state = StateFile(path, owners, "exclusive")
+    state.links([], ["eth1: is called eth9 now"])
+    assert read_state(path) == ServiceState(os.getpid(), "exclusive", notes=("eth1: is called eth9 now",))
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in told.items() if name != "notes"}))
+    assert read_state(path) == ServiceState(os.getpid(), "exclusive")
+    path.write_text(json.dumps(told | {"pid": 2**22 + 1}))
+    found = read_state(path)
+    assert found is not None
+    assert found.notes == ()

@@ -62,6 +62,7 @@ def test_an_interface_that_is_renamed_is_captured_on_and_told(
     assert assert_sequences_once(small.archive()) == 30
 
 
+@pytest.mark.slow
 def test_a_capture_that_dies_while_its_interface_has_another_name_goes_on(
     small: Rig, namespace_pair: namespaces.NamespacePair
 ) -> None:
@@ -78,7 +79,9 @@ def test_a_capture_that_dies_while_its_interface_has_another_name_goes_on(
     assert assert_sequences_once(small.archive()) == 20
 
 
-@pytest.mark.parametrize("kind", ["afxdp", "packet", "socket"])
+@pytest.mark.parametrize(
+    "kind", ["afxdp", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("packet", "socket"))]
+)
 def test_an_interface_that_changes_or_loses_its_addresses_is_captured_on_and_told(
     kind: str, make_service_rig: Callable[..., Rig], namespace_pair: namespaces.NamespacePair
 ) -> None:
@@ -140,6 +143,7 @@ def test_an_xdp_program_of_others_in_the_place_of_ours_is_told_and_capturing_goe
     assert assert_sequences_once(small.archive()) == 20
 
 
+@pytest.mark.slow
 def test_an_xdp_program_cannot_be_put_over_ours(small: Rig, namespace_pair: namespaces.NamespacePair) -> None:
     """The kernel protects a link; capturing goes on undisturbed."""
     right = namespace_pair.right
@@ -152,6 +156,7 @@ def test_an_xdp_program_cannot_be_put_over_ours(small: Rig, namespace_pair: name
     assert not said(small, "link down")
 
 
+@pytest.mark.slow
 def test_an_interface_that_is_moved_to_another_namespace_and_back_is_captured_again(
     small: Rig, namespace_pair: namespaces.NamespacePair
 ) -> None:
@@ -169,6 +174,7 @@ def test_an_interface_that_is_moved_to_another_namespace_and_back_is_captured_ag
     assert assert_sequences_once(small.archive()) == 20
 
 
+@pytest.mark.slow
 def test_a_peer_that_is_reset_is_a_lost_carrier(small: Rig, namespace_pair: namespaces.NamespacePair) -> None:
     """Its other end is detached and attached again: sockets and program stay, and so does the capture."""
     left, right = namespace_pair.left, namespace_pair.right

@@ -1,7 +1,8 @@
 """Whether the loops of rings, and the clock service, go on.
 
 Polls, which a quiet feed does not stop, are counted in shared memory. A ring that cannot be read has no progress: that
-it was made anew or is gone for a moment ends nobody's patience.
+it was made anew or is gone for a moment ends nobody's patience. One whose writer is gone holds nobody up: it is for the
+supervisor to start another, which may have to wait until its interface is there again.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from nanotape.capture.clock.journal import read_state
 from nanotape.capture.errors import RingError
 from nanotape.capture.notify import Notifier
 from nanotape.capture.ring import Ring
+
+_NOBODY_POLLS = (0, -1)
 
 
 class LoopProgress:
@@ -22,11 +25,11 @@ class LoopProgress:
         self._seen: dict[str, tuple[int, int]] = {}
 
     def has_moved(self, names: Iterable[str]) -> bool:
-        """Whether each of these rings was polled since this was last answered yes."""
+        """Whether each of these rings that has a writer was polled since this was last answered yes."""
         now: dict[str, tuple[int, int]] = {}
         for name in names:
             polls = self._polls(name)
-            if polls is None or polls == self._seen.get(name):
+            if polls is None or (polls != _NOBODY_POLLS and polls == self._seen.get(name)):
                 return False
             now[name] = polls
         self._seen = now
@@ -36,6 +39,8 @@ class LoopProgress:
         """The writer's epoch, and the polls of its sources in all."""
         try:
             with Ring.open(name, self._shm_directory) as ring:
+                if not ring.writer_alive:
+                    return _NOBODY_POLLS
                 loops = [source.loop for source in ring.sources()]
                 return ring.epoch, sum(loop.polls_busy + loop.polls_idle for loop in loops)
         except RingError:

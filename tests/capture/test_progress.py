@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from notify_socket import notify_socket
+from ring_writer import RingWriter
 
 from nanotape.capture.notify import Notifier
 from nanotape.capture.progress import ClockProgress, LoopProgress, Watchdog
@@ -62,6 +63,18 @@ def test_a_ring_that_moves_by_turns_with_another_is_judged_by_what_was_last_good
 
 def test_a_ring_that_cannot_be_read_is_no_progress(tmp_path: pathlib.Path) -> None:
     assert not LoopProgress(tmp_path).has_moved(["none"])
+
+
+def test_a_ring_whose_writer_is_gone_holds_up_nobody(tmp_path: pathlib.Path) -> None:
+    """Its interface may be away for minutes: a watchdog that starved would end the captures of the other rings."""
+    progress, writer = LoopProgress(tmp_path), RingWriter.attach(tmp_path)
+    try:
+        assert progress.has_moved(["test"])
+        assert not progress.has_moved(["test"])
+    finally:
+        writer.close()
+    assert progress.has_moved(["test"])
+    assert progress.has_moved(["test"])
 
 
 @pytest.mark.parametrize(("moves", "fed"), [(lambda at: (1, at), True), (lambda _: (1, 1), False)])

@@ -5,7 +5,7 @@ Each is given from outside, so that a recorded tree is judged as a live host is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -108,6 +108,21 @@ class Measured:
     """What the archive's disk took; None: not tried."""
     disk_reason: str = "not tried"
     """Why not."""
+
+    def interrupts_on(self, cpus: Collection[int], besides: Collection[str] = ()) -> dict[str, int]:
+        """Those that came on some CPUs together, by the name that people know; several rows may have the same.
+
+        Args:
+            cpus: Which.
+            besides: Rows of /proc/interrupts that are left out.
+        """
+        found: dict[str, int] = {}
+        for row, counts in self.interrupts.items():
+            count = 0 if row in besides else sum(counts.get(cpu, 0) for cpu in cpus)
+            if count > 0:
+                name = self.interrupt_names.get(row, row)
+                found[name] = found.get(name, 0) + count
+        return found
 
 
 @dataclass(frozen=True, slots=True)

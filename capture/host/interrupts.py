@@ -129,9 +129,8 @@ def deltas(host: Host) -> Verdict:
     measured = _need_measured(host)
     ticks = _rates(measured, {"LOC": measured.interrupts.get("LOC", {})}, host.needs.cores).get("LOC", 0.0)
     mine = own_irqs(host)
-    others = {name: row for name, row in measured.interrupts.items() if name not in _TOLERATED | mine}
-    rates = {measured.interrupt_names.get(name, name): rate
-             for name, rate in _rates(measured, others, host.needs.cores).items()}  # fmt: skip
+    came = measured.interrupts_on(host.needs.cores, _TOLERATED | mine)
+    rates = {name: count / measured.seconds for name, count in came.items()}
     per_core = ticks / len(host.needs.cores)
     told = f"{per_core:.1f} ticks/s on each core"
     told += "".join(f", {name} {rate:.1f}/s" for name, rate in sorted(rates.items(), key=lambda item: -item[1])[:4])

@@ -1,6 +1,6 @@
 """What interrupts a core: a native thread that spins there for some seconds, and the core's interrupts meanwhile.
 
-Needs no privilege; whoever shares the core is slowed for as long.
+Needs no privilege. Whoever shares the core is slowed for as long: one on which a capture's loop spins is refused.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nanotape.capture.errors import HostError
-from nanotape.capture.host.measure import between, sample
-from nanotape.capture.host.root import HostRoot
+from nanotape.capture.host.measure import between, pinned_loops, sample
+from nanotape.capture.host.root import HostRoot, Unreadable
 from nanotape.native import ffi, lib
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
@@ -24,7 +24,7 @@ KEPT = 1 << 20
 
 
 class JitterRefused(HostError):
-    """Raised when a core cannot be measured: it is not there, or this process may not use it."""
+    """Raised when a core is not to be measured: it is not there, not for this process, or a capture's loop is on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,10 @@ def measure_jitter(
         root: Whose /proc/interrupts; None: this host's.
 
     Raises:
-        JitterRefused: There is no such core for this process.
+        JitterRefused: There is no such core for this process, or a capture would lose packets.
     """
     root = root or HostRoot()
+    _leave_loops_alone(root, core)
     started, fault = ffi.new("struct nt_jitter **"), ffi.new("struct nt_fault *")
     before = sample(root)
     if lib.nt_jitter_start(started, core, threshold_ns, KEPT, fault):
@@ -89,9 +90,21 @@ def measure_jitter(
         lengths = np.frombuffer(ffi.buffer(noted, facts.gaps_kept * 8), np.uint64).copy()
     finally:
         lib.nt_jitter_destroy(started[0])
-    interrupts = {came.interrupt_names.get(row, row): counts.get(core, 0) for row, counts in came.interrupts.items()}
-    most_first = sorted(((name, count) for name, count in interrupts.items() if count > 0), key=lambda each: -each[1])
+    most_first = sorted(came.interrupts_on({core}).items(), key=lambda each: -each[1])
     return _jitter(core, threshold_ns, facts, lengths, dict(most_first) if before.interrupts else None)
+
+
+def _leave_loops_alone(root: HostRoot, core: int) -> None:
+    """Two that spin on one core have half of it each; beside a loop with SCHED_FIFO we would never end."""
+    try:
+        pids = [fields.get("Tgid", "") for cpu, fields in pinned_loops(root) if cpu == core]
+    except Unreadable:
+        return
+    if pids:
+        raise JitterRefused(
+            f"core {core}: the loop of a capture (process {pids[0]}) spins there, and would lose packets: end it, "
+            "or see its own gaps (nanotape rings)"
+        )
 
 
 def _jitter(

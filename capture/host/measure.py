@@ -178,23 +178,36 @@ def _driver(nics: NicReader, interfaces: tuple[str, ...]) -> dict[tuple[str, str
     return found
 
 
-def _preempted(root: HostRoot) -> int | None:
-    """Of the threads of captures that are pinned to one CPU: their loops."""
+def pinned_loops(root: HostRoot) -> list[tuple[int, Mapping[str, str]]]:
+    """Threads of captures that are pinned to one CPU, which are their loops: the CPU, and the fields of `status`.
+
+    Raises:
+        Unreadable: Processes cannot be listed.
+    """
+    pids = [pid for pid in root.names("proc") if pid.isdigit()]
+    folders = [f"proc/{pid}/task" for pid in pids if (root.optional(f"proc/{pid}/comm") or "").startswith(OWN_NAMES)]
+    texts = [root.optional(f"{folder}/{task}/status") or "" for folder in folders for task in _tasks(root, folder)]
+    found = [
+        {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
+        for text in texts
+    ]
+    return [(int(cpus), each) for each in found if (cpus := each.get("Cpus_allowed_list", "")).isdigit()]
+
+
+def _tasks(root: HostRoot, folder: str) -> list[str]:
     try:
-        pids = [pid for pid in root.names("proc") if pid.isdigit()]
+        return root.names(folder)
+    except Unreadable:  # it has ended meanwhile
+        return []
+
+
+def _preempted(root: HostRoot) -> int | None:
+    try:
+        told = [fields.get("nonvoluntary_ctxt_switches", "") for _, fields in pinned_loops(root)]
     except Unreadable:
         return None
-    folders = [f"proc/{pid}/task" for pid in pids if (root.optional(f"proc/{pid}/comm") or "").startswith(OWN_NAMES)]
-    tasks = [f"{folder}/{task}" for folder in folders if root.exists(folder) for task in root.names(folder)]
-    counts = [count for task in tasks if (count := _switches(root.optional(f"{task}/status") or "")) is not None]
+    counts = [int(count) for count in told if count.isdigit()]
     return sum(counts) if counts else None
-
-
-def _switches(status: str) -> int | None:
-    fields = {name: value.strip() for name, _, value in (line.partition(":") for line in status.splitlines())}
-    pinned = fields.get("Cpus_allowed_list", "").isdigit()
-    told = fields.get("nonvoluntary_ctxt_switches", "")
-    return int(told) if pinned and told.isdigit() else None
 
 
 def _steal(text: str) -> dict[int, int]:

@@ -70,6 +70,28 @@ def test_unknown_interrupts_are_none_and_not_an_empty_list(tmp_path: Path) -> No
     assert measure_jitter(CORE, 0.05, 1000, root=HostRoot(tmp_path)).interrupts is None
 
 
+def test_interrupts_of_one_name_are_counted_together(tmp_path: Path) -> None:
+    """As those of keyboard and mouse, or of a driver that gives all its queues one name."""
+
+    def write_two(first: int) -> None:
+        (tmp_path / "proc").mkdir(exist_ok=True)
+        rows = f" CPU{CORE}\n 1: {first} IO-APIC 1-edge i8042\n 12: 0 IO-APIC 12-edge i8042\n"
+        (tmp_path / "proc/interrupts").write_text(rows, encoding="ascii")
+
+    write_two(10)
+    found = measure_jitter(CORE, 0.05, 1000, lambda _: write_two(15), HostRoot(tmp_path))
+    assert found.interrupts == {"i8042": 5}
+
+
+def test_a_core_on_which_a_capture_spins_is_refused(tmp_path: Path) -> None:
+    task = tmp_path / "proc/77/task/78"
+    task.mkdir(parents=True)
+    (tmp_path / "proc/77/comm").write_text("nanotape-captur\n", encoding="ascii")
+    (task / "status").write_text(f"Tgid:\t77\nCpus_allowed_list:\t{CORE}\n", encoding="ascii")
+    with pytest.raises(JitterRefused, match=rf"core {CORE}: the loop of a capture \(process 77\) spins there"):
+        measure_jitter(CORE, 0.05, 1000, root=HostRoot(tmp_path))
+
+
 def test_a_core_that_is_not_there_is_refused() -> None:
     with pytest.raises(JitterRefused, match="core 1023: expected one that this process may use, found"):
         measure_jitter(1023, 0.1, 1000)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nanotape.capture.foreign_file import read_foreign
+
 _FRESH_NS = 10 * 10**9
 
 
@@ -48,11 +50,11 @@ def read_feeds(run_directory: Path, ring: str, recorder: str) -> RecordedFeeds |
     """What a ring's recorder told last; None: it has told nothing that can be read."""
     path = run_directory / ring / "readers" / f"{recorder}.feeds.json"
     try:
-        told = json.loads(path.read_bytes())
+        told = json.loads(read_foreign(path))
         lines = {(str(each["channel"]), str(each["line"])): _line(each) for each in told["lines"]}
         switches = (str(each["complaint"] or each["summary"]) for each in told.get("switches", ()))
         return RecordedFeeds(int(told["at_ns"]), lines, tuple(switches))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         return None
 
 

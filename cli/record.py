@@ -140,8 +140,9 @@ def _quiet(settings: Settings, channel: Channel) -> Quiet:
 def orders(folder: Path, reader_name: str, log: Log) -> Orders:
     """What the service of a ring writes down for its recorder; `folder` is RUN_DIR/RING."""
     path, receipt, clock = folder / ORDERS_NAME, receipt_path(folder, reader_name), SystemClock()
-    done = read_receipt(receipt)[0]
-    return Orders(partial(read_orders, path), receipt, done, clock, log, partial(orders_identity, path), clock.utc_ns())
+    done = read_receipt(receipt, os.geteuid())[0]  # other readers may write beside it
+    slept_through = max((each.number for each in read_orders(path)), default=0)
+    return Orders(partial(read_orders, path), receipt, done, clock, log, partial(orders_identity, path), slept_through)
 
 
 def upkeep_options(settings: Settings) -> UpkeepOptions:

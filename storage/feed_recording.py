@@ -1,7 +1,6 @@
 """The feeds' part of a recorder: decodes what is to be written, follows what was, tells and saves what was found."""
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from nanotape.storage.feed_told import ToldBefore
 from nanotape.storage.journal import Journal
 from nanotape.storage.log import Log
 from nanotape.storage.packets import RingFacts
+from nanotape.storage.told_file import tell_file
 from nanotape.storage.untold import rows_after
 
 _SAVE_NS = 5 * 10**9
@@ -166,7 +166,5 @@ class FeedRecording:
             "lines": [asdict(each) for each in lines],
             "switches": self._source.switches(),
         }
-        draft = path.with_name(f".{path.name}.new")
         with suppress(OSError):  # that others see it is worth less than that it is recorded
-            draft.write_text(json.dumps(facts), encoding="utf-8")
-            os.replace(draft, path)
+            tell_file(path, json.dumps(facts))

@@ -5,9 +5,7 @@ start began a segment.
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +13,7 @@ from typing import Protocol
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import StorageError
 from nanotape.storage.log import Log
+from nanotape.storage.told_file import tell_file
 
 _LOOK_NS = 200_000_000
 _FAILURES_KEPT = 64
@@ -54,8 +53,8 @@ class Orders:
     log: Log
     seen: Callable[[], object]
     """Changes when `read` would give something else: a look must cost next to nothing."""
-    began_ns: int = 0
-    """UTC; a rotation that was ordered before is left out."""
+    slept_through: int = 0
+    """Number of the newest that was there before this recorder: a rotation up to it is left out."""
     failed: dict[str, str] = field(default_factory=dict)
     """What went wrong, by number."""
     _due_ns: int = 0
@@ -76,7 +75,7 @@ class Orders:
             try:
                 if order.do == "mark":
                     mark(order)
-                elif order.given_ns >= self.began_ns:
+                elif order.number > self.slept_through:
                     rotate()
             except StorageError as error:
                 self.failed[str(order.number)] = str(error)
@@ -87,14 +86,7 @@ class Orders:
 
     def _tell(self) -> None:
         kept = dict(list(self.failed.items())[-_FAILURES_KEPT:])
-        draft = self.receipt.with_name(f".{self.receipt.name}.new")
         try:
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump({"done": self.done, "failed": kept}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.receipt)
+            tell_file(self.receipt, json.dumps({"done": self.done, "failed": kept}), durable=True)
         except OSError as error:  # who ordered it is not told; it is done all the same
             self.log(f"{self.receipt}: cannot be written: {error.strerror}")
-            with suppress(OSError):
-                draft.unlink()

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from nanotape.capture.accounts import Accounts
 from nanotape.capture.errors import ControlError
+from nanotape.capture.foreign_file import read_foreign
 from nanotape.capture.plan import write_owned
 
 ORDERS_NAME = "orders.json"
@@ -61,12 +62,17 @@ def orders_identity(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def read_receipt(path: Path) -> tuple[int, Mapping[str, str]]:
-    """Number of the last order that was carried out, and by number what went wrong; 0: none was."""
+def read_receipt(path: Path, uid: int | None = None) -> tuple[int, Mapping[str, str]]:
+    """Number of the last order that was carried out, and by number what went wrong; 0: none was.
+
+    Args:
+        path: See `receipt_path`.
+        uid: By whom it has to be written to count; None: whoever may write there.
+    """
     try:
-        told = json.loads(path.read_bytes())
+        told = json.loads(read_foreign(path, uid))
         return int(told["done"]), {str(key): str(value) for key, value in told["failed"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return 0, {}
 
 

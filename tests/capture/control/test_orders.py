@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from functools import partial
 
@@ -51,7 +52,7 @@ class Recorder:
         path, receipt = folder / ORDERS_NAME, receipt_path(folder, "recorder")
         self.orders = Orders(
             partial(read_orders, path), receipt, read_receipt(receipt)[0], time, self.lines.append,
-            partial(orders_identity, path), time.utc_ns(),
+            partial(orders_identity, path), max((each.number for each in read_orders(path)), default=0),
         )  # fmt: skip
 
     def look(self) -> list[str]:
@@ -103,6 +104,37 @@ def test_a_mark_waits_for_a_recorder_that_is_away_and_a_rotation_does_not(
     book.wait_done(mark, "recorder", 3)
 
 
+def test_a_rotation_is_carried_out_though_the_clock_was_set_back(
+    folder: pathlib.Path, book: OrderBook, time: Time
+) -> None:
+    recorder = Recorder(folder, time)
+    time.now_ns -= 500 * 10**9
+    order = book.give("rotate")
+    assert recorder.look() == ["rotate"]
+    book.wait_done(order, "recorder", 5)
+
+
+def test_a_receipt_of_another_user_is_none(folder: pathlib.Path) -> None:
+    receipt = receipt_path(folder, "recorder")
+    receipt.write_text('{"done": 9, "failed": {}}', encoding="utf-8")
+    assert read_receipt(receipt, os.geteuid()) == (9, {})
+    assert read_receipt(receipt, os.geteuid() + 1) == (0, {})
+
+
+def test_a_link_in_the_place_of_a_draft_has_nothing_overwritten(
+    folder: pathlib.Path, book: OrderBook, time: Time
+) -> None:
+    precious = folder / "segment"
+    precious.write_text("packets", encoding="utf-8")
+    receipt = receipt_path(folder, "recorder")
+    receipt.with_name(f".{receipt.name}.new").symlink_to(precious)
+    recorder = Recorder(folder, time)
+    order = book.give("rotate")
+    recorder.look()
+    assert precious.read_text(encoding="utf-8") == "packets"
+    book.wait_done(order, "recorder", 5)
+
+
 def test_what_fails_is_told_to_who_ordered_it_and_the_next_is_carried_out(
     folder: pathlib.Path, book: OrderBook, time: Time
 ) -> None:
@@ -122,7 +154,16 @@ def test_only_the_newest_orders_are_kept(folder: pathlib.Path, book: OrderBook, 
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"orders": [{"number": "x"}]}', b'{"orders": {"a": 1}}', b"\xff"]
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"orders": [{"number": "x"}]}',
+        b'{"orders": {"a": 1}}',
+        b"\xff",
+        b'{"done": Infinity, "failed": {}}',
+    ],
 )
 def test_a_file_that_cannot_be_read_orders_nothing(folder: pathlib.Path, time: Time, content: bytes) -> None:
     (folder / ORDERS_NAME).write_bytes(content)

@@ -1,6 +1,8 @@
 """What a support bundle holds of one host: nanotape's own answers, its state files, logs, and what the host is like."""
 
+import os
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,6 +36,7 @@ _HOST_COMMANDS = (
     ("dmesg.txt", ("dmesg", "--ctime")),
     ("journal.txt", ("journalctl", "--no-pager", "-n", "5000", "-u", "nanotape*")),
 )
+_UNTRUSTED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ETHTOOL = ("-i", "-S", "-g", "-c", "-a", "-k", "-l", "-x", "-T", "-n")
 _COMMAND_KEYS = re.compile(r"^(?P<key>post_\w+|on_event) = \[(?P<words>.*)\](?P<rest>  #.*)?$", re.MULTILINE)
 
@@ -84,7 +87,8 @@ def _state_files(run_directory: Path) -> Iterator[Part]:
         "clock/*.log*",
     ):
         for path in sorted(run_directory.glob(pattern)):
-            yield Part(f"run/{path.relative_to(run_directory)}", partial(_tail, path))
+            place = path.relative_to(run_directory)
+            yield Part(f"run/{place}", partial(_state_tail, run_directory, place))
 
 
 def _events(settings: Settings) -> bytes:
@@ -114,6 +118,27 @@ def _output(command: Sequence[str], allowed: Sequence[int] = (0,)) -> bytes:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
         raise OSError(said[-1])
     return done.stdout
+
+
+def _state_tail(run_directory: Path, place: Path) -> bytes:
+    """The end of a file below a folder in which less trusted users write: through no link, and of no pipe.
+
+    The bundle is made by root and sent away: what they cannot read themselves they must not be able to put into it.
+    """
+    folder = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in place.parent.parts:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        with open(os.open(place.name, os.O_RDONLY | _UNTRUSTED, dir_fd=folder), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(f"{place}: expected a file, found something else")
+            file.seek(max(found.st_size - PART_BYTES, 0))
+            return file.read(PART_BYTES + 1)
+    finally:
+        os.close(folder)
 
 
 def _tail(path: Path) -> bytes:

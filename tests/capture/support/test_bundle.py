@@ -66,6 +66,23 @@ def test_state_files_and_each_interface_are_in_it(tmp_path: Path) -> None:
     assert "host/ethtool/eth7-T.txt" in parts
 
 
+def test_nothing_behind_a_link_and_nothing_of_a_pipe_comes_into_it(tmp_path: Path) -> None:
+    """Who may write state files could have root send what they may not read, or wait for ever."""
+    secret, run = tmp_path / "elsewhere" / "state.json", tmp_path / "run"
+    for folder in (secret.parent, run / "main" / "readers"):
+        folder.mkdir(parents=True)
+    secret.write_text("secret")
+    (run / "main" / "service.json").symlink_to(secret)
+    (run / "clock").symlink_to(secret.parent)
+    os.mkfifo(run / "main" / "readers" / "pipe.json")
+    settings = loads(f'[paths]\nrun_dir = "{run}"\n')
+    state = [each for each in support_parts(settings, None) if each.name.startswith("run/")]
+    assert {each.name for each in state} >= {"run/main/service.json", "run/main/readers/pipe.json"}
+    file = io.BytesIO()
+    assert [each.bytes for each in write_bundle(state, file, "top", lambda: 0.0)] == [None] * len(state)
+    assert list(unpacked(file.getvalue())) == ["top/manifest.json"]
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "nanotape.toml"

@@ -42,7 +42,7 @@ class StopSignals:
         os.close(self._write)
 
     def fileno(self) -> int:
-        """Readable once a signal to end by has come; or another, until `take_reload`."""
+        """Readable once a signal to end by has come; a hangup that asks for a reload leaves it alone."""
         return self._read
 
     def stop(self) -> None:
@@ -53,11 +53,6 @@ class StopSignals:
     def take_reload(self) -> bool:
         """Whether a hangup has come since it was asked last; it is forgotten then."""
         was_asked, self._must_reload = self._must_reload, False
-        if was_asked:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._read, 4096)
-            if self.caught:  # that must stay seen
-                self._wake()
         return was_asked and not self.caught
 
     def _wake(self) -> None:
@@ -66,9 +61,7 @@ class StopSignals:
 
     def _on_signal(self, number: int, *_: object) -> None:
         if number == signal.SIGHUP and self._hangup_reloads:
-            if not self._must_reload:
-                self._must_reload = True
-                self._wake()
+            self._must_reload = True
         elif not self.caught:
             self.caught = True
             self._wake()

@@ -82,7 +82,7 @@ def hugepages(host: Host) -> Verdict:
         return ok(told, goal)
     if _packet_memory_pages(host) and not any(need.is_required for need in lacking):
         raise Unreadable(f"{told}; a capture runs, and only its own start says whether its packet memory is among them")
-    fix = "; ".join(f"echo {need.pages} > {pages_file(need.page_bytes, node)}" for need in lacking)
+    fix = "; ".join(f"echo {pages_in_all(host, need)} > {pages_file(need.page_bytes, node)}" for need in lacking)
     judge = fail if any(need.is_required for need in lacking) else warn
     return judge(told + where, f"{fix} (at boot: nanotape tune)", goal)
 
@@ -118,6 +118,13 @@ def free_pages(host: Host, page_bytes: int) -> int:
     """
     path = pages_file(page_bytes, nic_node(host)).lstrip("/").replace("nr_hugepages", "free_hugepages")
     return host.root.number(path)
+
+
+def pages_in_all(host: Host, need: HugePages) -> int:
+    """To be reserved so that ours are free: the kernel's number is of all, and others use some of them."""
+    path = pages_file(need.page_bytes, nic_node(host)).lstrip("/")
+    used = host.root.number(path) - free_pages(host, need.page_bytes) - _held(host, need.page_bytes)
+    return max(used, 0) + need.pages
 
 
 def hugetlbfs(host: Host) -> Verdict:

@@ -14,7 +14,7 @@ from nanotape.capture.host.facts import Host
 from nanotape.capture.host.interrupts import own_irqs
 from nanotape.capture.host.kernel import STAT_INTERVAL_S, fair_server_file
 from nanotape.capture.host.limits import BACKLOG, GROUPS_MINIMUM
-from nanotape.capture.host.memory import needed_pages, nic_node, pages_file
+from nanotape.capture.host.memory import needed_pages, nic_node, pages_file, pages_in_all
 from nanotape.capture.host.root import Unreadable, cpu_list, cpu_mask, cpu_text
 
 WANTING = ("warn", "fail", "info")
@@ -141,7 +141,7 @@ def _command_line(answers: set[str], host: Host, rest: str) -> Iterable[str]:
         for need in needed_pages(host):
             if need.page_bytes == _GIB:  # after the boot there may be no such page whole
                 yield "hugepagesz=1G"
-                yield f"hugepages={need.pages}"
+                yield f"hugepages={pages_in_all(host, need)}"
 
 
 def _sysctl(answers: set[str], host: Host) -> dict[str, str]:
@@ -185,7 +185,7 @@ def _pages(answers: set[str], host: Host) -> tuple[tuple[str, int], ...]:
     if "memory.hugepages" not in answers:
         return ()
     small = [need for need in needed_pages(host) if need.page_bytes != _GIB]
-    return tuple((pages_file(need.page_bytes, nic_node(host)).lstrip("/"), need.pages) for need in small)
+    return tuple((pages_file(each.page_bytes, nic_node(host)).lstrip("/"), pages_in_all(host, each)) for each in small)
 
 
 def _mount_bytes(answers: set[str], host: Host) -> int | None:

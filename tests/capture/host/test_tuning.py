@@ -134,10 +134,23 @@ def test_pages_of_a_gib_are_asked_for_on_the_command_line(tmp_path: Path) -> Non
     recorded = unpack("bare-metal", tmp_path)
     recorded.write("sys/devices/system/node/node1/hugepages/hugepages-1048576kB/free_hugepages", "0")
     found = tuned(recorded)
-    assert found.command_line == ("hugepagesz=1G", "hugepages=1")
+    assert found.command_line == ("hugepagesz=1G", "hugepages=3")  # two are somebody's already
     assert [path for path, _ in found.pages] == [
         "sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages"
     ]
+
+
+def test_pages_that_others_use_are_left_to_them(tmp_path: Path) -> None:
+    """The kernel's number is of all: a smaller one would take the free ones of others, and give us none."""
+    recorded = unpack("bare-metal", tmp_path)
+    folder = "sys/devices/system/node/node1/hugepages/hugepages-2048kB"
+    recorded.write(f"{folder}/free_hugepages", "0")
+    ((_, asked),) = tuned(recorded).pages
+    found = {result.id: result for result in examine(recorded.host())}["memory.hugepages"]
+    recorded.write(f"{folder}/nr_hugepages", "0")
+    ((_, alone),) = tuned(recorded).pages
+    assert asked == alone + 128
+    assert (found.fix or "").startswith(f"echo {asked} > /{folder}/nr_hugepages")
 
 
 def test_a_fair_server_is_switched_off_on_the_loops_core(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from nanotape.config import ConfigError
 Act = Callable[[str, Request], Mapping[str, Any]]
 """Does what is asked of a ring's service; raises CaptureError or ConfigError with the line to answer."""
 _END_S = 2.0
+_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,12 @@ class ControlServer:
                 return
             for fd in readable:
                 ring, listener = self._listeners[fd]
-                with contextlib.suppress(OSError):  # it has gone already, or there is no descriptor to be had
-                    self._take(ring, listener.accept()[0])
+                try:
+                    connection = listener.accept()[0]
+                except OSError:  # it has gone already, or there is no descriptor to be had: it would be tried at once
+                    select.select([self._ended], [], [], _PAUSE_S)
+                else:
+                    self._take(ring, connection)
 
     def _take(self, ring: str, connection: socket.socket) -> None:
         connection.settimeout(self._limits.write_s)
@@ -114,7 +119,12 @@ class ControlServer:
         thread = threading.Thread(target=self._serve, args=(ring, connection), name="nanotape-control", daemon=True)
         with self._lock:
             self._clients[connection] = thread
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # there is no thread to be had just now; the next may find one
+            with self._lock:
+                self._clients.pop(connection)
+            connection.close()
 
     def _serve(self, ring: str, connection: socket.socket) -> None:
         try:

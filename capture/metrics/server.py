@@ -1,5 +1,6 @@
 """The HTTP endpoint that Prometheus reads: `GET /metrics`, and nothing else. Ends nothing, whatever is asked of it."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 from nanotape.capture.metrics.exposition import CONTENT_TYPE
 
 _CLIENT_S = 10.0
+_CLIENTS = 16
+"""At once; one more, and the oldest is let go: who may use loopback is not to use up our descriptors and threads."""
 
 
 class MetricsServer:
@@ -58,6 +61,26 @@ def _server_class(address: str) -> type[ThreadingHTTPServer]:
         daemon_threads = True
         block_on_close = False
         request_queue_size = 16
+
+        def __init__(self, *arguments: Any) -> None:
+            self._clients: dict[socket.socket, None] = {}
+            self._lock = threading.Lock()
+            super().__init__(*arguments)
+
+        def process_request(self, request: Any, client_address: Any) -> None:
+            with self._lock:
+                self._clients[request] = None
+                oldest = next(iter(self._clients)) if len(self._clients) > _CLIENTS else None
+                if oldest is not None:
+                    del self._clients[oldest]
+                    with contextlib.suppress(OSError):
+                        oldest.shutdown(socket.SHUT_RDWR)  # its thread wakes up and closes it
+            super().process_request(request, client_address)
+
+        def shutdown_request(self, request: Any) -> None:
+            with self._lock:  # a descriptor that is closed must not be shut down: it may be another's by now
+                self._clients.pop(request, None)
+                super().shutdown_request(request)
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             """A client that went away is no news."""

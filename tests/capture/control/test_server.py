@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import json
 import os
 import pathlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -155,7 +157,7 @@ def test_who_has_no_right_is_refused_with_a_line_and_told_of(listening: Listenin
 def test_clients_that_go_away_in_the_middle_leave_no_descriptor_and_no_thread(listening: Listening) -> None:
     listening.start()
     assert ask(listening.path, {"do": "status"})["ok"]
-    wait_for(lambda: threading.active_count() == 2, "the first client's thread to end", 5)
+    wait_for(lambda: _threads() == 1, "the first client's thread to end", 5)
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for number in range(300):
@@ -163,9 +165,41 @@ def test_clients_that_go_away_in_the_middle_leave_no_descriptor_and_no_thread(li
             client.sendall((b"", b'{"do": "sta', b'{"do": "status"}\n' * 20, b"\x00\n" * 50)[number % 4])
 
     def open_and_running() -> tuple[int, int]:
-        return len(os.listdir("/proc/self/fd")), threading.active_count()
+        return len(os.listdir("/proc/self/fd")), _threads()
 
-    wait_for(lambda: open_and_running() == (before, 2), "all that wait to be taken, and let go", 20)
+    wait_for(lambda: open_and_running() == (before, 1), "all that wait to be taken, and let go", 20)
+    assert ask(listening.path, {"do": "status"})["ok"]
+
+
+def test_where_there_is_no_descriptor_to_be_had_it_tries_again_but_not_at_once(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[float] = []
+
+    def accept(_: socket.socket) -> None:
+        tries.append(time.monotonic())
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket.socket, "accept", accept)
+        listening.start()
+        with listening.connect():
+            wait_for(lambda: len(tries) >= 3, "three tries", 10)
+            assert tries[2] - tries[0] > 0.1
+    assert ask(listening.path, {"do": "status"})["ok"]
+
+
+def test_where_there_is_no_thread_to_be_had_the_next_client_finds_one(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    listening.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with listening.connect() as client:
+            assert client.recv(1) == b""
     assert ask(listening.path, {"do": "status"})["ok"]
 
 
@@ -206,6 +240,10 @@ def test_where_nobody_listens_one_line_says_so(tmp_path: pathlib.Path, prepare: 
     prepare(tmp_path / "x.control")
     with pytest.raises(ControlError, match="expected a running service, found none"):
         ask(tmp_path / "x.control", {"do": "status"})
+
+
+def _threads() -> int:
+    return sum(each.name == "nanotape-control" for each in threading.enumerate())
 
 
 def _is_root() -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import re
 import shutil
 import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from dataclasses import replace
 
 import pytest
 from crafted_looks import NOW_NS, RING, SECOND_NS, later, look, loop, recorder, stats
+from deadline import wait_for
 
 from nanotape.capture.counters import LoopGaps
 from nanotape.capture.health import ring_health
@@ -216,6 +219,15 @@ def test_garbage_and_a_client_that_goes_away_cost_nobody_else_anything(endpoint:
         with socket.create_connection(("127.0.0.1", endpoint.server.port or 0), timeout=5) as client:
             client.sendall(garbage)
     assert endpoint.get("/metrics")[0] == 200
+
+
+def test_clients_that_only_hold_on_are_few_and_keep_nobody_from_the_page(endpoint: Endpoint) -> None:
+    with contextlib.ExitStack() as stack:
+        where = ("127.0.0.1", endpoint.server.port or 0)
+        held = [stack.enter_context(socket.create_connection(where, timeout=10)) for _ in range(100)]
+        assert endpoint.get("/metrics") == (200, "a 1\n")
+        assert held[0].recv(1) == b""
+        wait_for(lambda: sum("process_request" in each.name for each in threading.enumerate()) <= 16, "few threads", 5)
 
 
 def test_a_port_that_is_taken_is_a_line_and_no_end() -> None:

@@ -36,6 +36,10 @@ def isolated_cpus(root: HostRoot) -> frozenset[int]:
 
 def isolated(host: Host) -> Verdict:
     """Row 1."""
+    if host.needs.cores >= _online(host):
+        return fail(
+            f"loops have all CPUs, {cpu_text(_online(host))}", "[loop] core: leave one to everything else, or none"
+        )
     fix = f"kernel command line: isolcpus=managed_irq,domain,{cpu_text(host.needs.cores)}, or a cpuset partition"
     return off_limits(host, isolated_cpus(host.root), "the isolated set", fix, severe=True)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+NO_CPU = "none"
 _WORD_BITS = 32
 
 
@@ -154,7 +155,7 @@ def _span(part: str) -> Iterable[int]:
 
 def cpu_text(cpus: Iterable[int]) -> str:
     """CPUs as the kernel lists them; none: `none`."""
-    return ",".join(_spans(sorted(cpus))) or "none"
+    return ",".join(_spans(sorted(cpus))) or NO_CPU
 
 
 def _spans(cpus: list[int]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from nanotape.capture.host.interrupts import own_irqs
 from nanotape.capture.host.kernel import STAT_INTERVAL_S, fair_server_file
 from nanotape.capture.host.limits import BACKLOG, GROUPS_MINIMUM
 from nanotape.capture.host.memory import needed_pages, nic_node, pages_file, pages_in_all
-from nanotape.capture.host.root import Unreadable, cpu_list, cpu_mask, cpu_text
+from nanotape.capture.host.root import NO_CPU, Unreadable, cpu_list, cpu_mask, cpu_text
 
 WANTING = ("warn", "fail", "info")
 _GIB = 1 << 30
@@ -109,12 +109,12 @@ def _is_answered(name: str, host: Host) -> bool:
     if check == "cores.nohz_full" and not host.root.exists(f"{CPU}/nohz_full"):
         return False  # the kernel does not know the parameter
     if check in _WITH_CORES:
-        return bool(host.needs.cores)
+        return bool(host.needs.cores) and _housekeeping(host) != NO_CPU
     return check in _ALWAYS or check in _NIC_CHECKS or check == "nic.steering"
 
 
 def _housekeeping(host: Host) -> str:
-    """CPUs for all else; `0` where they cannot be told."""
+    """CPUs for all else; `0` where they cannot be told. A host that isolates all that it has hardly boots."""
     try:
         return cpu_text(host.root.cpus(f"{CPU}/online") - host.needs.cores)
     except Unreadable:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from recorded_host import RecordedHost, unpack
 
 from nanotape.capture.errors import PlaceUnusable
+from nanotape.capture.host.memory import pages_in_all
+from nanotape.capture.host.needs import HugePages
 from nanotape.capture.host.root import cpu_list
 from nanotape.capture.host.table import examine
 from nanotape.capture.host.tuning import Tuning, tuning
@@ -140,17 +143,27 @@ def test_pages_of_a_gib_are_asked_for_on_the_command_line(tmp_path: Path) -> Non
     ]
 
 
+def test_nothing_is_isolated_where_no_cpu_would_be_left(tmp_path: Path) -> None:
+    """Two loops on two CPUs, say: a command line that isolates both is none to boot with."""
+    host = unpack("vm", tmp_path).host()
+    everything = host.root.cpus(f"{CPU}/online")
+    host = replace(host, needs=replace(host.needs, cores=everything))
+    results = examine(host)
+    found = tuning(host, results)
+    assert not any(name in word for word in found.command_line for name in ("isolcpus", "irqaffinity", "rcu_nocbs"))
+    assert found.move_interrupts_to is None
+    assert "irq-affinity.sh" not in files(found, "vm")
+    assert not any("cpumask" in path or "affinity" in path for path, _ in found.writes)
+    (told,) = (result for result in found.left if result.id == "cores.isolated")
+    assert (told.status, told.found) == ("fail", "loops have all CPUs, 0-3")
+
+
 def test_pages_that_others_use_are_left_to_them(tmp_path: Path) -> None:
     """The kernel's number is of all: a smaller one would take the free ones of others, and give us none."""
-    recorded = unpack("bare-metal", tmp_path)
-    folder = "sys/devices/system/node/node1/hugepages/hugepages-2048kB"
-    recorded.write(f"{folder}/free_hugepages", "0")
-    ((_, asked),) = tuned(recorded).pages
-    found = {result.id: result for result in examine(recorded.host())}["memory.hugepages"]
-    recorded.write(f"{folder}/nr_hugepages", "0")
-    ((_, alone),) = tuned(recorded).pages
-    assert asked == alone + 128
-    assert (found.fix or "").startswith(f"echo {asked} > /{folder}/nr_hugepages")
+    host = replace(unpack("bare-metal", tmp_path).host(), captured=(), held_pages={})
+    ten = HugePages(2 << 20, 20 << 20, is_required=True)
+    assert pages_in_all(host, ten) == 64 + 10  # of 128, 64 are free
+    assert pages_in_all(replace(host, held_pages={2 << 20: 64}), ten) == 10  # they are ours
 
 
 def test_a_fair_server_is_switched_off_on_the_loops_core(tmp_path: Path) -> None:

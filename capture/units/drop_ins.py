@@ -68,6 +68,17 @@ def upkeep_drop_in(settings: Settings, start: Start, verb: str) -> str:
     return _text(start, [*lines, *_affinity(settings, start), *_writable(paths)], _mounts(settings))
 
 
+def word(text: str) -> str:
+    """A word of a unit or of tmpfiles, as systemd reads it: with spaces and quotes in it, and without specifiers."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    plain = escaped == text.replace("%", "%%") and not any(each.isspace() or each in "';#" for each in text)
+    return escaped if plain else f'"{escaped}"'
+
+
+def _command_word(text: str) -> str:
+    return word(text.replace("$", "$$"))  # in commands it is a variable else
+
+
 def _text(start: Start, service: Sequence[str], unit: Sequence[str] = ()) -> str:
     lines = [f"# By `nanotape service install`, from {start.config}; written anew by the next."]
     lines += ["[Unit]", *unit] if unit else []
@@ -78,8 +89,8 @@ def _text(start: Start, service: Sequence[str], unit: Sequence[str] = ()) -> str
 def _command(start: Start, words: str) -> list[str]:
     if (start.executable, start.config) == (EXECUTABLE, DEFAULT_FILE):
         return []
-    config = [] if start.config == DEFAULT_FILE else [f"--config {start.config}"]
-    return ["ExecStart=", " ".join([f"ExecStart={start.executable}", words, *config])]
+    config = [] if start.config == DEFAULT_FILE else ["--config", _command_word(str(start.config))]
+    return ["ExecStart=", " ".join([f"ExecStart={_command_word(str(start.executable))}", words, *config])]
 
 
 def _account(user: str, key: str, settings: Settings) -> list[str]:
@@ -95,13 +106,13 @@ def _differing(settings: Settings, *keys: str) -> list[str]:
 
 
 def _writable(paths: Iterable[str]) -> list[str]:
-    words = [f"-{path}" for path in paths]
+    words = [word(f"-{path}") for path in paths]
     return [f"ReadWritePaths={' '.join(words)}"] if words else []
 
 
 def _mounts(settings: Settings) -> list[str]:
     archive = _differing(settings, "archive")
-    return [f"RequiresMountsFor={archive[0]}"] if archive else []
+    return [f"RequiresMountsFor={word(archive[0])}"] if archive else []
 
 
 def _affinity(settings: Settings, start: Start) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nanotape.config
-from nanotape.capture.units.drop_ins import Start, capture_drop_in, clock_drop_in, record_drop_in, upkeep_drop_in
+from nanotape.capture.units.drop_ins import Start, capture_drop_in, clock_drop_in, record_drop_in, upkeep_drop_in, word
 from nanotape.config import Settings
 from nanotape.config.settings import Paths
 
@@ -49,9 +49,10 @@ def _drop_ins(settings: Settings, start: Start) -> Iterator[tuple[str, str]]:
 
 
 def enabled_units(settings: Settings) -> list[str]:
-    """What is to be enabled and started."""
+    """What is to be enabled and started; without `clock.mode` no clock service, which would end at once."""
     rings = [f"nanotape-{part}@{ring}.service" for ring in settings.rings for part in ("capture", "record")]
-    return ["nanotape.target", "nanotape-clock.service", *rings, "nanotape-compact.timer", "nanotape-retain.timer"]
+    clock = [] if settings.clock.mode == "none" else ["nanotape-clock.service"]
+    return ["nanotape.target", *clock, *rings, "nanotape-compact.timer", "nanotape-retain.timer"]
 
 
 def sysusers(settings: Settings) -> str:
@@ -70,7 +71,7 @@ def sysusers(settings: Settings) -> str:
 def tmpfiles(settings: Settings) -> str:
     """Folders for systemd-tmpfiles(8), each for who works in it."""
     lines = ["# State, rings and archive, each for who works in it."]
-    lines += [f"d {path} 0755 {owner} {settings.user.group} -" for path, owner in _folders(settings).items()]
+    lines += [f"d {word(path)} 0755 {owner} {settings.user.group} -" for path, owner in _folders(settings).items()]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -61,7 +61,14 @@ def analyze(root: pathlib.Path, *words: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(["systemd-analyze", *words, f"--root={root}"], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("text", ["", TUNED])
+ODD = """
+[paths]
+archive = "/data/my archive/100%"
+run_dir = '/run/o"dd'
+"""
+
+
+@pytest.mark.parametrize("text", ["", TUNED, ODD])
 def test_systemd_finds_nothing_wrong_with_the_units(text: str, root: pathlib.Path) -> None:
     """With the drop-ins of a configuration too."""
     executable = pathlib.Path("/opt/nanotape" if text else "/usr/bin/nanotape")
@@ -124,6 +131,20 @@ def drop_ins(text: str, **start: object) -> dict[str, str]:
         place.parent.name.removesuffix(".d"): text for place, text in found.items() if place.name == "50-nanotape.conf"
     }
     return {unit: "\n".join(line for line in text.splitlines() if line[0] != "#") for unit, text in said.items()}
+
+
+def test_odd_paths_are_one_word_each() -> None:
+    start = {"executable": pathlib.Path("/opt/nano tape/nanotape"), "config": pathlib.Path("/etc/$x 1.toml")}
+    found = drop_ins(ODD, **start)["nanotape-record@main.service"].splitlines()
+    assert 'RequiresMountsFor="/data/my archive/100%%"' in found
+    assert 'ReadWritePaths="-/data/my archive/100%%" "-/run/o\\"dd"' in found
+    assert 'ExecStart="/opt/nano tape/nanotape" record --wait --ring %i --config "/etc/$$x 1.toml"' in found
+    assert 'd "/data/my archive/100%%" 0755' in files(loads(ODD), Start())[TMPFILES]
+
+
+def test_a_clock_service_that_would_end_at_once_is_not_asked_for() -> None:
+    assert "nanotape-clock.service" in enabled_units(Settings())
+    assert "nanotape-clock.service" not in enabled_units(loads('[clock]\nmode = "none"\n'))
 
 
 def test_with_the_defaults_the_units_hold_as_they_are_shipped() -> None:

@@ -3,12 +3,13 @@
 What stays is not touched: the ring, and the RX rings of a holder that stays, hold what comes in meanwhile.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER
-from nanotape.capture.errors import CaptureError, ReloadRefused
+from nanotape.capture.errors import CaptureError, ReloadRefused, ServiceError
 from nanotape.capture.service import Service
 from nanotape.capture.services import RingRun, Services
 from nanotape.config import Settings
@@ -49,14 +50,20 @@ class Reload:
         Raises:
             ConfigError: The configuration is wrong; nothing is changed.
             ReloadRefused: Something needs a restart; nothing is changed.
-            CaptureError: A ring could not go over, and is as before.
+            CaptureError: A ring could not go over, and is as before; those before it have, and are named.
         """
         with self._lock:
             wanted = {each.ring.name: each for each in self._reread()}
             runs = [run for run in self._services.runs if not run.has_ended]
             diffs = {run.name: reload_diff(run.settings, wanted[run.name]) for run in runs if run.name in wanted}
             _refuse([run.name for run in self._services.runs], wanted, diffs, interrupt=interrupt)
-            anew = {run.name: self._go_over(run, wanted[run.name], diffs[run.name]) for run in runs}
+            anew: dict[str, list[str]] = {}
+            for run in runs:
+                try:
+                    anew[run.name] = self._go_over(run, wanted[run.name], diffs[run.name])
+                except CaptureError as error:
+                    gone_over = [name for name in anew if diffs[name].changed]
+                    raise _named(error, run.name, gone_over, is_alone=len(self._services.runs) == 1) from None
             return {"rings": [_told(name, diff, anew[name]) for name, diff in diffs.items()]}
 
     def _go_over(self, run: RingRun, settings: Settings, diff: ReloadDiff) -> list[str]:
@@ -91,19 +98,37 @@ def _refuse(
         )
 
 
+def _named(error: CaptureError, ring: str, gone_over: Sequence[str], *, is_alone: bool) -> CaptureError:
+    """An error with the ring that it is about, and those that do not go back for it."""
+    if is_alone:
+        return error
+    text = str(error) if str(error).startswith(f"ring {ring}: ") else f"ring {ring}: {error}"
+    return ServiceError(f"{text}; gone over before it: ring {', '.join(gone_over)}" if gone_over else text)
+
+
 def _exchange(service: Service, before: Settings, settings: Settings, parts: Sequence[str]) -> list[str]:
     """In the ring's thread. What does not come up by the new configuration goes on by the old one."""
     there = [part for part in parts if service.pid(part) is not None]
+    service.go_over(settings)  # before anything is ended: where it cannot be written down, all goes on as it was
     try:
         _end(service, there)
-        service.go_over(settings)
         _begin(service, there)
     except CaptureError:
         _end(service, there)
-        service.go_over(before)
-        _begin(service, there)
+        with contextlib.suppress(CaptureError):  # no room for the plan: the old one's parts are tried all the same
+            service.go_over(before)
+        for part in _STARTED_IN_ORDER:
+            if part in there:
+                _begin_or_retry(service, part)
         raise
     return there
+
+
+def _begin_or_retry(service: Service, part: str) -> None:
+    try:
+        service.begin_anew(part)
+    except CaptureError:  # as one that died by itself, it is tried again and again
+        service.put_off(part)
 
 
 def _end(service: Service, parts: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from nanotape.capture.accounts import Accounts, accounts
 from nanotape.capture.child import STOP_TIMEOUT_S, Child, ending
 from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER, Commands, ServiceOptions
-from nanotape.capture.errors import ServiceError
+from nanotape.capture.errors import CaptureError, ServiceError
 from nanotape.capture.feed import Feed
 from nanotape.capture.footprint import Footprint
 from nanotape.capture.listeners import ListenerWatch
@@ -210,6 +210,8 @@ class Service:
             write_owned(self.places.config, effective(settings).encode(), self._owners)
         except BaseException:
             self._settings = before
+            with contextlib.suppress(CaptureError):  # half of it may be written down already
+                self._write_plan()
             raise
         self._commands = replace(self._known_commands(), settings=settings)
 
@@ -238,6 +240,10 @@ class Service:
             raise
         if name == HOLDER and self._links:
             self._links.renewed()  # another XDP program is the right one
+
+    def put_off(self, name: str) -> None:
+        """Has `wait` start one part that could not begin, again and again as if it had died."""
+        self._put_off(name, sound=False)
 
     def stop(self) -> None:
         """Ends everything in order: holder, capture, recorder. May be called twice.

@@ -114,7 +114,7 @@ def _run(
             watchdog.notifier.ready(f"capturing: {', '.join(run.name for run in services.runs)}")
             control.start()
             stack.callback(control.stop)
-            _serve_metrics(rings, stack, log)
+            _serve_metrics(services, stack, log)
             while not signals.caught and services.wait(_TICK_S, signals.fileno()):
                 watchdog.look([run.name for run in services.runs if not run.has_ended])
                 if signals.take_reload():
@@ -146,10 +146,11 @@ def _logged(rings: Sequence[Settings], options: ServiceOptions) -> Iterator[tupl
         yield log, options
 
 
-def _serve_metrics(rings: Sequence[Settings], stack: contextlib.ExitStack, log: ServiceLog) -> None:
-    chosen = rings[0].metrics
+def _serve_metrics(services: Services, stack: contextlib.ExitStack, log: ServiceLog) -> None:
+    chosen = services.runs[0].settings.metrics
     if chosen.port is not None:
-        server = MetricsServer(chosen.address, chosen.port, Collector(rings).text, log)
+        collector = Collector(lambda: [run.settings for run in services.runs])
+        server = MetricsServer(chosen.address, chosen.port, collector.text, log)
         server.start()
         stack.callback(server.stop)
 

@@ -4,7 +4,7 @@ What takes two looks is said from the second page on: the newest that is not too
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nanotape.capture.clock.status import told_status
@@ -25,11 +25,11 @@ _REMEMBERED_NS = 600 * 10**9
 class Collector:
     """Of the rings of one supervisor."""
 
-    def __init__(self, rings: Sequence[Settings], clocks: Clocks | None = None) -> None:
+    def __init__(self, rings: Callable[[], Sequence[Settings]], clocks: Clocks | None = None) -> None:
         """Looks at nothing yet.
 
         Args:
-            rings: Each ring's settings.
+            rings: Gives each ring's settings, as they are after the last reload.
             clocks: None: the host's.
         """
         self._rings, self._clocks = rings, clocks or Clocks()
@@ -38,13 +38,13 @@ class Collector:
 
     def text(self) -> str:
         """A page of now."""
-        page, began_ns = Page(), self._clocks.monotonic_ns()
+        page, began_ns, rings = Page(), self._clocks.monotonic_ns(), self._rings()
         with self._lock:
-            for settings in self._rings:
+            for settings in rings:
                 self._add(page, settings)
-        status = told_status(self._rings[0], self._clocks.utc_ns())
+        status = told_status(rings[0], self._clocks.utc_ns())
         if status is not None:
-            add_clocks(page, self._rings[0].host, status.clocks)
+            add_clocks(page, rings[0].host, status.clocks)
         took_ns = self._clocks.monotonic_ns() - began_ns
         page.gauge("scrape_duration_seconds", "What it took to make this page").add({}, took_ns / 1e9)
         return page.text()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nanotape.capture.errors import ReloadRefused, ServiceError
+from nanotape.capture.errors import PlaceUnusable, ReloadRefused, ServiceError
 from nanotape.capture.reload import Reload
 from nanotape.config import ConfigError, Settings, loads
 
@@ -22,19 +22,25 @@ class FakeService:
         self.parts, self.calls = parts, list[str]()
         self.settings: Settings | None = None
         self.fails_on: Settings | None = None
+        self.is_full, self.never_begins = False, False
 
     def pid(self, name: str) -> int | None:
         return 7 if name in self.parts else None
 
     def go_over(self, settings: Settings) -> None:
+        if self.is_full:
+            raise PlaceUnusable("plan: cannot be written: No space left on device")
         self.settings = settings
 
     def end(self, name: str) -> None:
         self.calls.append(f"end {name}")
 
+    def put_off(self, name: str) -> None:
+        self.calls.append(f"put off {name}")
+
     def begin_anew(self, name: str) -> None:
         self.calls.append(f"begin {name}")
-        if self.settings is self.fails_on is not None:
+        if self.never_begins or self.settings is self.fails_on is not None:
             raise ServiceError(f"{name}: ended before it was ready")
 
 
@@ -126,6 +132,36 @@ def test_what_does_not_begin_goes_back_and_is_told() -> None:
     service = host.runs[0].service
     assert service.calls == ["end capture", "begin capture", "end capture", "begin capture"]
     assert service.settings is before is host.runs[0].settings
+
+
+def test_rings_that_went_over_before_one_that_cannot_are_named() -> None:
+    host = Host()
+    host.text = BOTH + "[loop]\nbatch = 32\n"
+    host.runs[1].service.never_begins = True
+    said = "ring b: capture: ended before it was ready; gone over before it: ring a"
+    with pytest.raises(ServiceError, match=f"^{said}$"):
+        host.reload()
+    assert [run.settings.loop.batch == 32 for run in host.runs] == [True, False]
+
+
+def test_what_does_not_begin_by_the_old_configuration_either_is_tried_again_later() -> None:
+    host = Host()
+    host.text = BOTH + '[recorder]\ncompression = "lz4"\n[loop]\nbatch = 32\n'
+    service = host.runs[0].service
+    service.never_begins = True
+    with pytest.raises(ServiceError, match="capture: ended before it was ready"):
+        host.reload()
+    begun = ["begin capture", "put off capture", "begin recorder", "put off recorder"]
+    assert service.calls == ["end recorder", "end capture", "begin capture", "end recorder", "end capture", *begun]
+
+
+def test_where_the_new_configuration_cannot_be_written_down_nothing_is_ended() -> None:
+    host = Host()
+    host.text = BOTH + "[loop]\nbatch = 32\n"
+    host.runs[0].service.is_full = True
+    with pytest.raises(ServiceError, match=r"^ring a: plan: cannot be written"):
+        host.reload()
+    assert host.calls == [[], []]
 
 
 def test_a_gap_is_refused_unless_it_is_accepted() -> None:

@@ -158,7 +158,7 @@ def test_the_newest_look_that_is_not_too_new_is_compared_with(monkeypatch: pytes
     moments = iter((0, 200, 400, 600, 620, 640, 1600, 900_000))
     found = (replace(look(RING), monotonic_ns=moment * 10**6) for moment in moments)
     monkeypatch.setattr(collector, "look", lambda *_: next(found))
-    made = Collector([Settings().of_ring()])
+    made = Collector(lambda: [Settings().of_ring()])
     compared = [f"nanotape_ring_capturing{{{RING_LABELS}}}" in made.text() for _ in range(8)]
     assert compared == [False, False, False, True, True, True, True, False]
 
@@ -166,7 +166,18 @@ def test_the_newest_look_that_is_not_too_new_is_compared_with(monkeypatch: pytes
 def test_a_ring_that_is_not_there_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collector, "look", lambda *_: UnreadableRing("main", "/x", "gone"))
     settings = loads('host = "h"').of_ring()
-    assert 'nanotape_ring_up{host="h",ring="main"} 0' in Collector([settings]).text()
+    assert 'nanotape_ring_up{host="h",ring="main"} 0' in Collector(lambda: [settings]).text()
+
+
+def test_the_page_goes_by_the_settings_of_the_last_reload(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Settings] = []
+    monkeypatch.setattr(collector, "look", lambda _, settings, *__: seen.append(settings) or look(RING))
+    in_force = [loads('host = "h"').of_ring()]
+    made = Collector(lambda: in_force)
+    made.text()
+    in_force[0] = loads('host = "h"\n[archive]\nkeep_free = "1 GiB"').of_ring()
+    made.text()
+    assert [each.archive.keep_free == in_force[0].archive.keep_free for each in seen] == [False, True]
 
 
 class Endpoint:

@@ -43,7 +43,8 @@ def act_and_count(rig: Rig, world: World, rate: int, act: Callable[[], Any]) -> 
             begun = time.monotonic()
             act()
             world.ensure_running()
-            wait_for(lambda: is_recording(rig, world), "a recorder that has recorded", 60)
+            heard = records(rig, world)
+            wait_for(lambda: records(rig, world) > heard, "a recorder that records", 60)
             back = time.monotonic() - begun
         sent = exchange.result().line("A").sent
     finally:
@@ -83,10 +84,11 @@ class Silence:
             self.longest_s = max(self.longest_s, seen - at)
 
 
-def is_recording(rig: Rig, world: World) -> bool:
+def records(rig: Rig, world: World) -> int:
+    """What the recorder of now has recorded; 0: nothing yet, or there is none."""
     with rig.ring() as ring:
         readers = list_readers(ring, rig.folder / "run")
-        return any(each.pid == world.pid(RECORDER) and each.recorded for each in readers)
+        return sum(each.recorded or 0 for each in readers if each.pid == world.pid(RECORDER))
 
 
 def settled_rows(rig: Rig, world: World) -> int:
@@ -116,8 +118,8 @@ def restarts(rate: int) -> None:
             "kill -9 of the recorder": lambda: world.kill(RECORDER),
             "kill -9 of the holder, started again": lambda: world.kill(HOLDER),
             "kill -9 of `nanotape run`, started again": lambda: world.kill(SUPERVISOR),
-            "SIGTERM of the capture": lambda: world.signal(CAPTURE, signal.SIGTERM),
-            "SIGTERM of the recorder": lambda: world.signal(RECORDER, signal.SIGTERM),
+            "SIGTERM of the capture": lambda: end(world, CAPTURE),
+            "SIGTERM of the recorder": lambda: end(world, RECORDER),
             "stop and start of `nanotape run`": world.restart_in_order,
         }
         print(f"| what | sent | not recorded | nothing came in for | recorded again after |\n{'|---' * 5}|")
@@ -125,6 +127,12 @@ def restarts(rate: int) -> None:
             for name, act in acts.items():
                 sent, lost, silent, back = act_and_count(rig, world, rate, act)
                 print(f"| {name} | {sent:,} | {lost:,} | {silent:.3f} s | {back:.2f} s |", flush=True)
+
+
+def end(world: World, name: str) -> None:
+    """Until it has ended: one that ends in order records what it has read."""
+    pid = world.signal(name, signal.SIGTERM)
+    wait_for(lambda: world.pid(name) != pid, f"the end of the {name}")
 
 
 def start_of_many() -> None:
@@ -139,7 +147,7 @@ def start_of_many() -> None:
             wait_for(lambda: exchange.log.exists(), "the exchange, whose start takes a core")
             begun = time.monotonic()
             world.begin()
-            wait_for(lambda: (rig.shm / "test.ring").exists() and is_open(rig) and is_recording(rig, world), "a packet")
+            wait_for(lambda: (rig.shm / "test.ring").exists() and is_open(rig) and records(rig, world) > 0, "a packet")
             seconds = time.monotonic() - begun
             with world.running():
                 print(f"{CHANNELS} channels: first packet recorded {seconds:.2f} s after the command was given")

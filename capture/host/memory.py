@@ -8,6 +8,7 @@ from nanotape.capture.host.needs import HugePages
 from nanotape.capture.host.root import HostRoot, Unreadable, cpu_text
 
 NODES = "sys/devices/system/node"
+_USUAL_MOUNT = "/dev/hugepages"
 _UMEM_PAGE_BYTES = 2 << 20
 _KIB, _MIB = 1 << 10, 1 << 20
 
@@ -137,9 +138,17 @@ def hugetlbfs(host: Host) -> Verdict:
     lacking = [need for need in host.needs.ring_pages if need.page_bytes not in found.values()]
     if not lacking:
         return ok(told)
-    size = lacking[0].page_bytes // _MIB
-    fix = f"mkdir -p /dev/hugepages-{size}M; mount -t hugetlbfs -o pagesize={size}M none /dev/hugepages-{size}M"
+    size, place = lacking[0].page_bytes // _MIB, mount_place(host.root, lacking[0].page_bytes)
+    fix = f"mkdir -p {place}; mount -t hugetlbfs -o pagesize={size}M none {place}"
     return (fail if any(each.is_required for each in lacking) else warn)(told, fix, f"hugetlbfs of {size} MiB pages")
+
+
+def mount_place(root: HostRoot, page_bytes: int) -> str:
+    """Where the units see it: they have a /dev of their own, with /dev/hugepages in it and no other hugetlbfs."""
+    mounted = {line.split()[1] for line in root.lines("proc/mounts") if line.count(" ") > 1}
+    if page_bytes == _UMEM_PAGE_BYTES and _USUAL_MOUNT not in mounted:
+        return _USUAL_MOUNT
+    return f"/run/hugepages-{page_bytes // _MIB}M"
 
 
 def _mounted_page_bytes(options: str) -> int:

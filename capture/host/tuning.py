@@ -14,7 +14,7 @@ from nanotape.capture.host.facts import Host
 from nanotape.capture.host.interrupts import own_irqs
 from nanotape.capture.host.kernel import STAT_INTERVAL_S, fair_server_file
 from nanotape.capture.host.limits import BACKLOG, GROUPS_MINIMUM
-from nanotape.capture.host.memory import needed_pages, nic_node, pages_file, pages_in_all
+from nanotape.capture.host.memory import mount_place, needed_pages, nic_node, pages_file, pages_in_all
 from nanotape.capture.host.root import NO_CPU, Unreadable, cpu_list, cpu_mask, cpu_text
 
 WANTING = ("warn", "fail", "info")
@@ -39,8 +39,8 @@ class Tuning:
     governor: bool
     pages: tuple[tuple[str, int], ...]
     """(file, how many) of huge pages that can be reserved after the boot."""
-    mount_bytes: int | None
-    """Size of the pages of a hugetlbfs to be mounted; None: none is."""
+    mount: tuple[str, int] | None
+    """Where a hugetlbfs is to be mounted, and the size of its pages; None: nowhere."""
     banned_cpus: str | None
     """From which irqbalance is to be kept; None: it does not run, or does already."""
     cores: str
@@ -76,7 +76,7 @@ def tuning(host: Host, results: Iterable[Result]) -> Tuning:
         kept_interrupts=tuple(sorted(own_irqs(host))),
         governor="cores.governor" in answers,
         pages=_pages(answers, host),
-        mount_bytes=_mount_bytes(answers, host),
+        mount=_mount(answers, host),
         banned_cpus=cpu_text(host.needs.cores) if "irq.irqbalance" in answers else None,
         cores=cpu_text(host.needs.cores) if host.needs.cores else "",
         answers=tuple(sorted(answers)),
@@ -188,7 +188,8 @@ def _pages(answers: set[str], host: Host) -> tuple[tuple[str, int], ...]:
     return tuple((pages_file(each.page_bytes, nic_node(host)).lstrip("/"), pages_in_all(host, each)) for each in small)
 
 
-def _mount_bytes(answers: set[str], host: Host) -> int | None:
+def _mount(answers: set[str], host: Host) -> tuple[str, int] | None:
     if "memory.hugetlbfs" not in answers or not host.needs.ring_pages:
         return None
-    return host.needs.ring_pages[0].page_bytes
+    page_bytes = host.needs.ring_pages[0].page_bytes
+    return mount_place(host.root, page_bytes), page_bytes

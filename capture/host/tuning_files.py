@@ -148,15 +148,15 @@ def _ethtool(tuning: Tuning) -> str:
 
 
 def _hugepages(tuning: Tuning) -> str:
-    if not tuning.pages and tuning.mount_bytes is None:
+    if not tuning.pages and tuning.mount is None:
         return ""
     rows = list(_page_rows(tuning.pages))
-    if tuning.mount_bytes is not None:
-        size = tuning.mount_bytes // _MIB
+    if tuning.mount is not None:
+        place, page_bytes = tuning.mount
         rows += [
-            "# The ring's file lies there.\n",
-            f'mkdir -p "$ROOT/dev/hugepages-{size}M"\n',
-            f'mount -t hugetlbfs -o pagesize={size}M none "$ROOT/dev/hugepages-{size}M"\n',
+            f'# The ring\'s file lies there. With the systemd units: paths.hugepage_dir = "{place}/nanotape".\n',
+            f'mkdir -p "$ROOT{place}"\n',
+            f'mount -t hugetlbfs -o pagesize={page_bytes // _MIB}M none "$ROOT{place}"\n',
         ]
     return _SHELL.format(
         purpose="# Early at each boot, while memory is whole: huge pages on the NIC's node."

@@ -12,9 +12,9 @@ import pytest
 from recorded_host import RecordedHost, unpack
 
 from nanotape.capture.errors import PlaceUnusable
-from nanotape.capture.host.memory import pages_in_all
+from nanotape.capture.host.memory import mount_place, pages_in_all
 from nanotape.capture.host.needs import HugePages
-from nanotape.capture.host.root import cpu_list
+from nanotape.capture.host.root import HostRoot, cpu_list
 from nanotape.capture.host.table import examine
 from nanotape.capture.host.tuning import Tuning, tuning
 from nanotape.capture.host.tuning_files import files, write_folder
@@ -141,6 +141,15 @@ def test_pages_of_a_gib_are_asked_for_on_the_command_line(tmp_path: Path) -> Non
     assert [path for path, _ in found.pages] == [
         "sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages"
     ]
+
+
+def test_a_hugetlbfs_is_mounted_where_units_with_a_dev_of_their_own_see_it(tmp_path: Path) -> None:
+    root = unpack("vm", tmp_path).root
+    tree = HostRoot(root)
+    assert mount_place(tree, 2 << 20) == "/dev/hugepages"
+    assert mount_place(tree, 1 << 30) == "/run/hugepages-1024M"
+    (root / "proc/mounts").write_text("none /dev/hugepages hugetlbfs rw,pagesize=1024M 0 0\n", encoding="ascii")
+    assert mount_place(tree, 2 << 20) == "/run/hugepages-2M"
 
 
 def test_nothing_is_isolated_where_no_cpu_would_be_left(tmp_path: Path) -> None:

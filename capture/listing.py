@@ -1,10 +1,11 @@
 """All rings of this machine, each with its sources and readers, as facts of one moment. Needs no writer to be alive."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from nanotape.capture.counters import Flow, LoopGaps, SourceCounters, SystemCalls
-from nanotape.capture.errors import RingError
+from nanotape.capture.errors import PermissionDenied, RingError
 from nanotape.capture.readers import RUN_DIRECTORY, ReaderFacts, list_readers
 from nanotape.capture.ring import RING_SUFFIX, SHM_DIRECTORY, Ring
 from nanotape.native import ffi, lib
@@ -82,15 +83,31 @@ def describe(ring: Ring, run_directory: Path = RUN_DIRECTORY) -> RingFacts:
 def list_rings(
     shm_directory: str | Path = SHM_DIRECTORY, run_directory: str | Path = RUN_DIRECTORY
 ) -> tuple[RingFacts | UnreadableRing, ...]:
-    """All rings in a folder, by name; one that cannot be opened is listed with the reason."""
+    """All rings in a folder, by name; one that cannot be opened is listed with the reason.
+
+    Raises:
+        PermissionDenied: The folder may not be listed by this user: whether it holds any nobody can tell.
+    """
     found: list[RingFacts | UnreadableRing] = []
-    for path in sorted(Path(shm_directory).glob(f"*{RING_SUFFIX}")):
+    for path in _ring_files(Path(shm_directory)):
         try:
             with Ring.open(path) as ring:
                 found.append(describe(ring, Path(run_directory)))
         except RingError as error:
             found.append(UnreadableRing(path.name.removesuffix(RING_SUFFIX), str(path), str(error)))
     return tuple(found)
+
+
+def _ring_files(folder: Path) -> list[Path]:
+    try:
+        names = os.listdir(folder)
+    except PermissionError as error:
+        raise PermissionDenied(
+            f"{folder}: cannot be listed: {error.strerror}; run as root, or let this user into it"
+        ) from None
+    except OSError:  # there is none
+        return []
+    return sorted(folder / name for name in names if name.endswith(RING_SUFFIX))
 
 
 def remove_ring(name: str, shm_directory: str | Path = SHM_DIRECTORY) -> None:

@@ -35,12 +35,12 @@ def jitter(
     """Measure what interrupts a thread that spins on a core: gaps, percentiles, histogram, and its interrupts."""
     talk(f"spinning on core {core} for {seconds:g} s")
     found = measure_jitter(core, seconds, threshold)
-    if picture is not None:
-        _write(picture, svg(found))
     if as_json:
         sys.stdout.write(json.dumps(asdict(found)) + "\n")
     else:
         sys.stdout.write("\n".join(_page(found)) + "\n")
+    if picture is not None:  # last: what was measured for hours is not lost for a wrong name
+        _write(picture, svg(found))
 
 
 def _write(path: Path, content: str) -> None:

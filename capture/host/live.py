@@ -9,9 +9,10 @@ from pathlib import Path
 
 from nanotape.capture.clock.kernel_clock import read_kernel_clock
 from nanotape.capture.clock.status import ClockStatus, told_status
+from nanotape.capture.errors import RingError
 from nanotape.capture.host.ethtool import KernelNics
 from nanotape.capture.host.facts import Captured, ClockAnswer, Host, Measured
-from nanotape.capture.host.measure import disk_speed, measure
+from nanotape.capture.host.measure import disk_speed, measure, nearest_folder
 from nanotape.capture.host.needs import Needs
 from nanotape.capture.host.root import HostRoot, Unreadable
 from nanotape.capture.listing import RingFacts, UnreadableRing, list_rings
@@ -29,7 +30,10 @@ def this_host(settings: Settings, seconds: float) -> Host:
         seconds: How long to measure what happens; 0: nothing is measured.
     """
     root, needs = HostRoot(), Needs.of(settings)
-    rings = list_rings(settings.paths.shm_dir, settings.paths.run_dir)
+    try:
+        rings = list_rings(settings.paths.shm_dir, settings.paths.run_dir)
+    except RingError:  # not for this user to see: as if none ran
+        rings = ()
     return Host(
         root=root,
         needs=needs,
@@ -92,7 +96,7 @@ def _measured(root: HostRoot, needs: Needs, rings: Sequence[RingFacts | Unreadab
 
 
 def _free_bytes(path: str) -> tuple[int, int]:
-    place = next((folder for folder in (Path(path), *Path(path).parents) if folder.is_dir()), Path("/"))
+    place = nearest_folder(Path(path))
     try:
         room = os.statvfs(place)
     except OSError as error:

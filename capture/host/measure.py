@@ -132,7 +132,7 @@ def disk_speed(archive: Path, seconds: float, clock: Callable[[], float]) -> tup
 
     Writes at most a GiB, and never more than a quarter of what is free, into an unnamed file.
     """
-    place = next((folder for folder in (archive, *archive.parents) if folder.is_dir()), archive)
+    place = nearest_folder(archive)
     block = os.urandom(_BLOCK_BYTES)
     try:
         room = os.statvfs(place)
@@ -147,6 +147,11 @@ def disk_speed(archive: Path, seconds: float, clock: Callable[[], float]) -> tup
     except OSError as error:
         return None, f"{place}: {error.strerror}"
     return (written / took, "") if written and took > 0 else (None, f"{place}: no room to try")
+
+
+def nearest_folder(path: Path) -> Path:
+    """The path, or the nearest above it that is a folder as far as this user can see."""
+    return next((folder for folder in (path, *path.parents) if os.path.isdir(folder)), path)
 
 
 def _grown(before: PerCpu, after: PerCpu) -> dict[str, dict[int, int]]:

@@ -72,7 +72,7 @@ class HostRoot:
 
     def exists(self, name: str) -> bool:
         """Whether a file or folder is there."""
-        return (self.path / name).exists()
+        return os.path.exists(self.path / name)  # False, too, where we may not look
 
     def real_name(self, name: str) -> str:
         """What a file or folder is called where it truly lies, behind all links."""

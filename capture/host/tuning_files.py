@@ -43,9 +43,9 @@ def write_folder(folder: Path, content: Mapping[str, str]) -> None:
     Raises:
         PlaceUnusable: The folder is there and not empty, or cannot be made.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise PlaceUnusable(f"{folder}: expected an empty folder or none, found something there; name another")
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise PlaceUnusable(f"{folder}: expected an empty folder or none, found something there; name another")
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
         try:
             _fill(draft, content)

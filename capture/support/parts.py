@@ -86,7 +86,11 @@ def _state_files(run_directory: Path) -> Iterator[Part]:
         "clock/*.conf",
         "clock/*.log*",
     ):
-        for path in sorted(run_directory.glob(pattern)):
+        try:
+            paths = sorted(run_directory.glob(pattern))
+        except OSError:  # not for this user to see
+            return
+        for path in paths:
             place = path.relative_to(run_directory)
             yield Part(f"run/{place}", partial(_state_tail, run_directory, place))
 

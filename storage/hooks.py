@@ -97,8 +97,15 @@ class Hook:
             return
         self._files.put(path)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=f"nanotape-{self._name}", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name=f"nanotape-{self._name}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # it waits for the next; whoever records goes on
+                self._log(
+                    f"{self._name}: {path}: waits, no thread can be started just now; raise ulimit -u or TasksMax"
+                )
+            else:
+                self._thread = thread
 
     def close(self, wait_s: float | None = 10.0) -> None:
         """Lets what waits be run, then ends. May be called twice.

@@ -128,9 +128,10 @@ def test_what_it_writes_is_logged_up_to_a_limit(make: Make, told: Told) -> None:
     assert told.failed == []
 
 
-def test_it_gets_no_input_and_none_of_our_descriptors(make: Make, told: Told) -> None:
+def test_it_gets_no_input_and_none_of_our_descriptors(make: Make, told: Told, tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    hook = make(*shell("cat; ls -l /proc/$$/fd | grep -c pipe:; exit 0"))
+    found = tmp_path / "found"  # not piped: the shell would have a pipe of its own for a moment
+    hook = make(*shell(f"cat; ls -l /proc/$$/fd > {found}; grep -c pipe: {found}; exit 0"))
     hook.add(Path("/x/a"))
     hook.close(None)
     os.close(reading)
@@ -173,3 +174,19 @@ def test_a_failure_becomes_a_mark_among_the_events() -> None:
     event = failure_event("post_rotate", Path("/x/a"), "ended after 3 s", "box", 17)
     assert (event.kind, event.severity, event.stage, event.host) == ("mark", "warning", "post_rotate", "box")
     assert json.loads(event.detail or "") == {"path": "/x/a", "failure": "ended after 3 s"}
+
+
+def test_where_no_thread_is_to_be_had_a_file_waits_for_the_next_and_nobody_ends(
+    make: Make, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    log = tmp_path / "log"
+    hook = make(*shell(f'echo "$1" >> {log}'))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        hook.add("one")
+    assert "one: waits, no thread can be started just now" in told.lines[0]
+    hook.add("two")
+    wait_for(lambda: log.exists() and log.read_text(encoding="utf-8").split() == ["one", "two"], "both", 10)

@@ -12,14 +12,24 @@ cat >"$root/DEBIAN/postinst" <<'POSTINST'
 #!/bin/sh
 set -e
 if [ "$1" = configure ]; then
+	# Who runs nanotape may not write there: each start would compile it all again, for a second.
+	"${DPKG_ROOT:-}/opt/nanotape/bin/python" -m compileall -q "${DPKG_ROOT:-}/opt/nanotape/lib" || true
 	if command -v systemd-sysusers >/dev/null; then systemd-sysusers nanotape.conf; fi
 	if command -v systemd-tmpfiles >/dev/null; then systemd-tmpfiles --create nanotape.conf || true; fi
-	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	if [ -d /run/systemd/system ]; then
+		systemctl daemon-reload
+		udevadm control --reload && udevadm trigger --subsystem-match=ptp || true
+	fi
 fi
 POSTINST
+cat >"$root/DEBIAN/prerm" <<'PRERM'
+#!/bin/sh
+set -e
+find "${DPKG_ROOT:-}/opt/nanotape" -name __pycache__ -type d -prune -exec rm -rf {} +
+PRERM
 cat >"$root/DEBIAN/postrm" <<'POSTRM'
 #!/bin/sh
 set -e
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 POSTRM
-chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/postrm"
+chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm" "$root/DEBIAN/postrm"

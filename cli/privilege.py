@@ -1,6 +1,8 @@
 """What each verb keeps of the capabilities that it was started with, settled before its libraries start threads."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 _START_HOLDERS = frozenset({"run", "capture"})
 _MAY_NEED_SOME = frozenset({"discover", "replay", "relay", "demo", "bench", "simulate", "clock", "doctor", "jitter"})
@@ -16,6 +18,8 @@ def settle_privilege(words: Sequence[str]) -> None:
     Raises:
         PrivilegeUnusable: The kernel does not let go of them.
     """
+    if not _has_any():
+        return  # nor is the capture package loaded for whoever asks an archive
     try:
         from nanotape.capture.privilege import give_up, keep_for_holder
     except ModuleNotFoundError:
@@ -25,3 +29,14 @@ def settle_privilege(words: Sequence[str]) -> None:
         keep_for_holder()
     elif verb not in _MAY_NEED_SOME:
         give_up()
+
+
+def _has_any(status: Path = Path("/proc/self/status")) -> bool:
+    """Whether this process may use or keep a capability; root's are left alone. Where that cannot be read: perhaps."""
+    if os.geteuid() == 0:
+        return False
+    try:
+        permitted = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("CapPrm:"))
+    except (OSError, StopIteration):
+        return True
+    return int(permitted.partition(":")[2], 16) != 0

@@ -25,7 +25,7 @@ def run(
 ) -> None:
     """Look after the clocks of this host, for captures that run as services of their own. Ctrl-C ends it in order."""
     settings = load(config)
-    service = clock_service([settings.of_ring(name) for name in settings.rings], talk)
+    service = clock_service([settings.of_ring(name) for name in settings.rings], talk, is_required=True)
     if service is None:
         talk('nothing to do: clock.mode is "none", or no ring takes packets from an interface')
         raise typer.Exit(2)

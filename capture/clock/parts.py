@@ -19,7 +19,7 @@ _NIC_KINDS = ("afxdp", "packet", "socket")
 
 
 def clock_service(
-    rings: Sequence[Settings], log: Callable[[str], None], wrap: Sequence[str] = ()
+    rings: Sequence[Settings], log: Callable[[str], None], wrap: Sequence[str] = (), *, is_required: bool = False
 ) -> ClockService | None:
     """That of some rings of one configuration; None where it wants none.
 
@@ -27,6 +27,7 @@ def clock_service(
         rings: Each ring's settings, at least one.
         log: Takes one line at a time, from the service's thread.
         wrap: Put before the commands of linuxptp: `ip netns exec NAME`.
+        is_required: Whether a start is refused where it cannot watch, too; one that manages is required in any case.
     """
     settings = rings[0]
     if settings.clock.mode == "none":
@@ -36,7 +37,13 @@ def clock_service(
         return None  # files have stamps of their own, and no clock of this host is in them
     names = [*dict.fromkeys(name for each in live for name in interfaces(each))]
     run_directory, thresholds = Path(settings.paths.run_dir), Thresholds.of(settings.clock)
-    return ClockService(run_directory, thresholds, lambda folder: _parts(settings.clock, names, folder, log, wrap), log)
+    return ClockService(
+        run_directory,
+        thresholds,
+        lambda folder: _parts(settings.clock, names, folder, log, wrap),
+        log,
+        is_required=is_required or settings.clock.mode == "manage",
+    )
 
 
 def _parts(

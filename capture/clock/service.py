@@ -81,6 +81,8 @@ class ClockService:
         log: Callable[[str], None],
         host: HostTime | None = None,
         stop_timeout_s: float = _STOP_TIMEOUT_S,
+        *,
+        is_required: bool = True,
     ) -> None:
         """Starts nothing yet.
 
@@ -91,7 +93,9 @@ class ClockService:
             log: Takes one line at a time, from that thread.
             host: None: the host's clocks.
             stop_timeout_s: How long `stop` waits.
+            is_required: Whether a start without it is refused; else it is told, and the bound of packets is unknown.
         """
+        self._is_required = is_required
         self._stop_timeout_s = stop_timeout_s
         self._folder = run_directory / FOLDER
         self._run_directory, self._thresholds, self._parts, self._log = run_directory, thresholds, parts, log
@@ -193,9 +197,10 @@ class ClockService:
         return True
 
     def _settle(self, error: CaptureError) -> None:
-        if self._is_started:  # nobody waits for it any more
+        if self._is_started or not self._is_required:  # nobody waits for it
             self._log(f"clock: {error}; nobody looks after the clocks, and the bound of packets is unknown")
-        self._error = error
+        else:
+            self._error = error
         self._settled.set()
 
     def _watch(self, journal: ClockJournal, parts: ClockParts, lock: ClockLock) -> None:

@@ -21,7 +21,7 @@ from nanotape.capture.clock.journal import JOURNAL_NAME, is_current, read_state
 from nanotape.capture.clock.observation import Observation
 from nanotape.capture.clock.service import ClockParts, ClockService
 from nanotape.capture.clock.thresholds import Thresholds
-from nanotape.capture.errors import HostError
+from nanotape.capture.errors import HostError, PlaceUnusable
 from nanotape.capture.footprint import Footprint
 
 NTP = Observation("system", 0, source="chrony", has_master=True, is_disciplined=True, offset_ns=5.0, bound_ns=900.0)
@@ -172,6 +172,19 @@ def test_what_may_not_be_run_when_another_service_has_ended_is_told(tmp_path: Pa
         first.stop()
         wait_for(lambda: len(told.lines) > 1, "a line", 10)
     assert told.lines[1].startswith("clock: chronyd (process 7) owns the system clock; nobody looks after the clocks")
+
+
+def test_a_folder_that_cannot_be_made_keeps_nobody_from_capturing_who_only_watches(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    lines: list[str] = []
+    parts = ClockParts("watch", {})
+    with ClockService(tmp_path / "run", Thresholds(), lambda _: parts, lines.append, is_required=False):
+        pass
+    [line] = lines
+    assert line.startswith(f"clock: {tmp_path}/run/clock: cannot be made or written to: Not a directory; ")
+    assert line.endswith("; nobody looks after the clocks, and the bound of packets is unknown")
+    with pytest.raises(PlaceUnusable):
+        ClockService(tmp_path / "run", Thresholds(), lambda _: parts, lines.append).start()
 
 
 def test_a_start_that_is_taken_back_leaves_nothing(tmp_path: Path) -> None:

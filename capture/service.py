@@ -6,12 +6,11 @@ The holder's death ends the service: with it goes the packets' way in. All else 
 import contextlib
 import os
 import select
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from nanotape.capture.accounts import Accounts, accounts
-from nanotape.capture.child import STOP_TIMEOUT_S, Child, ending
+from nanotape.capture.child import Child, ending
 from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER, Commands, ServiceOptions
 from nanotape.capture.errors import CaptureError, ServiceError
 from nanotape.capture.feed import Feed
@@ -20,7 +19,7 @@ from nanotape.capture.listeners import ListenerWatch
 from nanotape.capture.lost_ring import LostRing
 from nanotape.capture.places import Places, prepare
 from nanotape.capture.plan import write_owned, write_plan
-from nanotape.capture.privilege import lent_to_holder
+from nanotape.capture.service_children import Happening, ServiceChildren, is_sound
 from nanotape.capture.service_clocks import ServiceClocks, stamped_by_nics
 from nanotape.capture.service_links import ServiceLinks, links_of
 from nanotape.capture.service_listeners import ServiceListeners
@@ -34,21 +33,8 @@ __all__ = ["CAPTURE", "HOLDER", "RECORDER", "Happening", "Service", "ServiceOpti
 
 _CAPTURE_HOLDER_GONE, _CAPTURE_FINITE, _CAPTURE_DAMAGED = 3, 4, 5  # exit statuses, native/capture/main.c
 _ENDINGS = {_CAPTURE_FINITE: "read to its end", _CAPTURE_DAMAGED: "read up to where it is damaged"}
-_SOUND_AFTER_S = 0.5  # who was ready and lived as long is restarted at once: RX rings hold out for less than a second
 _READY_TIMEOUT_S = 60.0
 _PREFAULT_BYTES_S = 500e6  # at the least: a large ring takes its time to be touched
-_DRAIN_TIMEOUT_S = 300.0  # a recorder that lags takes what is in the ring before it ends
-_BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """One thing that befell a process of the service."""
-
-    process: str
-    what: str
-    """`ended`, `restarted`, `failed`; `listener`: somebody listens to what AF_XDP takes; `link`: one is down or up."""
-    detail: str
 
 
 class Service:
@@ -64,26 +50,25 @@ class Service:
         """
         self._settings, self._options, self._log = settings, options, log
         self._owners: Accounts = accounts(settings.user)
-        self._children: dict[str, Child] = {}
-        self._tries: dict[str, int] = {}
-        self._due: dict[str, float] = {}
+        self._children = ServiceChildren(options.talk, log)
         self._lock: ServiceLock | None = None
-        self._commands: Commands | None = None
-        self._feed: Feed | None = None
         self._listeners: ServiceListeners | None = None
         self._links: ServiceLinks | None = None
         self._clocks: ServiceClocks | None = None
         self._state: StateFile | None = None
         self._lost_ring: LostRing | None = None
         self.places: Places | None = None
-        self.restarts: dict[str, int] = {}
-        """How often each process was started anew."""
         self.recorder_words = ""
         """The last recorder's own account, as JSON; empty as long as none has ended in order."""
         self.finished = False
         """The capture ended by itself, as a finite source does."""
         self.damaged = False
         """It did so before its end: the file is damaged, and all before the damage was captured."""
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often each process was started anew."""
+        return self._children.restarts
 
     def __enter__(self) -> "Service":
         """Itself, started."""
@@ -108,8 +93,8 @@ class Service:
         try:
             self._make(made)
             self._start_all(patience, wake)
-            if self._settings.source.effective_kind == "afxdp" and self._commands and self.places:
-                watch = ListenerWatch(self._commands.listeners(), self._log)
+            if self._settings.source.effective_kind == "afxdp" and self.places:
+                watch = ListenerWatch(self._known_commands().listeners(), self._log)
                 self._listeners = ServiceListeners(watch, self._settings.ring.name, self.places.shm, self._log)
             self._links = links_of(self._settings, self._log)
         except BaseException:
@@ -123,16 +108,16 @@ class Service:
         held, cue = os.pipe()
         try:
             if self._options.record:
-                self._start(RECORDER, stdin=held)
+                self._children.start(RECORDER, stdin=held)
             for name in self._names():
                 if name == RECORDER:
                     os.close(cue)
                     cue = -1
                 else:
-                    self._start(name)
-                self._children[name].wait_ready(patience_s, wake)
+                    self._children.start(name)
+                self._wait_ready(name, patience_s, wake)
         except BaseException:
-            self._take_down([RECORDER])  # before its input ends: it is to touch nothing
+            self._children.take_down([RECORDER])  # before its input ends: it is to touch nothing
             raise
         finally:
             os.close(held)
@@ -154,9 +139,9 @@ class Service:
             made.file(path, is_new=not path.exists())
         made.ring(name, self.places.shm)
         self._lost_ring = LostRing(self._settings, self._owners, self.places, self._log)
-        self._commands = Commands(self._settings, self._options, self._owners, self.places)
+        commands = self._children.commands = Commands(self._settings, self._options, self._owners, self.places)
         if source.effective_kind == "pcap" and source.file:
-            self._feed = Feed(source.file, self._commands.unpack(source.file), self._options.talk)
+            self._children.feed = Feed(source.file, commands.unpack(source.file), self._options.talk)
         run_directory = self.places.folder.parent
         self._clocks = ServiceClocks(run_directory, stamped_by_nics(name, self.places.shm), self._log)
         self._write_plan()
@@ -166,8 +151,7 @@ class Service:
 
     def pid(self, name: str) -> int | None:
         """Process id of a running part."""
-        child = self._children.get(name)
-        return child.pid if child and child.status is None else None
+        return self._children.pid(name)
 
     def wait(self, timeout_s: float, wake: int | None = None) -> list[Happening]:
         """Waits for something to happen and deals with it.
@@ -179,23 +163,18 @@ class Service:
         Raises:
             ServiceError: The holder died, and all was ended in order.
         """
-        now = time.monotonic()
         looks = [each.wait_s for each in (self._listeners, self._links, self._clocks) if each]
-        timeout_s = min([timeout_s, *looks, *(max(due - now, 0.0) for due in self._due.values())])
-        watched = {child.pidfd: child for child in self._children.values() if child.pidfd >= 0}
+        timeout_s = min([timeout_s, *looks, *self._children.waits_s])
+        watched = self._children.watched()
         select.select([*watched, *([] if wake is None else [wake])], [], [], timeout_s)
         happened = [event for child in watched.values() if child.status is not None for event in self._on_end(child)]
-        now = time.monotonic()
-        due_now = [name for name, due in self._due.items() if due <= now]
-        happened += [self._restart(name) for name in due_now]
+        happened += [self._children.start_anew(name) for name in self._children.due()]
         return happened + self._look_for_listeners() + self._look_at_links() + self._look_at_clocks()
 
     def restart(self, name: str) -> Happening:
         """A planned restart of one part: asked to end, started anew. What waits in rings meanwhile is not lost."""
-        child = self._children.pop(name, None)
-        if child:
-            child.stop()
-        return self._restart(name)
+        self._children.take_down([name])
+        return self._children.start_anew(name)
 
     def go_over(self, settings: Settings) -> None:
         """Has what is started from now on go by another configuration of the same ring and the same places.
@@ -213,14 +192,11 @@ class Service:
             with contextlib.suppress(CaptureError):  # half of it may be written down already
                 self._write_plan()
             raise
-        self._commands = replace(self._known_commands(), settings=settings)
+        self._children.commands = replace(self._known_commands(), settings=settings)
 
     def end(self, name: str) -> None:
         """Asks one part to end, and waits for it; whoever calls it starts it anew."""
-        self._due.pop(name, None)
-        child = self._children.pop(name, None)
-        if child:
-            child.stop(_DRAIN_TIMEOUT_S if name == RECORDER else STOP_TIMEOUT_S)
+        self._children.end(name)
 
     def begin_anew(self, name: str) -> None:
         """Starts one part that has ended, and waits until it is ready.
@@ -228,22 +204,18 @@ class Service:
         Raises:
             ServiceError: It did not become ready; then nothing of it runs.
         """
-        self._restart(name)
-        child = self._children.get(name)
+        self._children.start_anew(name)
         try:
-            if child is None:
-                raise ServiceError(f"{name}: cannot be started just now; see its messages")
-            child.wait_ready(_READY_TIMEOUT_S)
+            self._wait_ready(name, _READY_TIMEOUT_S)
         except ServiceError:
-            self._children.pop(name, None)
-            self._due.pop(name, None)
+            self._children.forget(name)
             raise
         if name == HOLDER and self._links:
             self._links.renewed()  # another XDP program is the right one
 
     def put_off(self, name: str) -> None:
         """Has `wait` start one part that could not begin, again and again as if it had died."""
-        self._put_off(name, sound=False)
+        self._children.put_off(name, sound=False)
 
     def stop(self) -> None:
         """Ends everything in order: holder, capture, recorder. May be called twice.
@@ -263,7 +235,7 @@ class Service:
             self._lock = None
 
     def _end_processes(self, *, drain: bool = False) -> None:
-        self._due.clear()
+        self._children.forget_plans()
         if self._listeners:
             self._listeners.close()
             self._listeners = None
@@ -271,14 +243,12 @@ class Service:
         for name in (HOLDER, CAPTURE, RECORDER):
             if drain and name == RECORDER:
                 self._revive_recorder()
-            child = self._children.pop(name, None)
-            if child:
-                child.stop(_DRAIN_TIMEOUT_S if name == RECORDER else STOP_TIMEOUT_S)
-                if name == RECORDER:
-                    self.recorder_words = child.last_words
-        if self._feed:
-            self._feed.close()
-            self._feed = None
+            child = self._children.end(name)
+            if child and name == RECORDER:
+                self.recorder_words = child.last_words
+        if self._children.feed:
+            self._children.feed.close()
+            self._children.feed = None
 
     def _revive_recorder(self) -> None:
         """One that has just died, or is only starting, would leave in the ring what it is there to take."""
@@ -287,7 +257,7 @@ class Service:
             if child is None or child.status is not None:
                 if child:
                     child.close()
-                child = self._start(RECORDER)
+                child = self._children.start(RECORDER)
             child.wait_ready(_READY_TIMEOUT_S)  # it may have much to recover
 
     def _names(self) -> list[str]:
@@ -295,30 +265,21 @@ class Service:
         return [*([HOLDER] if needs_holder else []), CAPTURE, *([RECORDER] if self._options.record else [])]
 
     def _known_commands(self) -> Commands:
-        assert self._commands is not None  # noqa: S101 - start() has set it
-        return self._commands
+        assert self._children.commands is not None  # noqa: S101 - start() has set them
+        return self._children.commands
 
-    def _start(self, name: str, *, again: bool = False, stdin: int | None = None) -> Child:
-        feed = self._feed if name == CAPTURE else None
-        # A file's own way of going on; live sources go on by what the holder lends.
-        command = self._known_commands().of(name, resume=again and feed is not None)
-        stream = feed.stream() if feed else None
-        try:
-            with lent_to_holder() if name == HOLDER else contextlib.nullcontext():
-                child = self._children[name] = Child(
-                    name, command, self._options.talk, stdin if stream is None else stream
-                )
-        finally:
-            if stream is not None:
-                os.close(stream)  # the capture's alone: with it the decompressor loses its reader
-        return child
+    def _wait_ready(self, name: str, patience_s: float, wake: int | None = None) -> None:
+        child = self._children.get(name)
+        if child is None:
+            raise ServiceError(f"{name}: cannot be started just now; see its messages")
+        child.wait_ready(patience_s, wake)
 
     def _on_end(self, child: Child) -> list[Happening]:
         status = child.status
         assert status is not None  # noqa: S101 - the caller saw it end
-        sound = child.said_ready and time.monotonic() - child.started > _SOUND_AFTER_S
+        sound = is_sound(child)
         child.close()
-        self._children.pop(child.name, None)
+        self._children.forget(child.name)
         has_finished = child.name == CAPTURE and status in _ENDINGS
         if not has_finished:
             self._log(f"{child.name}: {ending(status)}")
@@ -335,14 +296,14 @@ class Service:
         else:
             if self._state:
                 self._state.died(child.name)
-            self._put_off(child.name, sound=sound)
+            self._children.put_off(child.name, sound=sound)
             if child.name == CAPTURE and not sound and self._lost_ring:
                 self._lost_ring.look()
         return happened
 
     def _finish(self, status: int) -> None:
-        name = self._settings.source.file if self._feed else CAPTURE
-        failure = self._feed.failure() if self._feed else None
+        feed = self._children.feed
+        name, failure = (self._settings.source.file, feed.failure()) if feed else (CAPTURE, None)
         self.finished, self.damaged = True, status == _CAPTURE_DAMAGED or failure is not None
         if self._state:
             self._state.ended(_ENDINGS[status], damaged=self.damaged)
@@ -387,42 +348,16 @@ class Service:
             self._log(f"{HOLDER}: {self._options.borrow_from}: its sockets went with the interface; start it again")
             return []
         names = [name for name in self._names() if name != RECORDER]
-        self._take_down(names)
+        self._children.take_down(names)
         happened = []
         for name in names:
-            happened.append(self._restart(name))
+            happened.append(self._children.start_anew(name))
             try:
-                self._children[name].wait_ready(_READY_TIMEOUT_S)
-            except (KeyError, ServiceError) as error:
-                self._take_down(names)  # an XDP program of ours that stayed would be taken for another's
+                self._wait_ready(name, _READY_TIMEOUT_S)
+            except ServiceError as error:
+                self._children.take_down(names)  # an XDP program of ours that stayed would be taken for another's
                 links.failed()
                 self._log(f"{name}: cannot be started on the new interface yet: {error}")
                 return happened
         links.renewed()
         return happened
-
-    def _take_down(self, names: Sequence[str]) -> None:
-        for name in names:
-            self._due.pop(name, None)
-            child = self._children.pop(name, None)
-            if child:
-                child.stop()
-
-    def _put_off(self, name: str, *, sound: bool) -> None:
-        """Plans the next start, the later the more often it failed."""
-        tries = 0 if sound else self._tries.get(name, 0)
-        self._tries[name] = tries + 1
-        self._due[name] = time.monotonic() + _BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)]
-
-    def _restart(self, name: str) -> Happening:
-        self._due.pop(name, None)
-        self.restarts[name] = self.restarts.get(name, 0) + 1
-        # Not waited for: while a recorder starts, the capture may die too, and its RX rings hold out only so long.
-        try:
-            child = self._start(name, again=True)
-        except ServiceError as error:  # no memory or no process to be had just now
-            self._put_off(name, sound=False)
-            self._log(str(error))
-            return Happening(name, "failed", str(error))
-        self._log(f"{name}: started anew, pid {child.pid}")
-        return Happening(name, "restarted", f"pid {child.pid}")

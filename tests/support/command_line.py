@@ -20,18 +20,18 @@ from fork_server import fork_server
 from service_rig import NOBODY
 
 NANOTAPE = (sys.executable, "-m", "nanotape.cli.main")
-_WRITTEN_OVER = ("feeds.state", "recorder.feeds.json")
+_WRITTEN_OVER = ("feeds.state", "recorder.feeds.json", "stamps.state")
 
 
 def standing(*folders: pathlib.Path) -> set[str]:
     """Every file below the folders, and every process that names one of them.
 
-    But for what a recorder that is at work writes over itself again and again: some moments it is not there.
+    But for what a service that is at work writes over itself again and again: some moments it, or its draft, is there.
     """
     running = set[str]().union(*(processes(folder) for folder in folders))
     files = {path for folder in folders if folder.exists() for path in (folder, *folder.rglob("*"))}
-    if any(" record " in process for process in running):
-        files = {path for path in files if not path.name.lstrip(".").startswith(_WRITTEN_OVER)}
+    if running:
+        files = {path for path in files if not path.name.startswith(_WRITTEN_OVER) and path.suffix != ".new"}
     return running | set(map(str, files))
 
 

@@ -18,6 +18,9 @@ pytestmark = pytest.mark.root
 def test_a_second_service_of_a_ring_is_refused_and_the_first_goes_on_undisturbed(wired: Rig) -> None:
     plan = wired.folder / "run" / RING / "plan"
     with running(wired) as first:
+        # Some seconds after the start the recorder begins the last of its tables.
+        clocks = wired.folder / "archive" / "segments" / RING / "clock"
+        wait_for(lambda: any(clocks.glob("*.arrow.part")), "a segment of each table")
         before, said = plan.read_bytes(), standing(wired.folder, wired.shm)
         for changed in (False, True):
             if changed:

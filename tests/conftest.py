@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import pathlib
+import signal
 from collections.abc import Callable, Iterator
 
 import hugepages as huge
@@ -13,6 +14,14 @@ import namespaces
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """However the tests were started - by nohup, or in the background of a script - what they start heeds signals."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

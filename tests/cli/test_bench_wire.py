@@ -49,6 +49,25 @@ def test_half_a_record_at_the_end_is_none(tmp_path: pathlib.Path) -> None:
     assert of_pcap(path) == Tally(packets=2, repeated=0, last=2)
 
 
+@pytest.mark.parametrize("places", [(0,), (1,), (70_000,), (0, 0, 40_000, 65_536, 70_000)])
+@pytest.mark.parametrize("cut", [0, 1, 20])
+def test_igmp_among_the_frames_is_passed_over(places: tuple[int, ...], cut: int, tmp_path: pathlib.Path) -> None:
+    """What the kernel says late of a capture that has ended."""
+    whole = pcap(tmp_path / "a.pcap", list(range(1, 70_001))).read_bytes()
+    leave = b"\x01\x00\x5e\x00\x00\x16".ljust(12, b"\x02") + b"\x08\x00\x46".ljust(11, b"\0") + b"\x02".ljust(31, b"\0")
+    record = struct.pack("<IIII", 0, 0, len(leave), len(leave)) + leave
+    for place in reversed(places):
+        at = 24 + place * (16 + 242)
+        whole = whole[:at] + record + whole[at:]
+    path = tmp_path / "b.pcap"
+    path.write_bytes(whole[: len(whole) - cut])
+    lost = 1 if cut and places[-1] != 70_000 else 0
+    assert of_pcap(path) == Tally(packets=70_000 - lost, repeated=0, last=70_000 - lost)
+    path.write_bytes(whole.replace(leave, leave.replace(b"\x08\x00\x46", b"\x86\xdd\x60")))
+    with pytest.raises(ValueError, match="and IGMP; found one of 54 bytes"):
+        of_pcap(path)
+
+
 def test_a_file_of_something_else_is_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match="expected a pcap file, found magic 0xa0d0d0a"):
         of_pcap(pcap(tmp_path / "a.pcapng", [1], magic=0x0A0D0D0A))

@@ -10,7 +10,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,10 +19,11 @@ import foreign_xdp
 import namespaces
 import numpy as np
 import pytest
+from bpf_objects import still_there
 from command_line import processes
 from deadline import wait_for
 from service_rig import Rig
-from soak_faults import RECORDER, SUPERVISOR, World, leaks
+from soak_faults import RECORDER, SUPERVISOR, World, in_namespace, leaks
 
 from nanotape.capture.conservation import ring_books
 from nanotape.storage.verify import verify
@@ -66,7 +66,9 @@ def test_a_soak_under_faults_balances_leaks_nothing_and_explains_every_loss(
     sys.stderr.write(f"\n{json.dumps(found)}\n")
     assert found["unexplained_gaps"] == [], said
     assert verify(rig.archive()).findings == [], said
-    wait_for(lambda: not (loaded_programs() & world.programs), "all XDP programs to be unloaded", 30)
+    assert {kind for kind, _ in world.objects} == {"prog", "map", "link"}, said
+    wait_for(lambda: not still_there(world.objects), "all BPF objects to be freed", 30)
+    assert not any(map(in_namespace, (namespace_pair.left, namespace_pair.right))), said
     assert grown["descriptors"] <= 8, said  # a segment and its sidecar are open, and those that are being finished
     assert grown["mebibytes"] <= 96, said  # a young recorder's batches, and what its libraries load on the way
 
@@ -106,12 +108,6 @@ def at_rest(rig: Rig) -> bool:
         time.sleep(0.5)
         after = ring_books(ring)
         return before == after and not any(source.waiting for source in after.sources)
-
-
-def loaded_programs() -> set[int]:
-    """Ids of all XDP programs in this kernel."""
-    listed = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, text=True, check=True)
-    return {each["id"] for each in json.loads(listed.stdout) if each["type"] == "xdp"}
 
 
 def account(rig: Rig, last_seq: int, messages_sent: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any
 
 import foreign_xdp
 import namespaces
+from bpf_objects import Objects, objects_of
 from command_line import NANOTAPE
 from deadline import wait_for
 from running_service import set_link
@@ -36,8 +37,8 @@ class World:
         """Starts nothing yet; `foreign` is the id of an XDP program of others."""
         self.rig, self.pair, self.chance, self._foreign = rig, pair, chance, foreign
         self.happened: list[tuple[float, str]] = []
-        self.programs: set[int] = set()
-        """Ids of all XDP programs of ours that were seen."""
+        self.objects: Objects = set()
+        """BPF objects of all XDP programs of ours that were seen."""
         self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_before = 0
@@ -127,7 +128,7 @@ class World:
         if self._foreign is not None and shutil.which("bpftool"):
             faults += [self._detach, self._replace]
         with contextlib.suppress(subprocess.CalledProcessError, KeyError, IndexError):
-            self.programs.add(foreign_xdp.attached_id(self.pair.right))
+            self.objects |= objects_of(foreign_xdp.attached_id(self.pair.right))
         begun = time.time()
         what = self.chance.choice(faults)() or "nothing: it was not there"
         self.happened.append((begun, what))
@@ -224,6 +225,26 @@ def _prlimit(pid: int, limit: str) -> None:
     """Only its own user may, short of a capability that we may not have."""
     become = ("setpriv", "--reuid", str(NOBODY), "--regid", str(RING_GID), "--clear-groups")
     subprocess.run([*become, "prlimit", "--pid", str(pid), limit], check=True, capture_output=True)
+
+
+def in_namespace(side: namespaces.Side) -> set[int]:
+    """Processes that are in a side's network namespace, or keep it alive by a descriptor."""
+    inode = os.stat(f"/run/netns/{side.namespace}").st_ino
+    found = set()
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            held = [process / "ns" / "net", *(process / "fd").iterdir()]
+            if any(_inode(each) == inode for each in held):
+                found.add(int(process.name))
+    return found
+
+
+def _inode(link: pathlib.Path) -> int | None:
+    """Of the namespace that a link in /proc leads to; None: it is something else, or gone."""
+    with contextlib.suppress(OSError):
+        target = os.readlink(link)
+        return int(target[5:-1]) if target.startswith("net:[") else None
+    return None
 
 
 def leaks(pid: int) -> dict[str, Any]:

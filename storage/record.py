@@ -24,6 +24,7 @@ from nanotape.capture.feeds.decoder import FeedDecoder
 from nanotape.capture.link_watch import LinkWatch
 from nanotape.capture.reader import RingReader
 from nanotape.capture.readers import RUN_DIRECTORY
+from nanotape.capture.recorded_segments import segments_path
 from nanotape.capture.ring import SHM_DIRECTORY, Ring
 from nanotape.capture.ring_links import RingLinks
 from nanotape.capture.switch_stamps import SwitchStamps
@@ -58,6 +59,10 @@ class RecordPlaces:
         if self.reader_name is None:
             return None
         return self.run_directory / ring_name / "readers" / f"{self.reader_name}.feeds.json"
+
+    def segments_path(self, ring_name: str) -> Path | None:
+        """Where the facts of the segments are written, beside the status file; None: no status file."""
+        return None if self.reader_name is None else segments_path(self.run_directory, ring_name, self.reader_name)
 
     @property
     def clock_folder(self) -> Path:
@@ -226,6 +231,7 @@ class _Recording:
                 orders=self._orders,
             )
             recorder.recording.files.tables.on_events = self._upkeep.told
+            recorder.recording.told.path = self._places.segments_path(ring.name)
             if self._stopping:
                 recorder.stop()
             recorder.run(partial(self._begun, recorder, on_begin), self._on_step)

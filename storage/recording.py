@@ -27,6 +27,7 @@ from nanotape.storage.recovery import Recovery
 from nanotape.storage.resume import resume_point
 from nanotape.storage.ring_source import RingSource
 from nanotape.storage.rotation import OnFinished
+from nanotape.storage.segments_told import SegmentsTold
 from nanotape.storage.settlement import Settlement
 
 MakeFeeds = Callable[[Journal], FeedRecording]
@@ -55,7 +56,10 @@ class Recording:
         self._ring, self._reader, self._archive, self._options = ring, reader, archive, options
         self._clock, self._log, self._make_feeds = clock, log, make_feeds
         self._mapper = PacketMapper(ring)
-        self.files = RecordingFiles(archive, ring, options, clock, log, on_segment)
+        self._on_segment = on_segment
+        self.told = SegmentsTold(clock)
+        """What others are told of the segments."""
+        self.files = RecordingFiles(archive, ring, options, clock, log, self._segment_ended)
         self.settlement = Settlement(self.files.directory, ring.ring_id, keep_other=options.keep_other)
         self.read_ring: ReadRing | None = None
         """Gives the counters of the ring's sources, for the books; None: they are not to be had."""
@@ -143,6 +147,7 @@ class Recording:
         if self.journal:
             self.journal.tick()
         self.save()
+        self.told.tell(self.files.grows)
 
     def finish(self, *, goes_on: bool) -> None:
         """Ends the segment, tells what there is to tell, and lets the next recorder in. May be called twice.
@@ -154,6 +159,7 @@ class Recording:
             return
         self.save()
         self.files.finish()
+        self.told.tell(None, now=True)
         self.journal.count_last()
         if self._feeds:
             self._feeds.finish(self.files.directory, self.settlement.recorded_seq, goes_on=goes_on)
@@ -169,6 +175,11 @@ class Recording:
         if self._clocks:
             self._clocks.let_go()
             self._clocks = None
+
+    def _segment_ended(self, path: Path) -> None:
+        self.told.ended(path)
+        if self._on_segment:
+            self._on_segment(path)
 
     def _look_after_files(self) -> None:
         """What somebody took away is lost, as far as nobody finds it again, and told."""
@@ -202,13 +213,15 @@ class Recording:
         if not journal.is_refused:  # while all is refused the losses grow
             self._tell_losses(rows, journal)
         try:
-            self.written_bytes += self.files.write(rows)
+            written_bytes = self.files.write(rows)
         except SegmentWriteError as error:
             self.settlement.failed(chosen)
             self.write_failures += chosen.num_rows
             journal.refused(str(error))
             self._complaints.add(str(error), self.write_failures)
             return
+        self.written_bytes += written_bytes
+        self.told.wrote(rows, written_bytes)
         self.settlement.written(chosen)
         self._tell_losses(rows, journal)
         journal.recorded(rows)

@@ -21,7 +21,7 @@ from nanotape.storage.recorder_options import RecorderOptions
 from nanotape.storage.recovery import Outcome, Recovery, recover_directory
 from nanotape.storage.resume import archive_end
 from nanotape.storage.ring_folder import RingFolder
-from nanotape.storage.rotation import OnFinished, RotationOptions, SegmentRotation
+from nanotape.storage.rotation import OnFinished, OpenSegment, RotationOptions, SegmentRotation
 from nanotape.storage.rotation_times import RotationTimes
 from nanotape.storage.segment import SegmentIdentity
 from nanotape.storage.side_tables import SideTables
@@ -77,6 +77,11 @@ class RecordingFiles:
     def directory(self) -> Path:
         """ARCHIVE/segments/RING."""
         return self._archive.path / "segments" / self._ring.name
+
+    @property
+    def grows(self) -> OpenSegment | None:
+        """The open segment of packets; None: there is none."""
+        return self._rotation.grows if self._rotation else None
 
     def take(self) -> list[Recovery]:
         """Locks the folder, which is made if need be, and recovers the packets in it.

@@ -19,6 +19,7 @@ from nanotape.storage.errors import SegmentWriteError
 from nanotape.storage.log import Log
 from nanotape.storage.rotation_times import RotationTimes
 from nanotape.storage.segment import Fsync, SegmentIdentity, SegmentWriter
+from nanotape.storage.segment_names import opened_ns
 from nanotape.storage.stamp_facts import TellStamps
 
 _RETRY_LONGEST_NS = 60 * 10**9
@@ -41,6 +42,17 @@ class RotationOptions:
     compression: Compression
     rotate_at: RotationTimes | None = None
     """Moments at which a segment is ended too; None: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSegment:
+    """The segment that grows, as it is now."""
+
+    name: str
+    opened_ns: int
+    """UTC."""
+    size_bytes: int
+    rows: int
 
 
 @dataclass(slots=True)
@@ -99,6 +111,12 @@ class SegmentRotation:
         self._unfinished: list[_Unfinished] = []
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="nanotape-disk")  # has no thread before its first job
         self._jobs: deque[_Job] = deque()
+
+    @property
+    def grows(self) -> OpenSegment | None:
+        """The open segment; None: there is none."""
+        writer = self._writer
+        return OpenSegment(writer.name, opened_ns(writer.name), writer.size_bytes, writer.rows) if writer else None
 
     def write(self, batch: pa.RecordBatch) -> int:
         """Appends a batch of at least one row.

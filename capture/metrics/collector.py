@@ -11,9 +11,10 @@ from nanotape.capture.clock.status import told_status
 from nanotape.capture.health import Look, ring_health
 from nanotape.capture.looks import Clocks, look
 from nanotape.capture.metrics.exposition import Page
-from nanotape.capture.metrics.host_metrics import add_clocks, add_feeds
+from nanotape.capture.metrics.host_metrics import add_clocks, add_feeds, add_segments
 from nanotape.capture.metrics.ring_metrics import add_ring
 from nanotape.capture.recorded_feeds import read_feeds
+from nanotape.capture.recorded_segments import read_segments
 from nanotape.capture.ring import ring_path
 from nanotape.config import Settings
 
@@ -61,6 +62,9 @@ class Collector:
         feeds = read_feeds(Path(settings.paths.run_dir), name, settings.recorder.name)
         if feeds is not None and feeds.is_fresh(found.at_ns):
             add_feeds(page, labels, found.facts.flows, feeds)
+        segments = read_segments(Path(settings.paths.run_dir), name, settings.recorder.name)
+        if segments is not None and segments.is_fresh(found.at_ns):
+            add_segments(page, {**labels, "reader": settings.recorder.name}, segments)
 
     def _earlier(self, name: str, found: Look) -> Look | None:
         """The look to compare with; and keeps the one that was found, for later ones."""

@@ -1,4 +1,4 @@
-"""The metrics of a host's clocks, and of the feeds that a recorder follows."""
+"""The metrics of a host's clocks, and of what a recorder tells: the feeds that it follows, the segments it writes."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -7,6 +7,7 @@ from nanotape.capture.clock.sample import State
 from nanotape.capture.counters import Flow
 from nanotape.capture.metrics.exposition import Page
 from nanotape.capture.recorded_feeds import RecordedFeeds
+from nanotape.capture.recorded_segments import RecordedSegments
 
 _NS = 1e-9
 _IN_SECONDS = {
@@ -54,3 +55,15 @@ def add_feeds(page: Page, labels: Mapping[str, str], flows: Iterable[Flow], told
             page.gauge("line_last_packet_timestamp_seconds", "Stamp of the line's newest packet, UTC").add(
                 of_line, counted.last_ts_ns * _NS
             )
+
+
+def add_segments(page: Page, labels: Mapping[str, str], told: RecordedSegments) -> None:
+    """Puts what a recorder writes on a page; `labels` are of the ring and of the reader."""
+    page.counter("recorder_segments_total", "Segments that were ended since the recorder began").add(labels, told.ended)
+    page.gauge("recorder_open_segment_bytes", "Size of the segment that grows").add(labels, told.open_bytes)
+    page.counter("recorder_frame_bytes_total", "Bytes of the frames that are on disk").add(labels, told.frame_bytes)
+    page.counter("recorder_written_bytes_total", "Bytes that these became on disk").add(labels, told.written_bytes)
+    if told.ended_ns is not None:
+        page.gauge("recorder_last_rotation_timestamp_seconds", "When a segment was ended last, UTC").add(
+            labels, told.ended_ns * _NS
+        )

@@ -25,10 +25,11 @@ from nanotape.capture.listing import UnreadableRing
 from nanotape.capture.metrics import collector
 from nanotape.capture.metrics.collector import Collector
 from nanotape.capture.metrics.exposition import Page
-from nanotape.capture.metrics.host_metrics import add_clocks, add_feeds
+from nanotape.capture.metrics.host_metrics import add_clocks, add_feeds, add_segments
 from nanotape.capture.metrics.ring_metrics import add_ring
 from nanotape.capture.metrics.server import MetricsServer
 from nanotape.capture.recorded_feeds import RecordedFeeds, RecordedLine
+from nanotape.capture.recorded_segments import RecordedSegments
 from nanotape.capture.service_state import ServiceState
 from nanotape.config import Settings, loads
 
@@ -66,6 +67,17 @@ def test_what_two_looks_say_is_on_the_page_in_base_units() -> None:
     states = {name: value for name, value in found.items() if name.startswith("nanotape_clock_state")}
     assert sum(states.values()) == 1
     assert states['nanotape_clock_state{host="host-1",clock="system",state="locked"}'] == 1
+
+
+def test_what_a_recorder_tells_of_its_segments_is_on_the_page_and_what_it_does_not_is_not() -> None:
+    page = Page()
+    told = RecordedSegments(NOW_NS, None, None, None, None, 3, "x.arrow", NOW_NS - SECOND_NS, 4000, 1000)
+    add_segments(page, {"host": "host-1", "ring": "main"}, told)
+    found = samples(page)
+    assert found[f"nanotape_recorder_segments_total{{{RING_LABELS}}}"] == 3
+    assert found[f"nanotape_recorder_frame_bytes_total{{{RING_LABELS}}}"] == 4000
+    assert found[f"nanotape_recorder_last_rotation_timestamp_seconds{{{RING_LABELS}}}"] == NOW_NS / 1e9 - 1
+    assert not any("open_segment" in name for name in found)
 
 
 def test_each_stage_has_its_own_loss() -> None:

@@ -1,0 +1,167 @@
+"""`Top`: the terminal UI. One thread looks, the app draws what it found; nothing here touches a counter.
+
+Ending, crashing or stopping it changes nothing of what is captured and recorded.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Footer
+
+from nanotape.tui.header import Headline, TabBar
+from nanotape.tui.pane import Pane
+from nanotape.tui.panes import PANES
+from nanotape.tui.picture import Picture
+from nanotape.tui.style import PLAIN_THEME
+
+
+class Looked(Message):
+    """There is a newer picture."""
+
+    def can_replace(self, message: Message) -> bool:
+        """One that waits is as good as two."""
+        return isinstance(message, Looked)
+
+
+class Top(App[None]):
+    """The app."""
+
+    TITLE = "nanotape top"
+    ENABLE_COMMAND_PALETTE = True
+    CSS = """
+    Screen { layout: vertical; overflow: hidden; }
+    ContentSwitcher { height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "Quit"),
+        Binding("question_mark", "show_help_panel", "Help", key_display="?"),
+        Binding("p", "pause", "Pause"),
+        Binding("s", "screenshot", "Screenshot", show=False),
+        *(Binding(entry.key, f"show_pane('{entry.module}')", entry.title, show=False) for entry in PANES),
+    ]
+
+    def __init__(
+        self,
+        look: Callable[[], Picture],
+        refresh_s: float = 1.0,
+        screenshots: Path | None = None,
+        theme: str = PLAIN_THEME,
+        first: str = "overview",
+    ) -> None:
+        """An app that runs with `run`.
+
+        Args:
+            look: Makes the newest picture, in a thread of the app's; never raises.
+            refresh_s: Seconds from look to look.
+            screenshots: Where screenshots go; None: the working directory.
+            theme: See `style.theme_of`.
+            first: Module of the pane that is shown first.
+        """
+        super().__init__()
+        self._look, self._refresh_s, self._first = look, refresh_s, first
+        self._screenshots = screenshots or Path.cwd()
+        self._ended = threading.Event()
+        self.theme = theme
+        self.entries = tuple(entry for entry in PANES if entry.is_there)
+        self.picture: Picture | None = None
+        """The newest."""
+        self.is_paused = False
+        """Panes stand still; the headline never does."""
+
+    def compose(self) -> ComposeResult:
+        """Headline, tabs, the shown pane, keys."""
+        yield Headline(id="headline")
+        yield TabBar(self.entries)
+        yield ContentSwitcher(id="panes")
+        yield Footer()
+
+    async def on_mount(self) -> None:
+        """Begins to look."""
+        await self.action_show_pane(self._first)
+        self._watch()
+
+    def on_unmount(self) -> None:
+        """Ends looking."""
+        self._ended.set()
+
+    @work(thread=True, exclusive=True, group="looks")
+    def _watch(self) -> None:
+        while not self._ended.is_set():
+            self.picture = self._look()
+            self.post_message(Looked())
+            self._ended.wait(self._refresh_s)
+
+    def on_looked(self) -> None:
+        """Draws the newest picture."""
+        picture = self.picture
+        if picture is None:
+            return
+        self.query_one(Headline).show(picture)
+        pane = self.pane
+        if pane is not None and not self.is_paused:
+            pane.show(picture)
+
+    @property
+    def pane(self) -> Pane | None:
+        """The one that is shown."""
+        shown = self.query_one("#panes", ContentSwitcher).visible_content
+        return shown if isinstance(shown, Pane) else None
+
+    async def action_show_pane(self, module: str) -> None:
+        """Shows a pane, by its module's name; makes it when it was never shown."""
+        entry = next((each for each in self.entries if each.module == module), None)
+        if entry is None:
+            return
+        switcher = self.query_one("#panes", ContentSwitcher)
+        before = self.pane
+        if before is not None and before.id == module:
+            return
+        if before is not None:
+            before.hide()
+        if not switcher.query_children(f"#{module}"):
+            await switcher.add_content(entry.make())
+        switcher.current = module
+        self.query_one(TabBar).mark(module)
+        pane = self.pane
+        if pane is not None:
+            if self.picture is not None:
+                pane.show(self.picture)
+            pane.take_focus()
+
+    async def on_tab_bar_chosen(self, message: TabBar.Chosen) -> None:
+        """A tab was clicked."""
+        await self.action_show_pane(message.module)
+
+    def action_pause(self) -> None:
+        """Lets panes stand still, or go on."""
+        self.is_paused = not self.is_paused
+        self.notify("panes stand still, the headline does not: p to go on" if self.is_paused else "going on")
+
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        """Saves what is seen as an SVG."""
+        try:
+            saved = self.save_screenshot(filename, path or str(self._screenshots))
+        except OSError as error:
+            self.notify(f"{self._screenshots}: no screenshot: {error.strerror}", severity="error")
+        else:
+            self.notify(f"saved {saved}")
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the command palette offers."""
+        for entry in self.entries:
+            yield SystemCommand(f"Show {entry.title}", f"Key {entry.key}", self._shows(entry.module))
+        yield SystemCommand("Pause", "Let panes stand still, or go on", self.action_pause)
+        yield SystemCommand("Screenshot", "Save what is seen as an SVG", self.action_screenshot)
+        yield SystemCommand("Keys", "Show or hide the help of keys", self.action_show_help_panel)
+        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+        yield SystemCommand("Quit", "End; nothing else does", self.action_quit)
+
+    def _shows(self, module: str) -> Callable[[], object]:
+        return lambda: self.run_worker(self.action_show_pane(module))

@@ -1,0 +1,122 @@
+"""How figures are written on a screen: short, with their unit, `-` for what is unknown, so that they fit a column.
+
+Pure, and alone in it: every pane and `top --once` write their figures with these.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+UNKNOWN = "-"
+_STEPS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+_BARS = " ▁▂▃▄▅▆▇█"
+_FULL, _EMPTY = "█", "░"
+
+
+def count(number: int | None) -> str:
+    """All digits: `1,234,567`."""
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def short(number: float | None) -> str:
+    """At most six characters: `987`, `12.3k`, `4.57M`."""
+    if number is None:
+        return UNKNOWN
+    for size, letter in _STEPS:
+        if abs(number) >= size:
+            return f"{_three_digits(number / size)}{letter}"
+    return f"{number:.0f}"
+
+
+def rate(per_second: float | None) -> str:
+    """Packets, or what else is counted, in a second: `12.3k/s`."""
+    return UNKNOWN if per_second is None else f"{short(per_second)}/s"
+
+
+def bits(bits_s: float | None) -> str:
+    """`942 Mbit/s`."""
+    if bits_s is None:
+        return UNKNOWN
+    for size, letter in _STEPS:
+        if abs(bits_s) >= size:
+            return f"{_three_digits(bits_s / size)} {letter}bit/s"
+    return f"{bits_s:.0f} bit/s"
+
+
+def size(number_bytes: float | None) -> str:
+    """`1.50 GiB`."""
+    if number_bytes is None:
+        return UNKNOWN
+    for step, unit in _BYTES:
+        if abs(number_bytes) >= step:
+            return f"{_three_digits(number_bytes / step)} {unit}"
+    return f"{number_bytes:.0f} B"
+
+
+def share(part: float | None) -> str:
+    """Of a whole, 1 being all of it: `12.3%`."""
+    return UNKNOWN if part is None else f"{part:.1%}"
+
+
+def seconds(length_s: float | None) -> str:
+    """A length of time in its two largest units: `4.2 s`, `3 min 20 s`, `2 d 4 h`."""
+    if length_s is None:
+        return UNKNOWN
+    if length_s < 60:
+        return f"{length_s:.1f} s"
+    minutes = int(length_s) // 60
+    if minutes < 60:
+        return f"{minutes} min {int(length_s) % 60} s"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24:,} d {hours % 24} h"
+
+
+def nanoseconds(length_ns: float | None, *, signed: bool = False) -> str:
+    """A length of time in the unit that it is best read in: `+1.250 us`."""
+    if length_ns is None:
+        return UNKNOWN
+    sign = "+" if signed else ""
+    for step, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
+        if abs(length_ns) >= step:
+            return f"{length_ns / step:{sign}.3f} {unit}"
+    return f"{length_ns:{sign}.0f} ns"
+
+
+def clock_time(at_ns: int | None) -> str:
+    """A moment's time of day in UTC: `09:29:50.123`."""
+    if at_ns is None:
+        return UNKNOWN
+    return f"{datetime.fromtimestamp(at_ns // 10**9, UTC):%H:%M:%S}.{at_ns // 10**6 % 1000:03d}"
+
+
+def date_time(at_ns: int | None) -> str:
+    """A moment in UTC: `2026-11-28 09:29:50`."""
+    return UNKNOWN if at_ns is None else f"{datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def bar(part: float | None, width: int) -> str:
+    """A bar of so many cells, filled to a share; empty cells where it is unknown."""
+    if part is None:
+        return " " * width
+    filled = round(min(max(part, 0.0), 1.0) * width)
+    return _FULL * filled + _EMPTY * (width - filled)
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last values as bars, the newest to the right, as high as they are beside the largest; padded to the left."""
+    shown = values[-width:] if width > 0 else ()
+    top = max(shown, default=0.0)
+    if top <= 0:
+        return ("▁" * len(shown)).rjust(width)
+    steps = len(_BARS) - 1
+    return "".join(_BARS[max(1, round(value / top * steps))] for value in shown).rjust(width)
+
+
+def clipped(line: str, width: int) -> str:
+    """A line that is not longer than so many characters; one that was ends with an ellipsis."""
+    return line if len(line) <= width else f"{line[: max(0, width - 1)]}…"[:width]
+
+
+def _three_digits(number: float) -> str:
+    """As it is read at a glance: 4.57, 45.7, 457."""
+    return f"{number:.2f}" if abs(number) < 9.995 else f"{number:.1f}" if abs(number) < 99.95 else f"{number:.0f}"

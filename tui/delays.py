@@ -165,6 +165,11 @@ class SlidingLooks:
         self._window_ns, self._apart_ns = window_ns, apart_ns
         self._kept: deque[tuple[int, RingFacts]] = deque()
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is one to compare with."""
+        return bool(self._kept)
+
     def add(self, at_ns: int, facts: RingFacts) -> RingDelays:
         """What the newest look and those before say.
 

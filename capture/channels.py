@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -259,7 +259,8 @@ def quiet(settings: Settings, channel: Channel) -> tuple[int | None, Hours | Non
     return stale_after_ns or None, settings.session.get(channel.session) if channel.session else None
 
 
-_NOTHING = RecordedLine(*[None] * len(RecordedLine.__slots__))
+_COUNTED = tuple(each.name for each in fields(RecordedLine) if each.default is MISSING)
+_NOTHING = RecordedLine(*[None] * len(_COUNTED))
 
 
 def _counts(
@@ -273,7 +274,7 @@ def _counts(
     own = watched.lines.get(flow_id)
     if own is None:
         return _NOTHING, None
-    return RecordedLine(**{name: getattr(own, name) for name in RecordedLine.__slots__}), "meanwhile"
+    return RecordedLine(**{name: getattr(own, name) for name in _COUNTED}), "meanwhile"
 
 
 def _advice(flow: Flow, state: State, place: _Place, around: Surroundings) -> tuple[str, ...]:

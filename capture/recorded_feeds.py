@@ -28,6 +28,53 @@ class RecordedLine:
     reordered: int | None
     bad: int | None
     """Packets that do not fit the framing."""
+    packets: int | None = None
+    """So far."""
+    framing: str | None = None
+    packets_per_s: int | None = None
+    """In the newest whole second, as are the two that follow; None too: of that second only a part is known."""
+    bits_per_s: int | None = None
+    """Of frames, as they were on the wire."""
+    messages_per_s: int | None = None
+    peak_packets_per_s: int | None = None
+    """The most in a second since the recorder began, as the three that follow; not always in the same second."""
+    peak_bits_per_s: int | None = None
+    peak_1ms_packets: int | None = None
+    """In a millisecond."""
+    peak_1ms_bits: int | None = None
+    """In a millisecond, not by second."""
+    gaps_ours: int | None = None
+    """Of `gaps`, those that this host made; what is in neither count nobody knows the cause of yet."""
+    gaps_theirs: int | None = None
+    missing_ours: int | None = None
+    """Messages, of those gaps."""
+    missing_theirs: int | None = None
+    first_share: float | None = None
+    """Of the packets of ten seconds, those that this line was the first of its channel to bring; None: there were none,
+    or no other line to compare with."""
+    lead_p50_ns: int | None = None
+    """Where it was the first in the last ten seconds: how much later another line had the same, half of the time."""
+    skew_log2: tuple[int, ...] | None = None
+    """The same since the recorder began, as counts: class 0 is of 0 ns, class c of those below 2^c ns. Of every n-th
+    sequence where there are many."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTraffic:
+    """All that a ring's recorder recorded, together. None: not told."""
+
+    second_ns: int | None = None
+    """UTC: the second that the rates are of."""
+    packets_per_s: int | None = None
+    bits_per_s: int | None = None
+    peak_packets_per_s: int | None = None
+    """Since the recorder began, as the three that follow."""
+    peak_bits_per_s: int | None = None
+    peak_1ms_packets: int | None = None
+    peak_1ms_bits: int | None = None
+    second_peak_1ms_packets: int | None = None
+    """Of the busiest millisecond of the newest whole second."""
+    second_peak_1ms_bits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +87,8 @@ class RecordedFeeds:
     """By channel and line."""
     switches: tuple[str, ...] = ()
     """A line for each interface whose switch's stamps are read: counts, and what is wrong with them."""
+    traffic: RecordedTraffic = RecordedTraffic()
+    """Of all lines together."""
 
     def is_fresh(self, now_ns: int) -> bool:
         """Whether the recorder that told it is still at it."""
@@ -48,15 +97,51 @@ class RecordedFeeds:
 
 def read_feeds(run_directory: Path, ring: str, recorder: str) -> RecordedFeeds | None:
     """What a ring's recorder told last; None: it has told nothing that can be read."""
-    path = run_directory / ring / "readers" / f"{recorder}.feeds.json"
+    return _read(_path(run_directory, ring, recorder))
+
+
+class FeedsFile:
+    """Of one recorder, for who looks more often than it tells: what has not changed is not read again."""
+
+    def __init__(self, run_directory: Path, ring: str, recorder: str) -> None:
+        """Reads nothing yet."""
+        self._path = _path(run_directory, ring, recorder)
+        self._seen: tuple[int, int, int] | None = None
+        self._feeds: RecordedFeeds | None = None
+
+    def read(self) -> RecordedFeeds | None:
+        """As `read_feeds`; the same object as long as nothing new was told."""
+        try:
+            found = self._path.lstat()
+        except OSError:
+            self._seen = self._feeds = None
+            return None
+        seen = (found.st_ino, found.st_mtime_ns, found.st_size)  # each telling is a new file
+        if seen != self._seen:
+            self._seen, self._feeds = seen, _read(self._path)
+        return self._feeds
+
+
+def _path(run_directory: Path, ring: str, recorder: str) -> Path:
+    return run_directory / ring / "readers" / f"{recorder}.feeds.json"
+
+
+def _read(path: Path) -> RecordedFeeds | None:
     try:
         told = json.loads(read_foreign(path))
         lines = {(str(each["channel"]), str(each["line"])): _line(each) for each in told["lines"]}
         switches = (str(each["complaint"] or each["summary"]) for each in told.get("switches", ()))
-        return RecordedFeeds(int(told["at_ns"]), lines, tuple(switches))
+        return RecordedFeeds(int(told["at_ns"]), lines, tuple(switches), _traffic(told.get("ring") or {}))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         return None
 
 
 def _line(told: dict[str, Any]) -> RecordedLine:
-    return RecordedLine(**{name: told.get(name) for name in RecordedLine.__slots__})
+    facts = {name: told.get(name) for name in RecordedLine.__slots__}
+    if facts["skew_log2"] is not None:
+        facts["skew_log2"] = tuple(map(int, facts["skew_log2"]))
+    return RecordedLine(**facts)
+
+
+def _traffic(told: dict[str, Any]) -> RecordedTraffic:
+    return RecordedTraffic(**{name: told.get(name) for name in RecordedTraffic.__slots__})

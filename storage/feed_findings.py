@@ -53,6 +53,10 @@ class DecodedFeeds(Protocol):
         """Columns of `packets` by name."""
 
     @property
+    def flow_ids(self) -> Any:
+        """An array of each packet's."""
+
+    @property
     def first(self) -> Any:
         """An array of a number for each packet, once it is tracked: 1 first line to bring it, 0 not, 2 unknown."""
 

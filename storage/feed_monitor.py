@@ -4,7 +4,7 @@ What is found waits a moment until it is known whether another line brought it, 
 known is saved beside the segments, so that the next recorder goes on as if nothing had happened.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -139,6 +139,11 @@ class FeedMonitor:
         """Gaps whose cause was found since the last call."""
         settled, self._settled = self._settled, []
         return settled
+
+    @property
+    def flows(self) -> Mapping[int, Any]:
+        """Of the ring, by id."""
+        return self._flows
 
     @property
     def pending(self) -> list[Found]:

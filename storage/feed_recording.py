@@ -1,9 +1,7 @@
 """The feeds' part of a recorder: decodes what is to be written, follows what was, tells and saves what was found."""
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,12 @@ from nanotape.storage.feed_monitor import FeedMonitor
 from nanotape.storage.feed_options import FeedOptions
 from nanotape.storage.feed_state import FeedState, load_state, names, save_state
 from nanotape.storage.feed_told import ToldBefore
+from nanotape.storage.gap_blames import GapBlames
 from nanotape.storage.journal import Journal
+from nanotape.storage.line_skew import LineSkew
+from nanotape.storage.line_told import LineKnowledge, line_facts, tell_lines
 from nanotape.storage.log import Log
 from nanotape.storage.packets import RingFacts
-from nanotape.storage.told_file import tell_file
 from nanotape.storage.untold import rows_after
 
 _SAVE_NS = 5 * 10**9
@@ -56,6 +56,9 @@ class FeedRecording:
         self._saved_ns = clock.monotonic_ns()
         self._ticked_ns = self._looked_ns = 0
         self._has_complained = False
+        self._skew, self._blames = LineSkew(), GapBlames()
+        self._flows_known = -1
+        self._is_caught_up = False
 
     def begin(self, archive: Archive, directory: Path, recorded_seq: int) -> None:
         """Goes on where the recorder before came to.
@@ -69,6 +72,7 @@ class FeedRecording:
         if state is None:
             return
         found = state.pending_of(self._ring)
+        self._blames.restore(state.blamed)
         try:
             reached = self._source.restore(state.decoder, self._ring.ring_id)
             if reached is not None:
@@ -90,7 +94,12 @@ class FeedRecording:
 
     def recorded(self, decoded: DecodedFeeds, rows: pa.RecordBatch) -> None:
         """Follows packets that were written."""
-        self._monitor.recorded(decoded, rows.column("ts").cast(pa.int64())[-1].as_py())
+        stamps = rows.column("ts").cast(pa.int64())
+        self._monitor.recorded(decoded, stamps[-1].as_py())
+        if len(self._monitor.flows) != self._flows_known:
+            self._flows_known = len(self._monitor.flows)
+            self._skew.set_flows(list(self._monitor.flows.values()))
+        self._skew.take(decoded.flow_ids, stamps.to_numpy(), decoded.columns)
 
     def tick(self, directory: Path, recorded_seq: int, *, is_caught_up: bool) -> None:
         """Call it often: tells what is due, looks at each line once a second, and saves what is known now and then.
@@ -103,7 +112,7 @@ class FeedRecording:
         now = self._clock.monotonic_ns()
         if now - self._ticked_ns < _TICK_NS:
             return
-        self._ticked_ns = now
+        self._ticked_ns, self._is_caught_up = now, is_caught_up
         self._monitor.tick(is_caught_up=is_caught_up)
         if now - self._looked_ns >= _LOOK_NS:
             self._looked_ns = now
@@ -145,7 +154,10 @@ class FeedRecording:
 
     def _tell(self) -> None:
         self._journal.tell(self._monitor.take_events())
-        self._journal.gaps(self._monitor.take_settled())
+        settled = self._monitor.take_settled()
+        self._journal.gaps(settled)
+        if settled:
+            self._blames.take(settled, names(self._ring))
 
     def _save(self, directory: Path, recorded_seq: int) -> None:
         """Not before all is told that it takes for told."""
@@ -155,16 +167,15 @@ class FeedRecording:
         saved = self._source.save(self._ring.ring_id, recorded_seq)
         with suppress(OSError):  # then the state before does, and more has to be read again
             pending = tuple(self._monitor.pending)
-            save_state(directory, FeedState(self._ring.ring_id, recorded_seq, pending, names(self._ring), saved))
+            state = FeedState(self._ring.ring_id, recorded_seq, pending, names(self._ring), saved, self._blames.saved())
+            save_state(directory, state)
 
     def _publish(self, lines: Sequence[Any]) -> None:
         path = self._options.facts_path
         if path is None:
             return
-        facts = {
-            "at_ns": self._clock.utc_ns(),
-            "lines": [asdict(each) for each in lines],
-            "switches": self._source.switches(),
-        }
-        with suppress(OSError):  # that others see it is worth less than that it is recorded
-            tell_file(path, json.dumps(facts))
+        at_ns, traffic = self._clock.utc_ns(), self._journal.traffic
+        rates = traffic.rates.tell(at_ns, is_caught_up=self._is_caught_up)
+        framings = {flow_id: flow.framing for flow_id, flow in self._monitor.flows.items()}
+        known = LineKnowledge(rates, traffic.names, self._skew, self._blames, framings)
+        tell_lines(path, at_ns, line_facts(lines, known), rates.of_ring(), self._source.switches())

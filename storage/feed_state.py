@@ -7,10 +7,11 @@ before may still do; without any, sequences are followed from the next packet on
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nanotape.storage.feed_findings import Found
 from nanotape.storage.packets import RingFacts
@@ -34,6 +35,8 @@ class FeedState:
     names: Mapping[int, Name]
     """What the flow ids of `pending` stand for."""
     decoder: bytes
+    blamed: Sequence[Sequence[Any]] = ()
+    """Whose fault the gaps of each line were so far, see `GapBlames`."""
 
     def pending_of(self, ring: RingFacts) -> list[Found]:
         """What is not told yet, by the flow ids of a ring: the one that it was found in, or one made anew since."""
@@ -62,6 +65,7 @@ def save_state(directory: Path, state: FeedState) -> None:
         "ring_seq": state.ring_seq,
         "pending": [asdict(each) for each in state.pending],
         "names": [[flow_id, *name] for flow_id, name in state.names.items()],
+        "blamed": state.blamed,
         "crc32": zlib.crc32(state.decoder),
     }
     draft = directory / f"{STATE_NAME}.new"
@@ -96,4 +100,4 @@ def _read(path: Path) -> FeedState:
         raise ValueError("it is damaged")
     pending = tuple(replace(Found(**each), stream=-1) for each in head["pending"])
     known = {flow_id: (feed, channel, line) for flow_id, feed, channel, line in head["names"]}
-    return FeedState(head["ring_id"], head["ring_seq"], pending, known, rest)
+    return FeedState(head["ring_id"], head["ring_seq"], pending, known, rest, head.get("blamed", ()))

@@ -120,6 +120,11 @@ class Journal:
         """
         self._sum_up(rows, first)
 
+    @property
+    def traffic(self) -> TrafficStats:
+        """Sums by second and line."""
+        return self._stats
+
     def tell(self, events: Sequence[Event]) -> None:
         """Tells events that others have found; they belong to what is recorded now."""
         if events:

@@ -36,6 +36,8 @@ class Decoded:
     columns: Mapping[str, pa.Array]
     """feed_session, feed_key, feed_seq, feed_count, feed_status and ts_send; of a switch's stamps ts_switch,
     switch_device, switch_port and flags, where somebody looks for them."""
+    flow_ids: npt.NDArray[np.uint32]
+    """Of each packet."""
     first: npt.NDArray[np.uint8]
     """Once it is tracked: 1 this line brought its sequences first, 0 another did, 2 unknown."""
     rows: Any
@@ -117,7 +119,7 @@ class FeedDecoder:
         columns = dict(out.arrays(self.labels()))
         if self._switch and "source" in batch.schema.names:
             columns |= self._switch.columns(batch, [source.interface for source in self._sources()])
-        return Decoded(columns, out.first, (native_rows, kept), out)
+        return Decoded(columns, batch.column("flow_id").to_numpy(), out.first, (native_rows, kept), out)
 
     def left_out(self, batch: pa.RecordBatch) -> None:
         """Takes a batch of which only the packets of flows come to `decode`: keyframes of a switch are of none."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanotape.storage import traffic_stats
+from nanotape.storage import traffic_stats, traffic_sums
 from nanotape.storage.schema import NAME, TIMESTAMP
 from nanotape.storage.table_schemas import table_schema
 from nanotape.storage.traffic_stats import Belonging, TrafficStats
@@ -83,9 +83,9 @@ packet = st.tuples(
 @given(st.lists(packet, min_size=1, max_size=60), st.permutations(range(4)), st.booleans())
 def test_sums_are_those_of_a_plain_loop(packets: list[Packet], order: list[int], is_sparse: bool) -> None:
     stats = TrafficStats(Belonging("box", "demo", "00" * 16))
-    cells = 0 if is_sparse else traffic_stats._CELLS_MAX
+    cells = 0 if is_sparse else traffic_sums._CELLS_MAX
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(traffic_stats, "_CELLS_MAX", cells)
+        patch.setattr(traffic_sums, "_CELLS_MAX", cells)
         stats._newest_s = 2**60  # takes all as of one moment
         assert stats.add(batch(packets, 1, order)) is None
         rows = stats.flush()

@@ -28,7 +28,7 @@ from nanotape.capture.metrics.exposition import Page
 from nanotape.capture.metrics.host_metrics import add_clocks, add_feeds, add_segments
 from nanotape.capture.metrics.ring_metrics import add_ring
 from nanotape.capture.metrics.server import MetricsServer
-from nanotape.capture.recorded_feeds import RecordedFeeds, RecordedLine
+from nanotape.capture.recorded_feeds import RecordedFeeds, RecordedLine, RecordedTraffic
 from nanotape.capture.recorded_segments import RecordedSegments
 from nanotape.capture.service_state import ServiceState
 from nanotape.config import Settings, loads
@@ -67,6 +67,29 @@ def test_what_two_looks_say_is_on_the_page_in_base_units() -> None:
     states = {name: value for name, value in found.items() if name.startswith("nanotape_clock_state")}
     assert sum(states.values()) == 1
     assert states['nanotape_clock_state{host="host-1",clock="system",state="locked"}'] == 1
+
+
+def test_rates_peaks_and_leads_of_lines_are_on_the_page_as_far_as_they_are_told() -> None:
+    page = Page()
+    known = RecordedLine(NOW_NS, "s", "k", 9, 3, 2, 3, 4, 0, packets_per_s=7, gaps_ours=1, gaps_theirs=2)
+    known = replace(known, peak_1ms_bits=8000, first_share=0.25, lead_p50_ns=1500)
+    unknown = RecordedLine(NOW_NS, "s", "k", 9, 3, 2, 3, 4, 0)
+    feeds = RecordedFeeds(NOW_NS, {("c", "A"): known, ("c", "B"): unknown}, (), RecordedTraffic(peak_1ms_packets=12))
+    add_feeds(page, {"host": "host-1", "ring": "main"}, (), feeds)
+    found = samples(page)
+    line = f'{{{RING_LABELS},feed="",channel="c",line="A"}}'
+    expected = {
+        "line_packets_per_second": 7,
+        "line_own_gaps_total": 1,
+        "line_upstream_gaps_total": 2,
+        "line_peak_millisecond_bits": 8000,
+        "line_first_ratio": 0.25,
+    }
+    assert {name: found[f"nanotape_{name}{line}"] for name in expected} == expected
+    assert found[f"nanotape_line_lead_seconds{line}"] == pytest.approx(1.5e-6)
+    assert found[f"nanotape_recorded_peak_millisecond_packets{{{RING_LABELS}}}"] == 12
+    assert f"nanotape_recorded_bits_per_second{{{RING_LABELS}}}" not in found
+    assert not any("per_second" in name for name in found if 'line="B"' in name)
 
 
 def test_what_a_recorder_tells_of_its_segments_is_on_the_page_and_what_it_does_not_is_not() -> None:

@@ -78,16 +78,19 @@ def healths(
             path: each if _is_sound(each) else _second(path, first[path], settings, clocks)
             for path, each in found.items()
         }
-    return tuple(_with_one_disk(each, found.values()) for each in found.values())
+    rings = [each for each in found.values() if isinstance(each, RingHealth)]
+    return tuple(with_one_disk(each, rings) if isinstance(each, RingHealth) else each for each in found.values())
 
 
-def _with_one_disk(
-    found: RingHealth | UnreadableRing, others: Iterable[RingHealth | UnreadableRing]
-) -> RingHealth | UnreadableRing:
-    """Rings that are recorded to one archive fill its disk together."""
-    if not isinstance(found, RingHealth) or found.space is None:
+def with_one_disk(found: RingHealth, rings: Iterable[RingHealth]) -> RingHealth:
+    """Rings that are recorded to one archive fill its disk together.
+
+    Args:
+        found: One of them.
+        rings: All that were looked at, itself among them.
+    """
+    if found.space is None:
         return found
-    rings = [each for each in others if isinstance(each, RingHealth)]
     sharing = [each for each in rings if each.space and each.space.path == found.space.path]
     written = (reader.write_bytes_s for ring in sharing for reader in ring.readers if reader.alive)
     return replace(found, full_in_s=seconds_until_full(found.space, written))

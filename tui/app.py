@@ -103,15 +103,22 @@ class Top(App[None]):
         picture = self.picture
         if picture is None:
             return
-        self.query_one(Headline).show(picture)
+        for headline in self._below.query(Headline):
+            headline.show(picture)
         pane = self.pane
         if pane is not None and not self.is_paused:
             pane.show(picture)
 
     @property
+    def _below(self) -> Screen[object]:
+        """The screen of the panes, also while a dialog or the palette is above it."""
+        return self.screen_stack[0]
+
+    @property
     def pane(self) -> Pane | None:
-        """The one that is shown."""
-        shown = self.query_one("#panes", ContentSwitcher).visible_content
+        """The one that is shown; None: not yet, or not any more."""
+        switcher = self._below.query(ContentSwitcher).first() if self._below.query(ContentSwitcher) else None
+        shown = switcher.visible_content if switcher else None
         return shown if isinstance(shown, Pane) else None
 
     async def action_show_pane(self, module: str) -> None:
@@ -119,7 +126,7 @@ class Top(App[None]):
         entry = next((each for each in self.entries if each.module == module), None)
         if entry is None:
             return
-        switcher = self.query_one("#panes", ContentSwitcher)
+        switcher = self._below.query_one("#panes", ContentSwitcher)
         before = self.pane
         if before is not None and before.id == module:
             return
@@ -128,7 +135,7 @@ class Top(App[None]):
         if not switcher.query_children(f"#{module}"):
             await switcher.add_content(entry.make())
         switcher.current = module
-        self.query_one(TabBar).mark(module)
+        self._below.query_one(TabBar).mark(module)
         pane = self.pane
         if pane is not None:
             if self.picture is not None:

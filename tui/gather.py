@@ -3,124 +3,126 @@
 Needs no privilege, changes nothing, never sleeps; whatever is gone becomes a fact in the picture, never an exception.
 """
 
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from nanotape.capture.clock.findings import clock_findings
 from nanotape.capture.clock.status import told_status
-from nanotape.capture.counters import LoopCounters
-from nanotape.capture.findings import Finding, headline, never_started, nothing_there, ring_findings, unreadable
-from nanotape.capture.health import Look
+from nanotape.capture.findings import (
+    Finding,
+    Severity,
+    headline,
+    never_started,
+    nothing_there,
+    ring_findings,
+    unreadable,
+)
 from nanotape.capture.listing import UnreadableRing
-from nanotape.capture.looks import Clocks, look
-from nanotape.capture.recorded_feeds import read_feeds
-from nanotape.capture.recorded_segments import read_segments
+from nanotape.capture.looks import Clocks, with_one_disk
 from nanotape.capture.ring import RING_SUFFIX, ring_path
-from nanotape.config import Settings
-from nanotape.tui.picture import Picture, RingPicture, SourceLoad
-from nanotape.tui.ring_history import RingHistory
+from nanotape.config import ConfigError, Settings
+from nanotape.tui.line_rate import LineRates
+from nanotape.tui.picture import Picture, RingPicture
+from nanotape.tui.ring_looker import RingLooker
+from nanotape.tui.settings_file import SettingsFile
 from nanotape.tui.style import WORST_FIRST
 
 
 class Gatherer:
     """All rings of this host, or one."""
 
-    def __init__(self, settings: Settings, ring: str | None = None, clocks: Clocks | None = None) -> None:
+    def __init__(
+        self, settings: Settings | SettingsFile, ring: str | None = None, clocks: Clocks | None = None
+    ) -> None:
         """Has seen nothing yet.
 
         Args:
-            settings: The configuration, for its paths and rings.
+            settings: The configuration, for its paths and rings; or its file, which is read anew when it changes.
             ring: Name or path of the only ring to look at; None: all.
             clocks: None: the host's.
         """
         self._settings, self._ring = settings, ring
         self._clocks = clocks or Clocks()
-        self._histories: dict[str, RingHistory] = {}
+        self._line_rates = LineRates(self._clocks.monotonic_ns)
+        self._lookers: dict[Path, RingLooker] = {}
 
     def look(self) -> Picture:
         """One look at everything: takes milliseconds."""
         began_ns, at_ns = self._clocks.monotonic_ns(), self._clocks.utc_ns()
-        found = [look(path, self._settings, self._clocks) for path in self._paths()]
-        rings = tuple(self._picture(each) for each in found if isinstance(each, Look))
+        settings, troubles = self._configured()
+        paths, refusal = self._paths(settings)
+        troubles += refusal
+        self._lookers = {path: self._lookers.get(path) or self._looker(path) for path in paths}
+        found = [looker.look(settings) for looker in self._lookers.values()]
+        rings = _sharing_disks([each for each in found if isinstance(each, RingPicture)])
         refused = tuple(each for each in found if isinstance(each, UnreadableRing))
-        self._histories = {each.name: self._histories[each.name] for each in rings}
         there = {*(each.name for each in rings), *(each.name for each in refused)}
-        absent = self._absent(there)
-        clock = told_status(self._settings, at_ns)
+        absent = self._absent(settings, there)
+        clock = told_status(settings, at_ns)
         findings = [finding for each in rings for finding in ring_findings(each.health)]
         findings += map(unreadable, refused)
         findings += map(never_started, absent)
         if not there:
-            findings = [nothing_there(self._ring, self._settings.paths.shm_dir)]
+            findings = [nothing_there(self._ring, settings.paths.shm_dir)]
         findings += clock_findings(clock)
+        said = headline([each.health for each in rings], findings, absent)
+        findings += (Finding(Severity.ERROR, None, what, do) for what, do in troubles)
         return Picture(
             at_ns=at_ns,
             monotonic_ns=began_ns,
-            settings=self._settings,
-            headline=headline([each.health for each in rings], findings, absent),
+            settings=settings,
+            headline=said,
             rings=rings,
             unreadable=refused,
             absent=absent,
             clock=clock,
-            findings=_sorted(findings),
+            findings=tuple(sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity))),
+            troubles=tuple(what for what, _ in troubles),
             look_s=(self._clocks.monotonic_ns() - began_ns) / 1e9,
         )
 
-    def _paths(self) -> list[Path]:
-        shm = Path(self._settings.paths.shm_dir)
+    def _configured(self) -> tuple[Settings, list[tuple[str, str]]]:
+        """The configuration, and what is wrong with it now, and what to do."""
+        if isinstance(self._settings, Settings):
+            return self._settings, []
+        settings, refusal = self._settings.read()
+        do = "nanotape config check says it all; what is shown is by what was read before, or by the defaults"
+        return settings, [(f"the configuration cannot be read: {refusal}", do)] if refusal else []
+
+    def _looker(self, path: Path) -> RingLooker:
+        return RingLooker(path, self._clocks, self._line_rates)
+
+    def _paths(self, settings: Settings) -> tuple[list[Path], list[tuple[str, str]]]:
+        """Descriptor files, by name; and why the folder cannot be listed, and what to do."""
+        shm = Path(settings.paths.shm_dir)
         if self._ring is not None:
             path = ring_path(self._ring, shm)
-            return [path] if path.exists() else []
-        return sorted(shm.glob(f"*{RING_SUFFIX}"))
+            return ([path] if os.path.lexists(path) else []), []
+        try:
+            names = os.listdir(shm)
+        except PermissionError as error:
+            what = f"{shm}: cannot be listed: {error.strerror}: whether there are rings nobody can tell"
+            return [], [(what, "run as root, or let this user into it")]
+        except OSError:  # there is none
+            return [], []
+        return sorted(shm / name for name in names if name.endswith(RING_SUFFIX)), []
 
-    def _absent(self, there: set[str]) -> tuple[str, ...]:
+    def _absent(self, settings: Settings, there: set[str]) -> tuple[str, ...]:
         """Those of several configured rings that this host does not have; of one alone others may take the place."""
-        names = self._settings.rings
+        names: tuple[str, ...] = ()
+        with suppress(ConfigError):
+            names = settings.rings
         is_one = self._ring is not None or len(names) < 2 or not there
         return () if is_one else tuple(name for name in names if name not in there)
 
-    def _picture(self, newest: Look) -> RingPicture:
-        name = newest.facts.name
-        history = self._histories.setdefault(name, RingHistory())
-        health, earlier = history.add(newest)
-        lost_minute, lost_minute_s = history.lost_minute
-        run, recorders = Path(self._settings.paths.run_dir), [each.name for each in health.recorders]
-        told = ((recorder, read_segments(run, name, recorder)) for recorder in recorders)
-        feeds = (read_feeds(run, name, recorder) for recorder in recorders)
-        return RingPicture(
-            name=name,
-            health=health,
-            look=newest,
-            earlier=earlier,
-            rates=history.rates,
-            lost_minute=lost_minute,
-            lost_minute_s=lost_minute_s,
-            loads=_loads(newest, earlier),
-            busy=_busy(newest, earlier),
-            feeds=next((each for each in feeds if each is not None), None),
-            segments=tuple((recorder, segments) for recorder, segments in told if segments is not None),
-        )
 
-
-def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity)))
-
-
-def _loads(newest: Look, earlier: Look | None) -> tuple[SourceLoad, ...]:
-    before = {each.slot: each.loop for each in earlier.facts.sources} if earlier else {}
-    return tuple(
-        SourceLoad(each.name, each.interface, each.kind, each.queue, _share(each.loop, before.get(each.slot)), None)
-        for each in newest.facts.sources
-    )
-
-
-def _share(now: LoopCounters, before: LoopCounters | None) -> float | None:
-    if before is None:
-        return None
-    busy = now.polls_busy - before.polls_busy
-    polls = busy + now.polls_idle - before.polls_idle
-    return busy / polls if polls > 0 else None
-
-
-def _busy(newest: Look, earlier: Look | None) -> float | None:
-    busy = [load.busy for load in _loads(newest, earlier) if load.busy is not None]
-    return max(busy, default=None)
+def _sharing_disks(rings: Iterable[RingPicture]) -> tuple[RingPicture, ...]:
+    """Rings that are recorded to one archive fill its disk together."""
+    every = list(rings)
+    healths = [each.health for each in every]
+    if len(every) < 2:
+        return tuple(every)
+    return tuple(replace(each, health=with_one_disk(each.health, healths)) for each in every)

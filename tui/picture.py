@@ -65,6 +65,8 @@ class RingPicture:
     """What its recorder tells of its lines; None: there is none."""
     segments: tuple[tuple[str, RecordedSegments], ...] = ()
     """What its recorders tell of their segments, by the recorder's name."""
+    settings: Settings | None = None
+    """What its service runs with; None: it cannot be read."""
 
     @property
     def flows(self) -> tuple[Flow, ...]:

@@ -71,6 +71,17 @@ def seconds(length_s: float | None) -> str:
     return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24:,} d {hours % 24} h"
 
 
+def brief(length_s: float | None) -> str:
+    """A length of time in one unit, at most seven characters: `0.25 s`, `42 s`, `3.4 min`, `5.2 h`, `12 d`."""
+    if length_s is None:
+        return UNKNOWN
+    for step, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if length_s >= step:
+            number = length_s / step
+            return f"{number:.1f} {unit}" if number < 9.95 else f"{short(round(number))} {unit}"
+    return f"{length_s:.2f} s" if length_s < 9.995 else f"{length_s:.0f} s"
+
+
 def nanoseconds(length_ns: float | None, *, signed: bool = False) -> str:
     """A length of time in the unit that it is best read in: `+1.250 us`."""
     if length_ns is None:

@@ -6,10 +6,13 @@ would.
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import dataclasses
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +30,7 @@ from running_service import set_link
 from service_rig import NOBODY, RING_GID, Rig
 
 SUPERVISOR, HOLDER, CAPTURE, RECORDER = "supervisor", "holder", "capture", "recorder"
+NOTHING = "nothing: it was not there"
 _WORDS = {HOLDER: "nanotape-holder", CAPTURE: "nanotape-capture", RECORDER: " record "}
 
 
@@ -40,6 +44,8 @@ class World:
         self.objects: Objects = set()
         """BPF objects of all XDP programs of ours that were seen."""
         self.starts = 0
+        self._to_come: list[Callable[[], str | None]] = []
+        """Each kind of fault once, in random order, before any comes again."""
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_before = 0
 
@@ -52,7 +58,7 @@ class World:
         finally:
             if self._process is not None and self._process.poll() is None:
                 self._process.send_signal(signal.SIGTERM)
-                self._process.wait(120)
+                self._await_end(self._process)
 
     def ensure_running(self) -> None:
         """Starts it, if it has ended; it is ready then."""
@@ -76,8 +82,22 @@ class World:
         """Stops it, and starts it again."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(120)
+            self._await_end(self._process)
         self.ensure_running()
+
+    def _await_end(self, process: subprocess.Popen[bytes]) -> None:
+        """Says what runs and what was said, if it does not come."""
+        try:
+            process.wait(120)
+        except subprocess.TimeoutExpired:
+            running = subprocess.run(
+                ["ps", "-ww", "-eo", "pid,ppid,stat,wchan:20,args"], capture_output=True, text=True, check=True
+            )
+            ours = [line for line in running.stdout.splitlines() if str(self.rig.folder) in line]
+            talk = self.rig.talk.read_text(encoding="utf-8")[-3000:]
+            raise AssertionError(
+                "\n".join(["expected the service to end", *ours, str(self.happened[-3:]), talk])
+            ) from None
 
     def _is_ready(self) -> bool:
         return self._times_ready() > self._ready_before
@@ -92,7 +112,10 @@ class World:
         if name == SUPERVISOR:
             return self._process.pid
         listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self._process.pid)], capture_output=True, text=True, check=False
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self._process.pid)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         found = [line.split()[0] for line in listed.stdout.splitlines() if _WORDS[name] in line]
         found = [pid for pid in found if "--listeners" not in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
@@ -119,6 +142,17 @@ class World:
 
     def befall(self) -> str:
         """One random fault, and its end; returns what it was."""
+        if not self._to_come:
+            self._to_come = self.chance.sample(faults := self._faults(), len(faults))
+        with contextlib.suppress(subprocess.CalledProcessError, KeyError, IndexError):
+            self.objects |= objects_of(foreign_xdp.attached_id(self.pair.right))
+        begun = time.time()
+        what = self._to_come.pop()() or NOTHING
+        self.happened.append((begun, what))
+        return what
+
+    def _faults(self) -> list[Callable[[], str | None]]:
+        """All kinds; those of which more is to be learned are there twice."""
         faults: list[Callable[[], str | None]] = [
             *(partial(self.kill, name) for name in (SUPERVISOR, HOLDER, CAPTURE, CAPTURE, RECORDER, RECORDER)),
             *(partial(self._stop, name) for name in (CAPTURE, RECORDER, RECORDER)),
@@ -127,12 +161,7 @@ class World:
         ]  # fmt: skip
         if self._foreign is not None and shutil.which("bpftool"):
             faults += [self._detach, self._replace]
-        with contextlib.suppress(subprocess.CalledProcessError, KeyError, IndexError):
-            self.objects |= objects_of(foreign_xdp.attached_id(self.pair.right))
-        begun = time.time()
-        what = self.chance.choice(faults)() or "nothing: it was not there"
-        self.happened.append((begun, what))
-        return what
+        return faults
 
     def _wait(self, least: float, most: float) -> None:
         """However long a fault lasts; its end is no condition to wait for."""
@@ -149,8 +178,8 @@ class World:
     def kill(self, name: str) -> str | None:
         """SIGKILL; with holder or supervisor all ends."""
         pid = self.signal(name, signal.SIGKILL)
-        if name in (SUPERVISOR, HOLDER) and self._process is not None:
-            self._process.wait(120)
+        if pid and name in (SUPERVISOR, HOLDER) and self._process is not None:
+            self._await_end(self._process)
         return f"kill of {name} {pid}" if pid else None
 
     def _stop(self, name: str) -> str | None:
@@ -247,8 +276,37 @@ def _inode(link: pathlib.Path) -> int | None:
     return None
 
 
-def leaks(pid: int) -> dict[str, Any]:
-    """Descriptors, and memory of its own in MiB, of a process; what it sees of a ring is everybody's."""
+@dataclasses.dataclass(frozen=True)
+class Holdings:
+    """What a process has of what may leak."""
+
+    name: str
+    descriptors: collections.Counter[str]
+    """By what they lead to; numbers are left out."""
+    archive_files: int
+    """Those that it has open besides: for each table a segment and its sidecar, and those that are being finished."""
+    mebibytes: int
+    """Of memory of its own; what it sees of a ring is everybody's."""
+
+    def more_than(self, before: Holdings) -> dict[str, Any]:
+        """By how much it grew."""
+        grown = self.descriptors - before.descriptors
+        more = self.descriptors.total() - before.descriptors.total()
+        return {
+            "of": self.name,
+            "descriptors": more,
+            "mebibytes": self.mebibytes - before.mebibytes,
+            "new": dict(grown),
+        }
+
+
+def holdings(name: str, pid: int) -> Holdings:
+    """Of a process that lives."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     resident = next(int(line.split()[1]) >> 10 for line in status.splitlines() if line.startswith("RssAnon:"))
-    return {"descriptors": len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir())), "mebibytes": resident}
+    targets: collections.Counter[str] = collections.Counter()
+    for each in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            targets[re.sub(r"\d+", "#", os.readlink(each))] += 1
+    files = {target: count for target, count in targets.items() if ".arrow." in target}
+    return Holdings(name, targets - collections.Counter(files), sum(files.values()), resident)

@@ -75,11 +75,7 @@ def test_a_soak_under_faults_balances_leaks_nothing_and_explains_every_loss(
     assert not any(map(in_namespace, (namespace_pair.left, namespace_pair.right))), said
     assert grown["descriptors"]["descriptors"] <= 4, grown
     assert grown["archive_files"]["archive_files"] <= 4 * len(TABLES), grown
-        grown
-    )  # a segment and its sidecar are open, and those that are being finished
-    assert grown["mebibytes"]["mebibytes"] <= 96, (
-        grown
-    )  # a young recorder's batches, and what its libraries load on the way
+    assert grown["mebibytes"]["mebibytes"] <= 96, grown  # a young recorder's batches, and what its libraries load
 
 
 def befall_for(world: World) -> dict[str, dict[str, Any]]:

@@ -10,30 +10,20 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from nanotape.capture.channel_causes import Surroundings, look_at
 from nanotape.capture.channel_watch import RingWatch, Watched, watch
 from nanotape.capture.errors import RingError
 from nanotape.capture.joins import read_joins
+from nanotape.capture.line_states import ALARMS, Hours, State, judge, quiet
 from nanotape.capture.looks import Clocks
 from nanotape.capture.recorded_feeds import RecordedFeeds, RecordedLine, read_feeds
 from nanotape.capture.ring import RING_SUFFIX, Ring
 from nanotape.config import ConfigError, Flow, Settings, flows, load
-from nanotape.config.channel import Channel
 from nanotape.config.framing import NO_FRAMING
 
-State = Literal["arriving", "stale", "silent", "quiet", "closed", "not captured"]
-
-ALARMS: tuple[State, ...] = ("stale", "silent", "not captured")
-"""States of a line that should arrive and does not."""
-
-
-class Hours(Protocol):
-    """When a channel trades."""
-
-    def is_open(self, utc_ns: int) -> bool:
-        """Whether packets are to be expected at a moment."""
+__all__ = ["ALARMS", "Channels", "Hours", "LineState", "State", "channels", "judge", "quiet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,37 +216,6 @@ def _line(
         bad=counts.bad,
         look_at=_advice(flow, state, place, around),
     )
-
-
-def judge(
-    packets: int | None, last_ns: int | None, now_ns: int, stale_after_ns: int | None, hours: Hours | None
-) -> State:
-    """What a line is.
-
-    Args:
-        packets: That came meanwhile; None: the ring knows no such line.
-        last_ns: Of its newest packet, UTC; None: none is known of.
-        now_ns: UTC.
-        stale_after_ns: Silence that is worth an alarm; None: none is.
-        hours: When it trades; None: always.
-    """
-    if packets is None:
-        return "not captured"
-    if packets:
-        return "arriving"
-    if hours is not None and not (hours.is_open(now_ns) and hours.is_open(now_ns - (stale_after_ns or 0))):
-        return "closed"
-    if stale_after_ns is None:
-        return "quiet"
-    if last_ns is None:
-        return "silent"
-    return "stale" if now_ns - last_ns > stale_after_ns else "arriving"
-
-
-def quiet(settings: Settings, channel: Channel) -> tuple[int | None, Hours | None]:
-    """The channel's `stale_after`, None: never; and when it trades, None: always."""
-    stale_after_ns = settings.feeds.stale_after if channel.stale_after is None else channel.stale_after
-    return stale_after_ns or None, settings.session.get(channel.session) if channel.session else None
 
 
 _COUNTED = tuple(each.name for each in fields(RecordedLine) if each.default is MISSING)

@@ -19,7 +19,11 @@ class Column:
     """Cells; 0: as wide as what is in it when its row is added."""
     is_right: bool = True
     """Figures stand to the right, names to the left."""
+    grows: bool = False
+    """Takes what a wide screen has to spare. Of one column at most."""
 
+
+_PADDING = 1
 
 Cell = str | tuple[str, str]
 """What is written, or that and its style."""
@@ -39,10 +43,10 @@ class FactsTable(DataTable[Text]):
             columns: From left to right.
             id: Of the widget.
         """
-        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=_PADDING)
         self._columns_shown = tuple(columns)
         self._shown: dict[str, tuple[Cell, ...]] = {}
-        self._is_made = False
+        self._made_for: int | None = None
 
     def show_rows(self, rows: Mapping[str, Sequence[Cell]]) -> None:
         """Shows these, in their order.
@@ -50,11 +54,8 @@ class FactsTable(DataTable[Text]):
         Args:
             rows: Cells by the row's key, one for each column.
         """
-        if not self._is_made:
-            self._is_made = True
-            for column in self._columns_shown:
-                title = Text(column.title, justify="right" if column.is_right else "left")
-                self.add_column(title, width=column.width or None, key=column.title)
+        if self._made_for is None:
+            self._make_columns()
         if list(rows) != list(self._shown):
             self._fill_anew(rows)
             return
@@ -63,6 +64,28 @@ class FactsTable(DataTable[Text]):
                 if cell != was:
                     self.update_cell(key, column.title, _text(cell, column), update_width=not column.width)
         self._shown = {key: tuple(cells) for key, cells in rows.items()}
+
+    def on_resize(self) -> None:
+        """Gives what there is to spare to the column that grows."""
+        if self._made_for is not None and self._made_for != self._spare:
+            shown, chosen = self._shown, self.chosen
+            self.clear(columns=True)
+            self._shown = {}
+            self._make_columns()
+            self.show_rows(shown)
+            self._choose(chosen)
+
+    @property
+    def _spare(self) -> int:
+        used = sum(column.width + 2 * _PADDING for column in self._columns_shown)
+        return max(0, self.container_size.width - used)
+
+    def _make_columns(self) -> None:
+        self._made_for = spare = self._spare
+        for column in self._columns_shown:
+            width = column.width + (spare if column.grows else 0)
+            title = Text(column.title, justify="right" if column.is_right else "left")
+            self.add_column(title, width=width or None, key=column.title)
 
     @property
     def chosen(self) -> str | None:
@@ -78,8 +101,11 @@ class FactsTable(DataTable[Text]):
             self.add_row(
                 *(_text(cell, column) for column, cell in zip(self._columns_shown, cells, strict=True)), key=key
             )
-        if chosen in self._shown:
-            self.cursor_coordinate = Coordinate(list(self._shown).index(chosen), 0)
+        self._choose(chosen)
+
+    def _choose(self, key: str | None) -> None:
+        if key in self._shown:
+            self.cursor_coordinate = Coordinate(list(self._shown).index(key), 0)
 
 
 def _text(cell: Cell, column: Column) -> Text:

@@ -23,7 +23,7 @@ from nanotape.tui.style import QUIET
 from nanotape.tui.words import UNKNOWN, short
 
 _COLUMNS = (
-    Column("SOURCE", 20, is_right=False),
+    Column("SOURCE", 20, is_right=False, grows=True),
     Column("WHEN", 5, is_right=False),
     Column("COUNT", 7),
     Column("P50 <=", 8),
@@ -50,13 +50,16 @@ class LatencyPane(Pane):
         self._sliding: dict[str, SlidingLooks] = {}
         self._rings: dict[str, RingDelays] = {}
         self._ages_s: dict[str, float] = {}
+        self._table = FactsTable(_COLUMNS, id="latency-table")
+        self._about = Static(_NO_RING, id="latency-about", markup=False)
+        self._bars = Static("", id="latency-histogram", markup=False)
 
     def compose(self) -> ComposeResult:
         """The table, a line on the chosen row, its bars."""
-        yield FactsTable(_COLUMNS, id="latency-table")
-        yield Static(_NO_RING, id="latency-about", markup=False)
+        yield self._table
+        yield self._about
         with VerticalScroll(id="latency-bars", can_focus=False):
-            yield Static("", id="latency-histogram", markup=False)
+            yield self._bars
 
     def show(self, picture: Picture) -> None:
         """Compares with the looks of the last seconds."""
@@ -69,7 +72,7 @@ class LatencyPane(Pane):
             self._ages_s[ring.name] = (picture.at_ns - ring.look.facts.created_ns) / 1e9
         rows = latency_rows(tuple(self._rings.values()))
         several = len(self._rings) > 1
-        self.query_one(FactsTable).show_rows({row.key: _cells(row, with_ring=several) for row in rows})
+        self._table.show_rows({row.key: _cells(row, with_ring=several) for row in rows})
         self._draw_chosen()
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
@@ -78,21 +81,20 @@ class LatencyPane(Pane):
         self._draw_chosen()
 
     def _draw_chosen(self) -> None:
-        about, bars = self.query_one("#latency-about", Static), self.query_one("#latency-histogram", Static)
-        chosen = self.query_one(FactsTable).chosen
+        chosen = self._table.chosen
         ring, name = chosen.split("\t")[:2] if chosen else ("", "")
         delays = self._rings.get(ring)
         if delays is None:
-            about.update(_NO_RING)
-            bars.update("")
+            self._about.update(_NO_RING)
+            self._bars.update("")
             return
-        about.update(caption(delays, name, self._ages_s[ring]))
+        self._about.update(caption(delays, name, self._ages_s[ring]))
         now, since_start = delays.gaps_now, gaps_of(delays.gaps) if delays.gaps else None
         if name != GAPS:
             source = next(each for each in delays.sources if each.name == name)
             now, since_start = source.now, source.since_start
         width = max(20, self.size.width - 4)
-        bars.update("\n".join(histogram_lines(now, since_start, width)) if since_start else "")
+        self._bars.update("\n".join(histogram_lines(now, since_start, width)) if since_start else "")
 
 
 def _cells(row: LatencyRow, *, with_ring: bool) -> list[Cell]:

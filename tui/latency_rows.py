@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nanotape.tui.delays import SHARES, Bound, RingDelays, Spread, gaps_of
-from nanotape.tui.words import UNKNOWN, nanoseconds, seconds, share, short
+from nanotape.tui.words import UNKNOWN, nanoseconds, seconds, short
 
 GAPS = "loop gaps"
 NOW, START = "now", "start"
@@ -76,7 +76,7 @@ def caption(ring: RingDelays, name: str, age_s: float) -> str:
     """
     if name == GAPS and ring.gaps is not None:
         gaps = ring.gaps
-        late = share(gaps.total_ns / 1e9 / age_s) if age_s > 0 else UNKNOWN
+        late = f"{gaps.total_ns / 1e9 / age_s:.4%}" if age_s > 0 else UNKNOWN
         now = ""
         if ring.gaps_now is not None and ring.gaps_now_ns is not None and ring.seconds:
             now = f"; {ring.gaps_now.total:,} in the last {ring.seconds:.0f} s, {short_time(ring.gaps_now_ns)} together"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from nanotape.capture.health import Look, ReaderHealth, RingHealth, Space
+from nanotape.capture.health import Look, ReaderHealth, RingHealth, Space, seconds_until_full
 from nanotape.capture.recorded_segments import RecordedSegments
 
 SILENT_AFTER_S = 3.0
@@ -19,7 +20,7 @@ class ReaderRow:
     name: str
     pid: int
     state: str
-    """`reads`, `records`, `silent`, `died`, or `earlier ring`: of one that was replaced."""
+    """`reads`, `records`, `silent`, `died`, or `earlier`: it reads a ring that was replaced."""
     lag_bytes: int | None
     lag_share: float | None
     """Of the ring: at 1 it is being lapped."""
@@ -49,6 +50,13 @@ class RecordingRow:
 
     ring: str
     recorder: str
+    is_alive: bool
+    recorded: int | None
+    """Packets on disk, since it began."""
+    write_failures: int | None
+    """Packets that the disk refused."""
+    write_failures_now: int
+    """Between the last looks."""
     told_s: float | None
     """Seconds since it told of its segments; None: it never has, as one of an older version."""
     open_name: str | None
@@ -118,7 +126,7 @@ def _reader(ring: str, reader: ReaderHealth, published_s: float | None, *, write
 
 def _state(reader: ReaderHealth, *, writes: bool) -> str:
     if not reader.current:
-        return "earlier ring" if reader.alive else "died"
+        return "earlier" if reader.alive else "died"
     if not reader.alive:
         return "died"
     if writes and reader.records and (reader.silent_s or 0.0) > SILENT_AFTER_S:
@@ -142,6 +150,10 @@ def recording_row(
     return RecordingRow(
         ring=health.name,
         recorder=reader.name,
+        is_alive=reader.alive,
+        recorded=reader.recorded,
+        write_failures=reader.write_failures,
+        write_failures_now=reader.write_failures_now,
         told_s=_since(told.at_ns if told else None, now_ns),
         open_name=told.open_name if told and is_open else None,
         open_bytes=told.open_bytes if told and is_open else None,
@@ -155,6 +167,19 @@ def recording_row(
         space=health.space,
         full_in_s=health.full_in_s,
     )
+
+
+def on_one_disk(rows: Iterable[RecordingRow]) -> list[RecordingRow]:
+    """The same; recorders that write to one file system fill it together, each at its rate of now."""
+    each = list(rows)
+    written: dict[str, float] = {}
+    for row in each:
+        if row.space is not None and row.is_alive:
+            written[row.space.path] = written.get(row.space.path, 0.0) + (row.written_s or 0.0)
+    return [
+        replace(row, full_in_s=seconds_until_full(row.space, [written.get(row.space.path)])) if row.space else row
+        for row in each
+    ]
 
 
 def _since(then_ns: int | None, now_ns: int) -> float | None:

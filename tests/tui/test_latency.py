@@ -67,7 +67,7 @@ def test_times_have_three_digits_and_their_unit(length_ns: int, written: str) ->
 
 def test_the_caption_of_the_loop_says_how_late_it_was_of_how_long() -> None:
     said = caption(delays(), "loop gaps", 3600.0)
-    assert "5 rounds late by 10 us and more, longest 70 us, 0.0% of 1 h 0 min" in said
+    assert "5 rounds late by 10 us and more, longest 70 us, 0.0000% of 1 h 0 min" in said
     assert "3 in the last 1 s, 60 us together" in said
     assert "from the stamp (xdp)" in caption(delays(), "afxdp:eth1:0", 3600.0)
 

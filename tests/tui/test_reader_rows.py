@@ -6,17 +6,11 @@ from dataclasses import replace
 
 import pytest
 from crafted_looks import MIB, NOW_NS, RECORDER, RING, SECOND_NS, SPACE, later, look, recorder
+from crafted_segments import TOLD
 
 from nanotape.capture.health import ring_health
 from nanotape.capture.listing import RingFacts
-from nanotape.capture.recorded_segments import RecordedSegments
-from nanotape.tui.reader_rows import ReaderRow, WriteRate, reader_rows, recording_row
-
-TOLD = RecordedSegments(
-    at_ns=NOW_NS, open_name="20261128T100000.000000000Z-000000000001", open_bytes=5 * MIB, open_rows=900,
-    opened_ns=NOW_NS - 60 * SECOND_NS, ended=4, ended_name="x.arrow", ended_ns=NOW_NS - 60 * SECOND_NS,
-    frame_bytes=400_000, written_bytes=100_000,
-)  # fmt: skip
+from nanotape.tui.reader_rows import ReaderRow, WriteRate, on_one_disk, reader_rows, recording_row
 
 
 def rows(second: RingFacts, first: RingFacts = RING) -> tuple[ReaderRow, ...]:
@@ -52,9 +46,7 @@ def test_recorders_come_first_and_a_plain_reader_records_nothing() -> None:
 
 def test_one_that_died_hangs_or_reads_another_ring_is_told_apart() -> None:
     assert [row.state for row in rows(recorder(later(), alive=False))] == ["died"]
-    assert [row.state for row in rows(recorder(later(), current=False, lag_bytes=None, lag_share=None))] == [
-        "earlier ring"
-    ]
+    assert [row.state for row in rows(recorder(later(), current=False, lag_bytes=None, lag_share=None))] == ["earlier"]
     assert [row.state for row in rows(recorder(later(), updated_ns=NOW_NS - 9 * SECOND_NS), recorder(
         RING, updated_ns=NOW_NS - 9 * SECOND_NS))] == ["silent"]  # fmt: skip
     assert all(row.is_bad for row in rows(recorder(later(), alive=False)))
@@ -78,6 +70,17 @@ def test_what_it_does_not_tell_is_unknown_and_what_is_old_grows_no_more() -> Non
     stale = recording_row(health, health.readers[0], TOLD, None, NOW_NS + 60 * SECOND_NS)
     assert (stale.open_name, stale.open_bytes, stale.open_s) == (None, None, None)
     assert stale.rotated_s == 120.0
+
+
+def test_recorders_of_one_disk_fill_it_together_and_a_dead_one_does_not() -> None:
+    health = ring_health(look(RING), look(later(), at_ns=NOW_NS + SECOND_NS))
+    row = recording_row(health, health.readers[0], TOLD, SPACE.free_bytes / 100, NOW_NS)
+    elsewhere = replace(row, space=replace(SPACE, path="/other"))
+    dead = replace(row, is_alive=False)
+    found = [each.full_in_s for each in on_one_disk([row, row, elsewhere, dead])]
+    assert found == pytest.approx([50, 50, 100, 50])
+    kept = replace(row, space=replace(SPACE, kept_bytes=1))
+    assert [each.full_in_s for each in on_one_disk([kept])] == [None]
 
 
 def test_the_write_rate_is_of_the_last_seconds_and_begins_anew_with_another_recorder() -> None:

@@ -295,6 +295,7 @@ class Holdings:
         return {
             "of": self.name,
             "descriptors": more,
+            "archive_files": self.archive_files,
             "mebibytes": self.mebibytes - before.mebibytes,
             "new": dict(grown),
         }

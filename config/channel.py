@@ -15,7 +15,7 @@ Role = Literal["incremental", "snapshot", "definition", "retransmit"]
 class Section(BaseModel):
     """A table of the configuration: nothing unknown in it, nothing changed after it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Line(Section):

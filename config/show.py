@@ -11,6 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from nanotape.config.flows import flows, interfaces
+from nanotape.config.key_docs import key_docs
 from nanotape.config.locate import KeyPath, key_text
 from nanotape.config.quantity import size_text
 from nanotape.config.rings import TABLES
@@ -18,6 +19,15 @@ from nanotape.config.settings import Settings
 
 
 class _Generator(GenerateJsonSchema):
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        """A table, each key with what its docstring says."""
+        generated = super().model_schema(schema)
+        table = schema["cls"]
+        for name, doc in key_docs(table).items():
+            if name in table.model_fields:
+                generated["properties"][table.model_fields[name].alias or name]["description"] = doc
+        return generated
+
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         """TOML has no null: a key that may be not set is left out."""
         return self.generate_inner(schema["schema"])

@@ -1,6 +1,8 @@
 """What is shown is true: it loads to the same settings; the schema has every key, and the page has the schema's."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,9 +107,23 @@ def test_the_schema_describes_every_key_and_allows_no_other() -> None:
     assert all(each["additionalProperties"] is False for each in tables)
     for each in tables:
         for key, field in each["properties"].items():
-            assert field.get("description") or "$ref" in field, key
+            assert field.get("description"), key
             assert field.get("default", "") is not None
     assert json.loads(json.dumps(schema)) == schema
+
+
+def test_a_key_is_described_by_the_docstring_below_it_inherited_or_not() -> None:
+    tables = json_schema()["$defs"]
+    assert tables["Line"]["properties"]["port"]["description"] == "UDP destination port."
+    named = "Name of the ring, by which readers open it; 63 bytes at most."
+    assert [tables[each]["properties"]["name"]["description"] for each in ("RingSettings", "RingTable")] == [named] * 2
+
+
+def test_a_configuration_is_loaded_without_reading_the_sources_of_its_tables() -> None:
+    """Which takes a fifth of the time that all of it takes, in each process that starts."""
+    program = "import linecache, nanotape.config; print([name for name in linecache.cache if 'nanotape' in name])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_schema_takes_what_toml_carries_not_what_the_code_holds() -> None:

@@ -1,17 +1,17 @@
 """A ring of captured packets, opened read-only: what it is, who writes it, and readers of it.
 
 Opening needs read permission on the ring's files and nothing else. Nothing here ever writes to a ring or delays its
-writer.
+writer. What makes Arrow arrays is loaded with the first reader: a service that only looks at a ring starts without it.
 """
+
+from __future__ import annotations
 
 import errno
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from nanotape.capture.counters import (
     CLOCK_DOMAINS,
@@ -36,12 +36,16 @@ from nanotape.capture.errors import (
     RingNotFound,
     RingNotReady,
 )
-from nanotape.capture.packet import Packet, packets_of
 from nanotape.capture.processes import is_alive
-from nanotape.capture.reader import MAX_ROWS, Resume, RingReader, Start, Stop
 from nanotape.capture.readers import RUN_DIRECTORY, status_path
 from nanotape.capture.waiting import Waiting
 from nanotape.native import ffi, lib
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from nanotape.capture.packet import Packet
+    from nanotape.capture.reader import Resume, RingReader, Start, Stop
 
 SHM_DIRECTORY = Path("/dev/shm/nanotape")  # noqa: S108
 RING_SUFFIX = ".ring"
@@ -245,6 +249,8 @@ class Ring:
             ReaderBusy: Another process reads under this name.
             RingError: The status file cannot be made; PermissionDenied when this user may not.
         """
+        from nanotape.capture.reader import RingReader  # and with it pyarrow, which takes a while to load
+
         self._open()
         path = None if reader_name is None else status_path(Path(run_directory), self.name, reader_name)
         reader = RingReader(self, start, resume, path, clock)
@@ -257,7 +263,7 @@ class Ring:
         resume: Resume = "quarter",
         wait: Literal["sleep", "spin"] | Waiting = "sleep",
         reader_name: str | None = None,
-        max_rows: int = MAX_ROWS,
+        max_rows: int | None = None,
         stop: Stop | None = None,
         idle: float | None = None,
         run_directory: str | Path = RUN_DIRECTORY,
@@ -266,11 +272,16 @@ class Ring:
 
         See `reader` and `RingReader.batches` for arguments and errors.
         """
+        from nanotape.capture.reader import MAX_ROWS
+
+        rows = MAX_ROWS if max_rows is None else max_rows
         reader = self.reader(start, resume, reader_name, run_directory)
-        return _closing(reader, reader.batches(wait=wait, max_rows=max_rows, stop=stop, idle=idle))
+        return _closing(reader, reader.batches(wait=wait, max_rows=rows, stop=stop, idle=idle))
 
     def packets(self, **options: Any) -> Iterator[Packet]:
         """Single packets; takes what `batches` takes."""
+        from nanotape.capture.packet import packets_of
+
         return (packet for batch in self.batches(**options) for packet in packets_of(batch))
 
     def _open(self) -> Any:

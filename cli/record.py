@@ -26,6 +26,7 @@ from nanotape.storage.encoder import Compression
 from nanotape.storage.feed_options import Quiet
 from nanotape.storage.log import Log
 from nanotape.storage.orders import Orders
+from nanotape.storage.pandas_refusal import refuse_pandas
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.rehearsal import rehearse
 from nanotape.storage.retention import RetentionPolicy
@@ -53,6 +54,7 @@ def record(
     as_json: AsJson = False,
 ) -> None:
     """Record a ring into the archive, until a signal. Restarted, it goes on with the next ring sequence."""
+    refuse_pandas()
     settings = load(config)
     settings = settings.of_ring(ring if len(settings.rings) > 1 else None)  # one ring's settings do for any ring
     where = places(settings)

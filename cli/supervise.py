@@ -32,7 +32,6 @@ from nanotape.storage.clock import SystemClock
 from nanotape.storage.line_pipe import LinePipe
 from nanotape.storage.log import write_to_stderr
 from nanotape.storage.service_log import ServiceLog, service_log
-from nanotape.storage.settlement import accounted_end
 
 _TICK_S = 1.0
 
@@ -202,6 +201,8 @@ def _where_to(options: ServiceOptions, places: Places) -> str:
 
 def _unrecorded(ring: Ring, books: RingBooks, places: Places) -> int:
     """Records at the ring's end that the archive does not account for: by its own files, whatever the recorder says."""
+    from nanotape.storage.settlement import accounted_end  # loads pyarrow, which would hold up a start
+
     return books.last_seq - accounted_end(places.archive / "segments" / ring.name, ring.ring_id)
 
 

@@ -1,6 +1,7 @@
 """Memory for the decoded columns of one batch, filled by native code and handed on as Arrow arrays."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from nanotape.native import ffi
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _STAMP = pa.timestamp("ns", "UTC")
-_STATUS_DICTIONARY = pa.array(STATUSES, pa.string())
 _WIDTHS = {"session": 4, "key": 4, "status": 4, "seq": 8, "count": 2, "send_ns": 8, "first": 1}
 _BITMAPS = ("session_valid", "key_valid", "status_valid", "seq_valid", "send_valid")
 _POINTERS = {name: field.type for name, field in ffi.typeof("struct nt_feed_columns").fields}
@@ -43,7 +43,7 @@ class FeedColumns:
         return {
             "feed_session": self._named("session", labels, native.session_nulls),
             "feed_key": self._named("key", labels, native.key_nulls),
-            "feed_status": self._named("status", _STATUS_DICTIONARY, native.status_nulls),
+            "feed_status": self._named("status", _statuses(), native.status_nulls),
             "feed_seq": self._plain("seq", "seq", pa.int64(), native.seq_nulls),
             "feed_count": self._plain("count", "seq", pa.uint16(), native.seq_nulls),
             "ts_send": self._plain("send_ns", "send", _STAMP, native.send_nulls),
@@ -57,3 +57,9 @@ class FeedColumns:
         validity = self._buffers[f"{name}_valid"] if nulls else None
         parts = [validity, self._buffers[name]]
         return pa.DictionaryArray.from_buffers(_NAME, self._rows, parts, dictionary, nulls)
+
+
+@cache
+def _statuses() -> pa.StringArray:
+    """Made when it is needed: with its first array pyarrow loads pandas, where it is installed."""
+    return pa.array(STATUSES, pa.string())

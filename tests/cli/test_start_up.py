@@ -18,7 +18,8 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-names = sorted(name for name in sys.modules if name.startswith(("nanotape.", "pydantic", "duckdb", "pandas")))
+BEGINNINGS = ("nanotape.", "duckdb", "numpy", "pandas", "pyarrow", "pydantic")
+names = sorted(name for name in sys.modules if name.startswith(BEGINNINGS))
 print(*names, sep="\\n")
 """
 
@@ -40,11 +41,30 @@ def test_a_question_to_an_archive_loads_neither_configuration_nor_capture(tmp_pa
     assert not {name for name in modules if name.startswith(("nanotape.config", "nanotape.capture", "nanotape.native"))}
 
 
-def test_what_captures_does_not_load_pandas() -> None:
-    """Which pyarrow does, where it is installed, with its first array."""
+def test_what_starts_a_service_loads_no_arrays() -> None:
+    """They take as long as all else of a start, and nobody reads a ring there."""
     modules = loaded("run", "--help")
-    assert "nanotape.capture.columns" in modules
+    assert {"nanotape.capture.ring", "nanotape.cli.supervise"} <= modules
+    assert not modules & {"pyarrow", "numpy", "pandas", "duckdb", "nanotape.capture.reader"}
+
+
+def test_a_recorder_does_not_load_pandas() -> None:
+    """Which pyarrow does, where it is installed, with its first array."""
+    pytest.importorskip("pandas")
+    modules = loaded("record", "--help")
+    assert "nanotape.storage.recorder" in modules
     assert "pandas" not in modules
+    program = (
+        "from nanotape.storage.rehearsal import rehearse; {}; rehearse(); import sys; print('pandas' in sys.modules)"
+    )
+    refuse = "from nanotape.storage.pandas_refusal import refuse_pandas; refuse_pandas()"
+    assert printed(program.format(refuse)) == "False"
+    assert printed(program.format("pass")) == "True", "pyarrow has given it up: this guard is not needed any more"
+
+
+def printed(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -88,6 +88,7 @@ class Recorder:
         self._stopping = False
         self._pending_since_ns: int | None = None
         self._is_in_hand = False
+        self._is_first = True
         self._backlog: int | None = None
         self._ticked_ns = 0
         self._replaced_check_ns = 0
@@ -246,7 +247,8 @@ class Recorder:
             return False
         reader, options = self._reader, self._options
         full = reader.gathered_rows >= options.batch_rows or reader.gathered_bytes >= options.batch_bytes
-        return full or now - self._pending_since_ns >= self._flush_ns
+        # The first packets are written at once: whoever has just started all this looks whether it records.
+        return full or self._is_first or now - self._pending_since_ns >= self._flush_ns
 
     def _drain(self) -> None:
         deadline = self._clock.monotonic_ns() + int(self._options.drain_s * 1e9)
@@ -260,6 +262,7 @@ class Recorder:
         read = self._reader.take()
         self._pending_since_ns = None
         if read is not None:
+            self._is_first = False
             self._is_in_hand = True  # for good, if what follows breaks: a successor needs it in the ring
             self.recording.write(read)
             self._is_in_hand = False

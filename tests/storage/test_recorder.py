@@ -31,17 +31,19 @@ def test_every_record_becomes_its_row_in_order(archive: Archive) -> None:
 
 def test_what_is_read_and_not_written_yet_is_not_settled(archive: Archive) -> None:
     """A capture file waits by it, so that a recorder that is killed finds in the ring what it had not written."""
-    bench = Bench(archive, SyntheticRing(newest=100), batch_rows=150)
+    bench = Bench(archive, SyntheticRing(newest=1), batch_rows=150)
     bench.recorder.begin()
     assert bench.reader.status["settled"]
+    bench.record_all()
+    bench.ring.newest = 101
     bench.clock.sleep(0.5)
     assert bench.recorder.step() == 100
     bench.clock.sleep(0.5)  # time to say how far it is, but not to write what it read half a second ago
     bench.recorder.step()
-    assert (bench.reader.status["recorded"], bench.reader.status["settled"]) == (0, False)
-    bench.ring.newest = 200
+    assert (bench.reader.status["recorded"], bench.reader.status["settled"]) == (1, False)
+    bench.ring.newest = 201
     assert bench.recorder.step() == 50
-    assert (bench.reader.status["recorded"], bench.reader.status["settled"]) == (150, True)
+    assert (bench.reader.status["recorded"], bench.reader.status["settled"]) == (151, True)
     bench.recorder.finish()
 
 
@@ -83,10 +85,12 @@ def test_what_no_decoder_has_filled_in_is_null(archive: Archive) -> None:
 def test_a_quiet_feed_is_on_disk_within_the_flush_interval(archive: Archive) -> None:
     bench = Bench(archive, SyntheticRing(newest=1), flush_interval_s=1.0)
     bench.recorder.begin()
+    bench.record_all()
+    bench.ring.newest = 2
     bench.recorder.step()
     read_at = bench.clock.now_ns
-    assert bench.sequences() == []
-    while not bench.sequences():
+    assert bench.sequences() == [1]
+    while bench.sequences() == [1]:
         assert bench.recorder.step() == 0
         bench.clock.sleep(0.005)
     assert 0.5 * SECOND_NS < bench.clock.now_ns - read_at <= SECOND_NS
@@ -94,11 +98,19 @@ def test_a_quiet_feed_is_on_disk_within_the_flush_interval(archive: Archive) -> 
     assert not facts.complete
 
 
+def test_the_first_packets_are_on_disk_at_once(archive: Archive) -> None:
+    bench = Bench(archive, SyntheticRing(newest=3), flush_interval_s=3600)
+    bench.recorder.begin()
+    bench.recorder.step()
+    assert bench.sequences() == [1, 2, 3]
+    assert bench.reader.status["recorded"] == 3
+
+
 def test_a_full_batch_does_not_wait_for_the_interval(archive: Archive) -> None:
     bench = Bench(archive, SyntheticRing(newest=250), largest=10, batch_rows=100, flush_interval_s=3600)
     bench.recorder.begin()
     bench.record_all()
-    assert bench.sequences() == list(range(1, 201))
+    assert bench.sequences() == list(range(1, 211))  # the first ten at once
     bench.recorder.finish()
     assert bench.sequences() == list(range(1, 251))
 

@@ -7,12 +7,22 @@ warning.
 from collections.abc import Sequence
 
 from nanotape.capture.finding import Finding, Rule, Severity
-from nanotape.capture.health import RingHealth
+from nanotape.capture.health import ReaderHealth, RingHealth
 from nanotape.capture.listing import UnreadableRing
 from nanotape.capture.recorder_findings import LAG_WARNING, recording
 from nanotape.capture.service_state import HOLDER_DIED, STOPPED
 
-__all__ = ["Finding", "Severity", "headline", "never_started", "nothing_there", "ring_findings", "unreadable"]
+__all__ = [
+    "Finding",
+    "Severity",
+    "headline",
+    "is_behind",
+    "never_started",
+    "nothing_there",
+    "ring_findings",
+    "space_rule",
+    "unreadable",
+]
 
 FREE_WARNING, FREE_ERROR = 0.10, 0.02
 """What is free of the archive's file system."""
@@ -45,7 +55,7 @@ def ring_findings(health: RingHealth) -> tuple[Finding, ...]:
         _listeners,
         recording,
         _readers,
-        _space,
+        space_rule,
         _feed,
         _memory,
     )
@@ -153,7 +163,8 @@ def _readers(health: RingHealth) -> Rule:
             yield Severity.WARNING, what, "only this reader misses them; make it faster"
 
 
-def _space(health: RingHealth) -> Rule:
+def space_rule(health: RingHealth) -> Rule:
+    """Whether there is room where it is recorded to."""
     space = health.space
     if space is None:
         if health.recorders:
@@ -253,11 +264,17 @@ def _disk(rings: Sequence[RingHealth]) -> str:
         return "nobody records"
     lags = [recorder.lag_share for recorder in recorders if recorder.lag_share is not None]
     lag = f"lag {max(lags):.1%} of the ring" if lags else "lag unknown"
-    behind = any(not recorder.alive or recorder.lost_now or recorder.write_failures_now for recorder in recorders)
-    behind = behind or any(lag_share > LAG_WARNING for lag_share in lags)
     rooms = [health.space.free_bytes for health in rings if health.space]
     room = f", {min(rooms) / 2**30:,.1f} GiB free" if rooms else ""
-    return f"the disk {'DOES NOT KEEP UP' if behind else 'keeps up'}: {lag}{room}"
+    return f"the disk {'DOES NOT KEEP UP' if is_behind(recorders) else 'keeps up'}: {lag}{room}"
+
+
+def is_behind(recorders: Sequence[ReaderHealth]) -> bool:
+    """Whether one of them does not keep up: it died, loses, cannot write, or lags far."""
+    return any(
+        not each.alive or each.lost_now or each.write_failures_now or (each.lag_share or 0.0) > LAG_WARNING
+        for each in recorders
+    )
 
 
 def _more(errors: Sequence[Finding]) -> str:

@@ -15,6 +15,7 @@ VERBS = {
     "simulate": "simulate:simulate",
     "rings": "rings:rings",
     "status": "status:status",
+    "top": "top:top",
     "ctl": "ctl:app",
     "channels": "channels:channels",
     "clock": "clock:app",

@@ -101,12 +101,12 @@ class Top(App[None]):
     def on_looked(self) -> None:
         """Draws the newest picture."""
         picture = self.picture
-        if picture is None:
+        if picture is None or self._ended.is_set() or self._exit:
             return
         for headline in self._below.query(Headline):
             headline.show(picture)
         pane = self.pane
-        if pane is not None and not self.is_paused:
+        if pane is not None and pane.is_attached and not self.is_paused:
             pane.show(picture)
 
     @property

@@ -1,11 +1,9 @@
 """The first pane: are we losing data, is the clock good, is the disk keeping up? And each ring in some lines."""
 
-from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.widgets import Static
 
-from nanotape.tui import style, words
+from nanotape.tui.lines import Lines
+from nanotape.tui.overview_lines import overview_lines
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture
 
@@ -15,13 +13,22 @@ class OverviewPane(Pane):
 
     TITLE, KEY = "Overview", "1"
 
+    def __init__(self, id: str | None = None) -> None:
+        """Has nothing to show yet."""
+        super().__init__(id=id)
+        self._lines = Lines(id="overview-lines")
+        self._picture: Picture | None = None
+
     def compose(self) -> ComposeResult:
         """One text, scrolled where it is longer than the screen."""
-        with VerticalScroll():
-            yield Static(id="overview-text")
+        yield self._lines
 
     def show(self, picture: Picture) -> None:
         """Draws a moment."""
-        lines = [Text(f"{ring.name}: {words.rate(ring.health.packets_s)}") for ring in picture.rings]
-        lines += map(style.finding_text, picture.findings)
-        self.query_one("#overview-text", Static).update(Text("\n").join(lines))
+        self._picture = picture
+        self._lines.show(overview_lines(picture, max(1, self.size.width - 1)))
+
+    def on_resize(self) -> None:
+        """Draws it for the new width."""
+        if self._picture is not None:
+            self.show(self._picture)

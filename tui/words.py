@@ -123,6 +123,19 @@ def sparkline(values: Sequence[float], width: int) -> str:
     return "".join(_BARS[max(1, round(value / top * steps))] for value in shown).rjust(width)
 
 
+def chart(values: Sequence[float], width: int, height: int) -> list[str]:
+    """The same, in so many lines: the topmost first, the newest value to the right."""
+    shown = values[-width:] if width > 0 else ()
+    top = max(shown, default=0.0)
+    steps = len(_BARS) - 1
+    levels = [round(value / top * height * steps) if top > 0 else 0 for value in shown]
+    rows = []
+    for row in range(height - 1, -1, -1):
+        cells = (_BARS[min(max(level - row * steps, 0), steps)] for level in levels)
+        rows.append("".join(cells).rjust(width))
+    return rows
+
+
 def clipped(line: str, width: int) -> str:
     """A line that is not longer than so many characters; one that was ends with an ellipsis."""
     return line if len(line) <= width else f"{line[: max(0, width - 1)]}…"[:width]

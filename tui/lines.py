@@ -1,0 +1,47 @@
+"""Lines of text that scroll, of which only those are drawn again that have changed: cheap at ten pictures a second."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+
+class Lines(ScrollView, can_focus=True):
+    """Some lines; those that are wider than the screen are cut off."""
+
+    DEFAULT_CSS = """
+    Lines { height: 1fr; width: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }
+    Lines:focus { background-tint: $foreground 0%; }
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        """Without a line."""
+        super().__init__(id=id)
+        self._lines: list[Text] = []
+
+    def show(self, lines: Sequence[Text]) -> None:
+        """Shows these, and keeps the place that was scrolled to."""
+        before, self._lines = self._lines, list(lines)
+        if len(before) != len(self._lines):
+            self.virtual_size = Size(0, len(self._lines))
+            self.refresh()
+            return
+        for number, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+            if old != new:
+                self.refresh_line(number)
+
+    @property
+    def text(self) -> str:
+        """All of it, without colours."""
+        return "\n".join(line.plain for line in self._lines)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen, as Textual asks for it."""
+        number, width = y + self.scroll_offset.y, self.size.width
+        base = self.rich_style
+        if number >= len(self._lines):
+            return Strip.blank(width, base)
+        drawn = self._lines[number].render(self.app.console)
+        return Strip(drawn).apply_style(base).adjust_cell_length(width, base)

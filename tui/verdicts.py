@@ -1,0 +1,80 @@
+"""Three answers in words: are we losing data, is the clock good, is the disk keeping up?
+
+Pure, from a picture. A severity None is: nobody can say.
+"""
+
+from dataclasses import dataclass
+
+from nanotape.capture.finding import Severity
+from nanotape.capture.findings import is_behind, space_rule
+from nanotape.capture.health import ReaderHealth
+from nanotape.tui import words
+from nanotape.tui.picture import Picture
+from nanotape.tui.style import WORST_FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One answer."""
+
+    name: str
+    """LOSS, CLOCK or DISK."""
+    severity: Severity | None
+    said: str
+
+
+def verdicts(picture: Picture) -> tuple[Verdict, Verdict, Verdict]:
+    """All three."""
+    return _loss(picture), _clock(picture), _disk(picture)
+
+
+def _loss(picture: Picture) -> Verdict:
+    name, rings = "LOSS", picture.rings
+    if not rings:
+        return Verdict(name, None, "nothing to watch" if not picture.unreadable else "no ring can be read")
+    stopped = [ring.name for ring in rings if not ring.health.capturing and not ring.health.reads_files]
+    stopped += picture.absent
+    if stopped:
+        return Verdict(name, Severity.ERROR, f"NOT CAPTURING {', '.join(stopped)}")
+    now = sum(sum(ring.health.lost_now.values()) for ring in rings)
+    now += sum(each.lost_now + each.write_failures_now for each in _recorders(picture))
+    if now:
+        return Verdict(name, Severity.ERROR, f"LOSING {words.short(now)} packets a second")
+    minute = sum(sum(ring.lost_minute.values()) for ring in rings)
+    if minute:
+        return Verdict(name, Severity.WARNING, f"none now, {words.short(minute)} in the last minute")
+    since = sum(sum(ring.health.lost.values()) for ring in rings) + sum(each.lost for each in _recorders(picture))
+    if since:
+        return Verdict(name, Severity.WARNING, f"none now, {words.short(since)} since the start")
+    return Verdict(name, Severity.OK, "none")
+
+
+def _clock(picture: Picture) -> Verdict:
+    name, clock = "CLOCK", picture.clock
+    if clock is None:
+        return Verdict(name, None, "no clock service tells")
+    loose = [each for each in clock.clocks if each["state"] != "locked"]
+    shown = loose[0] if loose else clock.system
+    error_ns = shown["error_ns"]
+    bound = "error unknown" if error_ns is None else f"within {words.nanoseconds(error_ns)}"
+    if loose:
+        return Verdict(name, Severity.WARNING, f"{shown['clock']} {str(shown['state']).upper()}, {bound}")
+    return Verdict(name, Severity.WARNING if clock.findings else Severity.OK, f"locked, {bound}")
+
+
+def _disk(picture: Picture) -> Verdict:
+    name, recorders = "DISK", _recorders(picture)
+    spaces = [ring.health.space for ring in picture.rings if ring.health.space]
+    room = f"{words.size(min(space.free_bytes for space in spaces))} free" if spaces else "room unknown"
+    if not recorders:
+        return Verdict(name, None, f"nobody records, {room}")
+    if is_behind(recorders):
+        dead = any(not each.alive for each in recorders)
+        return Verdict(name, Severity.ERROR, f"{'RECORDER DIED' if dead else 'DOES NOT KEEP UP'}, {room}")
+    found = [severity for ring in picture.rings for severity, _, _ in space_rule(ring.health)]
+    severity = min(found, key=WORST_FIRST.index, default=Severity.OK)
+    return Verdict(name, severity, f"{'keeps up' if severity is Severity.OK else 'FILLS UP'}, {room}")
+
+
+def _recorders(picture: Picture) -> list[ReaderHealth]:
+    return [recorder for ring in picture.rings for recorder in ring.health.recorders]

@@ -1,4 +1,4 @@
-"""What each crash and planned restart loses, and for how long; and how soon 200 channels are recorded. As root.
+"""What each crash and planned restart loses, and for how long. As root.
 
 `python tests/bench/restart_bench.py [RATE]`: a service between two namespaces, one act after the other under traffic.
 The figures of docs/restarts.md are its output.
@@ -26,11 +26,9 @@ from service_rig import Rig, Wanted, make_rig  # noqa: E402
 from soak_faults import CAPTURE, HOLDER, RECORDER, SUPERVISOR, World  # noqa: E402
 
 from nanotape.capture.conservation import ring_books  # noqa: E402
-from nanotape.capture.errors import CaptureError  # noqa: E402
 from nanotape.capture.readers import list_readers  # noqa: E402
 
 SECONDS = 6.0
-CHANNELS = 200
 
 
 def act_and_count(rig: Rig, world: World, rate: int, act: Callable[[], Any]) -> tuple[int, int, float, float]:
@@ -135,37 +133,8 @@ def end(world: World, name: str) -> None:
     wait_for(lambda: world.pid(name) != pid, f"the end of the {name}")
 
 
-def start_of_many() -> None:
-    """From the command to the first packet recorded."""
-    lines = tuple((f"line-{each}", f"239.192.8.{each}:{31_000 + each}") for each in range(1, CHANNELS + 1))
-    with namespaces.namespace_pair() as pair, make_rig(Wanted(lines=lines), pair) as rig:
-        pair.right.run("sysctl", "-qw", "net.ipv4.igmp_max_memberships=1000", check=False)
-        world = World(rig, pair, random.Random(1), None)
-        line = ("--line", "A=239.192.8.7:31007", "--rate", "1000", "--seconds", "60")
-        exchange = rig.exchange(*line, lines=[])
-        try:
-            wait_for(lambda: exchange.log.exists(), "the exchange, whose start takes a core")
-            begun = time.monotonic()
-            world.begin()
-            wait_for(lambda: (rig.shm / "test.ring").exists() and is_open(rig) and records(rig, world) > 0, "a packet")
-            seconds = time.monotonic() - begun
-            with world.running():
-                print(f"{CHANNELS} channels: first packet recorded {seconds:.2f} s after the command was given")
-        finally:
-            exchange.stop()
-
-
-def is_open(rig: Rig) -> bool:
-    try:
-        return packets(rig) > 0
-    except CaptureError:  # it is just being made
-        return False
-
-
 if __name__ == "__main__":
     stolen, since = steal_s(), time.monotonic()
     print(f"{platform.node()}, Linux {platform.release()}, 2 cores, veth, copy mode")
     restarts(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
-    for _ in range(3):
-        start_of_many()
     print(f"steal time: {steal_s() - stolen:.2f} s of {time.monotonic() - since:.0f} s")

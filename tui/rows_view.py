@@ -91,7 +91,7 @@ class RowsView(ScrollView, Generic[Row], can_focus=True):
         self.cursor = 0
         """Place of the row that is worked with."""
         self.marked = ""
-        """Title of the column that rows are sorted by, with an arrow before it."""
+        """Title of the column that rows are sorted by, with an arrow behind it."""
         self._drawn: dict[int, tuple[Cell, ...]] = {}
         self._laid_out: tuple[int, list[tuple[RowsColumn[Row], int]]] = (-1, [])
 
@@ -185,7 +185,7 @@ class RowsView(ScrollView, Generic[Row], can_focus=True):
         """The head, or a row."""
         columns, width = self._layout(), self.scrollable_content_region.width
         if y == 0:
-            return self._strip([(self._head(column.title), style.HEAD) for column, _ in columns], columns, width)
+            return self._head(columns, width)
         place = self.scroll_offset.y + y - 1
         if place >= len(self.rows):
             self._drawn[y] = ()
@@ -194,8 +194,15 @@ class RowsView(ScrollView, Generic[Row], can_focus=True):
         strip = self._strip(cells, columns, width)
         return strip.apply_style(Style(reverse=True)) if place == self.cursor else strip
 
-    def _head(self, title: str) -> str:
-        return f"{self.marked[0]}{title}" if title == self.marked[1:] else title
+    def _head(self, columns: Sequence[tuple[RowsColumn[Row], int]], width: int) -> Strip:
+        strip = self._strip([(column.title, style.HEAD) for column, _ in columns], columns, width)
+        end = 0
+        for column, room in columns:
+            end += room + _GAP
+            if column.title == self.marked[:-1]:  # the arrow stands in the gap behind it
+                at, arrow = max(0, min(end, width) - 1), Segment(self.marked[-1], self.rich_style)
+                return Strip.join([strip.crop(0, at), Strip([arrow]), strip.crop(at + 1, width)])
+        return strip
 
     def _strip(self, cells: Sequence[Cell], columns: Sequence[tuple[RowsColumn[Row], int]], width: int) -> Strip:
         base = self.rich_style

@@ -1,0 +1,186 @@
+"""The channels' pane: a row for each line of each ring, sorted and filtered at the keyboard; Enter shows its detail."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input, Static
+
+from nanotape.tui import words
+from nanotape.tui.channel_columns import CHANNEL_COLUMNS, RING_RANK, ChannelColumn
+from nanotape.tui.channel_detail import ChannelDetail, LineHistories
+from nanotape.tui.channel_rows import ChannelRow, ChannelRows, fitting, is_alarm, notes, ordered
+from nanotape.tui.pane import Pane
+from nanotape.tui.picture import Picture
+from nanotape.tui.rows_view import RowsView
+
+_NO_LINES = "No ring can be read, and no channel is configured: nanotape run captures."
+
+
+class ChannelsPane(Pane):
+    """A table, a line below it that says what it shows, and a field for the filter."""
+
+    TITLE, KEY = "Channels", "2"
+    DEFAULT_CSS = """
+    ChannelsPane #channels-said { height: auto; max-height: 3; }
+    ChannelsPane #channels-filter { display: none; height: 1; }
+    ChannelsPane.-filtering #channels-filter { display: block; }
+    ChannelsPane ChannelDetail { display: none; }
+    ChannelsPane.-detail ChannelDetail { display: block; }
+    ChannelsPane.-detail #channels-rows { display: none; }
+    ChannelsPane.-detail #channels-said { display: none; }
+    ChannelsPane.-detail #channels-filter { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("o", "sort_next", "Sort"),
+        Binding("O", "sort_reverse", "Reverse", show=False),
+        Binding("escape", "back", "Back"),
+    ]
+
+    def __init__(self, id: str | None = None) -> None:
+        """Has seen nothing yet; sorted as the rings' tables are."""
+        super().__init__(id=id)
+        self._source, self._histories = ChannelRows(), LineHistories()
+        self._columns = CHANNEL_COLUMNS
+        self._sorted_by: ChannelColumn | None = None
+        self._is_reverse = False
+        self._typed = ""
+        self._picture: Picture | None = None
+        self._shown_of: object = None
+        self._table: RowsView[ChannelRow] = RowsView(_columns(CHANNEL_COLUMNS, several=False), _key, "channels-rows")
+        self._said = Static(_NO_LINES, id="channels-said", markup=False)
+        self._filter = Input(placeholder="words of a channel, line, state, group", id="channels-filter", compact=True)
+        self._detail = ChannelDetail()
+        self._several = False
+
+    def compose(self) -> ComposeResult:
+        """The table and what belongs to it, or the detail of a line."""
+        yield self._table
+        yield self._said
+        yield self._filter
+        yield self._detail
+
+    def show(self, picture: Picture) -> None:
+        """Draws a moment: nothing, where no recorder has told anything new."""
+        self._picture = picture
+        rows = self._source.of(picture)
+        self._histories.take(picture)
+        several = len({row.ring for row in rows}) > 1
+        if several != self._several:
+            self._several = several
+            self._table.set_columns(_columns(CHANNEL_COLUMNS, several=several))
+        wanted = (rows, self._typed, self._sorted_by, self._is_reverse)
+        if wanted != self._shown_of:
+            self._shown_of = wanted
+            self._draw(rows, picture)
+        if self.has_class("-detail"):
+            self._detail.show(picture, rows, self._histories)
+
+    def _draw(self, rows: tuple[ChannelRow, ...], picture: Picture) -> None:
+        shown = fitting(rows, self._typed)
+        if self._sorted_by is not None:
+            shown = ordered(shown, self._sorted_by.key, is_reverse=self._is_reverse)
+            self._table.mark(f"{self._sorted_by.title}{'▾' if self._is_reverse else '▴'}")
+        else:
+            self._table.mark("")
+        self._table.show_rows(shown)
+        self._said.update(self._words(rows, shown, picture))
+
+    def _words(self, rows: tuple[ChannelRow, ...], shown: list[ChannelRow], picture: Picture) -> str:
+        if not rows:
+            return "\n".join([_NO_LINES, *notes(picture)])
+        arriving, alarms = sum(row.state == "arriving" for row in rows), sum(map(is_alarm, rows))
+        said = f"{words.count(len(rows))} lines: {words.count(arriving)} arriving"
+        said += f", {words.count(alarms)} ought to and do not" if alarms else ""
+        if self._typed:
+            said += f"; {words.count(len(shown))} shown: {self._typed!r}"
+        if self._sorted_by is not None:
+            said += f"; by {self._sorted_by.title}"
+        return "\n".join([said, *notes(picture)])
+
+    def _again(self) -> None:
+        if self._picture is not None:
+            self.show(self._picture)
+
+    def hide(self) -> None:
+        """Nothing goes on unseen."""
+        self._detail.hide()
+
+    def take_focus(self) -> None:
+        """To the table, or the detail."""
+        (self._detail if self.has_class("-detail") else self._table).focus()
+
+    def action_filter(self) -> None:
+        """Opens the field."""
+        self.remove_class("-detail")
+        self.add_class("-filtering")
+        self._filter.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filters while it is typed."""
+        event.stop()
+        self._typed = event.value.strip()
+        self._again()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Goes back to the table; the filter stays."""
+        event.stop()
+        self.set_class(bool(self._typed), "-filtering")
+        self._table.focus()
+
+    def action_back(self) -> None:
+        """From the detail to the table, from the field too; then the filter is given up."""
+        if self.has_class("-detail"):
+            self.remove_class("-detail")
+            self._detail.hide()
+        else:
+            self._filter.value = self._typed = ""
+            self.remove_class("-filtering")
+            self._again()
+        self._table.focus()
+
+    def action_sort_next(self) -> None:
+        """Sorts by the next column, after the last not at all."""
+        columns = [None, *_columns(CHANNEL_COLUMNS, several=self._several)]
+        self._sort_by(columns[(columns.index(self._sorted_by) + 1) % len(columns)])
+
+    def action_sort_reverse(self) -> None:
+        """Turns the order round."""
+        self._is_reverse = not self._is_reverse
+        self._again()
+
+    def on_rows_view_head_clicked(self, event: RowsView.HeadClicked) -> None:
+        """Sorts by the column; once more turns the order round."""
+        event.stop()
+        column = next(each for each in CHANNEL_COLUMNS if each.title == event.title)
+        if self._sorted_by is not None and self._sorted_by.title == column.title:
+            self.action_sort_reverse()
+        else:
+            self._sort_by(column)
+
+    def _sort_by(self, column: ChannelColumn | None) -> None:
+        self._sorted_by, self._is_reverse = column, column is not None and column.falls
+        self._again()
+
+    def on_rows_view_chosen(self, event: RowsView.Chosen) -> None:
+        """Shows the detail of a line."""
+        event.stop()
+        row = self._table.current
+        if row is not None and self._picture is not None:
+            self.add_class("-detail")
+            self._detail.choose(row.key)
+            self._detail.show(self._picture, self._source.of(self._picture), self._histories)
+            self._detail.focus()
+
+
+def _key(row: ChannelRow) -> object:
+    return row.key
+
+
+def _columns(columns: tuple[ChannelColumn, ...], *, several: bool) -> list[ChannelColumn]:
+    """With the ring's name where there are several."""
+    if several:
+        return [replace(each, rank=RING_RANK) if each.title == "RING" else each for each in columns]
+    return [each for each in columns if each.title != "RING"]

@@ -16,7 +16,7 @@ from nanotape.tui.gather import Gatherer
 from nanotape.tui.picture import Picture
 from nanotape.tui.settings_file import SettingsFile
 
-_COMPARED_S = 1.0
+_COMPARED_S, _PATIENCE_S = 1.0, 2.1
 
 
 def top(
@@ -46,10 +46,14 @@ def top(
 
 
 def _second_look(gatherer: Gatherer, clocks: Clocks) -> Picture:
-    """Rates are of the time between two."""
+    """Rates are of the time between two; a loop that seems to stand still is looked at once more."""
     gatherer.look()
     clocks.sleep(_COMPARED_S)
-    return gatherer.look()
+    picture = gatherer.look()
+    if any(ring.is_assumed for ring in picture.rings):
+        clocks.sleep(_PATIENCE_S)
+        picture = gatherer.look()
+    return picture
 
 
 def _print(picture: Picture, as_json: bool) -> None:

@@ -67,6 +67,8 @@ class RingPicture:
     """What its recorders tell of their segments, by the recorder's name."""
     settings: Settings | None = None
     """What its service runs with; None: it cannot be read."""
+    is_assumed: bool = False
+    """That it is capturing is only assumed: its loop has not gone round since, which may be but a moment."""
 
     @property
     def flows(self) -> tuple[Flow, ...]:

@@ -4,7 +4,7 @@ A ring made anew under the same name begins a new history.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nanotape.capture.health import STAGES, Look, RingHealth, ring_health
 from nanotape.tui.picture import RateHistory
@@ -17,6 +17,8 @@ _COMPARED_NS = _SECOND_NS - 10**8
 """Rates are of about a second, however often is looked: of less they are noise."""
 _PATIENCE_NS = 3 * _SECOND_NS
 """A loop that seems to stand still may just have been off its core: it does when it has for so long."""
+_RESTART_TOLD_NS = 10 * _SECOND_NS
+"""So long is told that there is another writer, or another ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,24 @@ class _Counted:
     lost: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The newest look beside an earlier one."""
+
+    health: RingHealth
+    earlier: Look | None
+    """About a second older; None: there is none yet."""
+    is_assumed: bool
+    """That it is capturing is only assumed: its loop has not gone round, and not for long enough to say that it stands
+    still."""
+
+
 class RingHistory:
     """One ring."""
 
     def __init__(self) -> None:
         """Has seen nothing yet."""
+        self._restarted_ns: int | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -44,24 +59,32 @@ class RingHistory:
         self._lost_s: deque[float] = deque(maxlen=SECONDS_KEPT)
         self._rates = RateHistory()
 
-    def add(self, look: Look) -> tuple[RingHealth, Look | None]:
-        """Takes the newest look.
-
-        Returns:
-            What it says, compared with one about a second before; and that one, None at the first.
-        """
-        if self._recent and self._recent[-1].facts.ring_id != look.facts.ring_id:
+    def add(self, look: Look) -> Compared:
+        """Takes the newest look."""
+        before = self._recent[-1] if self._recent else None
+        if before and _writer(before) != _writer(look):
+            self._restarted_ns = look.monotonic_ns
+        if before and before.facts.ring_id != look.facts.ring_id:
             self._begin()
         self._count(look)
-        earlier = self._earlier(look, _COMPARED_NS)
-        health = ring_health(earlier or look, look)
-        if earlier and not health.capturing and health.writer_alive:
-            earlier = self._earlier(look, _PATIENCE_NS)
-            health = ring_health(earlier or look, look)
+        compared = self._compared(look)
         self._recent.append(look)
         while len(self._recent) > 1 and look.monotonic_ns - self._recent[1].monotonic_ns >= _PATIENCE_NS:
             self._recent.popleft()
-        return health, earlier
+        if self._restarted_ns is None or look.monotonic_ns - self._restarted_ns > _RESTART_TOLD_NS:
+            return compared
+        return replace(compared, health=replace(compared.health, restarted=True))
+
+    def _compared(self, look: Look) -> Compared:
+        earlier = self._earlier(look, _COMPARED_NS)
+        health = ring_health(earlier or look, look)
+        if health.capturing or not health.writer_alive:
+            return Compared(health, earlier, is_assumed=False)
+        earlier = self._earlier(look, _PATIENCE_NS)
+        health = ring_health(earlier or look, look)
+        if earlier and look.monotonic_ns - earlier.monotonic_ns >= _PATIENCE_NS:
+            return Compared(health, earlier, is_assumed=False)
+        return Compared(replace(health, capturing=True), earlier, is_assumed=not health.capturing)
 
     @property
     def rates(self) -> RateHistory:
@@ -73,9 +96,9 @@ class RingHistory:
         """What was lost by stage before the ring in the last minute, only what is not 0; and how long that is."""
         if not self._minute:
             return {}, 0.0
-        first, last = self._minute[0], self._minute[-1]
-        grown = {stage: count - first.lost[stage] for stage, count in last.lost.items()}
-        length_s = (last.monotonic_ns - first.monotonic_ns) / 1e9
+        first, newest = self._minute[0], self._recent[-1]
+        grown = {stage: count - first.lost[stage] for stage, count in _lost(newest).items()}
+        length_s = (newest.monotonic_ns - first.monotonic_ns) / 1e9
         return {stage: count for stage, count in grown.items() if count > 0}, length_s
 
     def _earlier(self, look: Look, age_ns: int) -> Look | None:
@@ -89,8 +112,7 @@ class RingHistory:
         if before and look.monotonic_ns - before.monotonic_ns < _COMPARED_NS:
             return
         sources = look.facts.sources
-        lost = {stage: sum(getattr(books, stage) or 0 for books in look.books.sources) for stage in STAGES}
-        now = _Counted(look.monotonic_ns, look.facts.packets, sum(each.loop.bytes for each in sources), lost)
+        now = _Counted(look.monotonic_ns, look.facts.packets, sum(each.loop.bytes for each in sources), _lost(look))
         self._minute.append(now)
         while now.monotonic_ns - self._minute[0].monotonic_ns > _MINUTE_NS:
             self._minute.popleft()
@@ -110,3 +132,11 @@ class RingHistory:
             max(packets_s, self._rates.peak_packets_s or 0.0),
             max(bits_s, self._rates.peak_bits_s or 0.0),
         )
+
+
+def _writer(look: Look) -> tuple[str, int]:
+    return look.facts.ring_id, look.facts.epoch
+
+
+def _lost(look: Look) -> dict[str, int]:
+    return {stage: sum(getattr(books, stage) or 0 for books in look.books.sources) for stage in STAGES}

@@ -52,7 +52,8 @@ class RingLooker:
             return None
         except RingError as error:
             return UnreadableRing(self._path.name.removesuffix(RING_SUFFIX), str(self._path), str(error))
-        health, earlier = self._history.add(newest)
+        compared = self._history.add(newest)
+        health, earlier = compared.health, compared.earlier
         self._newest = newest
         lost_minute, lost_minute_s = self._history.lost_minute
         recorders = [each.name for each in health.recorders]
@@ -62,6 +63,7 @@ class RingLooker:
             health=health,
             look=newest,
             earlier=earlier,
+            is_assumed=compared.is_assumed,
             rates=self._history.rates,
             lost_minute=lost_minute,
             lost_minute_s=lost_minute_s,

@@ -39,7 +39,7 @@ def _loss(picture: Picture) -> Verdict:
     now = sum(sum(ring.health.lost_now.values()) for ring in rings)
     now += sum(each.lost_now + each.write_failures_now for each in _recorders(picture))
     if now:
-        return Verdict(name, Severity.ERROR, f"LOSING {words.short(now)} packets a second")
+        return Verdict(name, Severity.ERROR, f"LOSING {words.short(now)} packets in {_interval_s(picture):.1f} s")
     minute = sum(sum(ring.lost_minute.values()) for ring in rings)
     if minute:
         return Verdict(name, Severity.WARNING, f"none now, {words.short(minute)} in the last minute")
@@ -47,6 +47,10 @@ def _loss(picture: Picture) -> Verdict:
     if since:
         return Verdict(name, Severity.WARNING, f"none now, {words.short(since)} since the start")
     return Verdict(name, Severity.OK, "none")
+
+
+def _interval_s(picture: Picture) -> float:
+    return max(ring.health.interval_s for ring in picture.rings)
 
 
 def _clock(picture: Picture) -> Verdict:

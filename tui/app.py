@@ -13,9 +13,11 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 
-from nanotape.tui.header import Headline, TabBar
+from nanotape.tui.actions import ACTION_BINDINGS, ActionLine
+from nanotape.tui.header import Headline, KeyBar, TabBar, headline_text
+from nanotape.tui.help import HelpScreen
 from nanotape.tui.pane import Pane
 from nanotape.tui.panes import PANES
 from nanotape.tui.picture import Picture
@@ -41,9 +43,10 @@ class Top(App[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
-        Binding("question_mark", "show_help_panel", "Help", key_display="?"),
+        Binding("question_mark", "help", "Help", key_display="?"),
         Binding("p", "pause", "Pause"),
         Binding("s", "screenshot", "Screenshot", show=False),
+        *ACTION_BINDINGS,
         *(Binding(entry.key, f"show_pane('{entry.module}')", entry.title, show=False) for entry in PANES),
     ]
 
@@ -72,15 +75,18 @@ class Top(App[None]):
         self.entries = tuple(entry for entry in PANES if entry.is_there)
         self.picture: Picture | None = None
         """The newest."""
+        self.actions = ActionLine(id="answer")
+        """Has services do what an operator confirms."""
         self.is_paused = False
         """Panes stand still; the headline never does."""
 
     def compose(self) -> ComposeResult:
-        """Headline, tabs, the shown pane, keys."""
+        """Headline, tabs, the shown pane, what was answered, keys."""
         yield Headline(id="headline")
         yield TabBar(self.entries)
         yield ContentSwitcher(id="panes")
-        yield Footer()
+        yield self.actions
+        yield KeyBar(id="keys")
 
     async def on_mount(self) -> None:
         """Begins to look."""
@@ -104,7 +110,8 @@ class Top(App[None]):
         if picture is None or self._ended.is_set() or self._exit:
             return
         for headline in self._below.query(Headline):
-            headline.show(picture)
+            headline.show(headline_text(picture))
+        self.actions.show(picture)
         pane = self.pane
         if pane is not None and pane.is_attached and not self.is_paused:
             pane.show(picture)
@@ -117,9 +124,11 @@ class Top(App[None]):
     @property
     def pane(self) -> Pane | None:
         """The one that is shown; None: not yet, or not any more."""
-        switcher = self._below.query(ContentSwitcher).first() if self._below.query(ContentSwitcher) else None
-        shown = switcher.visible_content if switcher else None
-        return shown if isinstance(shown, Pane) else None
+        for switcher in self._below.query(ContentSwitcher):
+            if switcher.current is not None and switcher.query_children(f"#{switcher.current}"):
+                shown = switcher.visible_content
+                return shown if isinstance(shown, Pane) else None
+        return None
 
     async def action_show_pane(self, module: str) -> None:
         """Shows a pane, by its module's name; makes it when it was never shown."""
@@ -151,6 +160,14 @@ class Top(App[None]):
         self.is_paused = not self.is_paused
         self.notify("panes stand still, the headline does not: p to go on" if self.is_paused else "going on")
 
+    def action_steer(self, verb: str) -> None:
+        """Asks whether a service is to rotate, mark or reload."""
+        self.actions.begin(verb)
+
+    def action_help(self) -> None:
+        """Shows which keys do what."""
+        self.push_screen(HelpScreen(self.entries, self.screen.active_bindings.values()))
+
     def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
         """Saves what is seen as an SVG."""
         try:
@@ -164,9 +181,10 @@ class Top(App[None]):
         """What the command palette offers."""
         for entry in self.entries:
             yield SystemCommand(f"Show {entry.title}", f"Key {entry.key}", self._shows(entry.module))
+        yield from self.actions.commands()
         yield SystemCommand("Pause", "Let panes stand still, or go on", self.action_pause)
         yield SystemCommand("Screenshot", "Save what is seen as an SVG", self.action_screenshot)
-        yield SystemCommand("Keys", "Show or hide the help of keys", self.action_show_help_panel)
+        yield SystemCommand("Help", "Keys, and what is seen", self.action_help)
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
         yield SystemCommand("Quit", "End; nothing else does", self.action_quit)
 

@@ -1,27 +1,48 @@
-"""What is always seen: the headline of `nanotape status` in words and colour, the time, and the tabs."""
+"""What is always seen: the headline of `nanotape status` in words and colour, the time, the tabs, and the keys.
+
+Drawn only where something has changed; laid out anew only when the headline needs another line.
+"""
 
 from collections.abc import Sequence
 
 from rich.text import Text
 from textual import events
 from textual.message import Message
-from textual.widgets import Static
+from textual.screen import Screen
 
 from nanotape.tui import style, words
+from nanotape.tui.lines import Said
 from nanotape.tui.panes import PaneEntry
 from nanotape.tui.picture import Picture
 
+_MOST_LINES = 3
 
-class Headline(Static):
+
+class Headline(Said):
     """The one sentence; it is as high as it must be."""
 
     DEFAULT_CSS = """
-    Headline { height: auto; max-height: 3; }
+    Headline { height: 1; }
     """
 
-    def show(self, picture: Picture) -> None:
-        """Draws a moment."""
-        self.update(headline_text(picture))
+    def show(self, said: Text) -> bool:
+        """Draws it, in as many lines as it takes."""
+        changed = super().show(said)
+        if changed:
+            self._fit()
+        return changed
+
+    def on_resize(self) -> None:
+        """It may take more lines now, or fewer."""
+        self._fit()
+
+    def _fit(self) -> None:
+        room = max(1, self.app.size.height // 4)  # of a tiny terminal the panes need the rest
+        lines = len(self._said.wrap(self.app.console, max(1, self.app.size.width)))
+        wanted = max(1, min(lines, _MOST_LINES, room))
+        height = self.styles.height
+        if height is None or height.value != wanted:
+            self.styles.height = wanted
 
 
 def headline_text(picture: Picture) -> Text:
@@ -31,7 +52,7 @@ def headline_text(picture: Picture) -> Text:
     return said
 
 
-class TabBar(Static):
+class TabBar(Said):
     """The tabs in one line, the shown one marked."""
 
     DEFAULT_CSS = """
@@ -53,12 +74,12 @@ class TabBar(Static):
 
     def mark(self, module: str) -> None:
         """Marks the pane that is shown."""
-        line = Text()
+        line = Text(no_wrap=True)
         for entry in self._entries:
             here = entry.module == module
             line.append(_label(entry), "reverse bold" if here else "")
             line.append(" ")
-        self.update(line)
+        self.show(line)
 
     def on_click(self, event: events.Click) -> None:
         """Shows the tab under the mouse."""
@@ -72,3 +93,28 @@ class TabBar(Static):
 
 def _label(entry: PaneEntry) -> str:
     return f"{entry.key} {entry.title}"
+
+
+class KeyBar(Said):
+    """The keys that do something now, in one line. Textual's own makes widgets of them, at each change of focus."""
+
+    DEFAULT_CSS = """
+    KeyBar { height: 1; }
+    """
+
+    def on_mount(self) -> None:
+        """Hears of each change."""
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+        self._changed(self.screen)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        if not self.is_attached or screen is not self.screen:
+            return
+        line = Text(no_wrap=True, overflow="ellipsis")
+        seen: set[str] = set()
+        for _, binding, enabled, _ in screen.active_bindings.values():
+            if binding.show and enabled and binding.action not in seen:
+                seen.add(binding.action)
+                line.append(f" {self.app.get_key_display(binding)}", style.ACCENT)
+                line.append(f" {binding.description} ")
+        self.show(line)

@@ -1,4 +1,4 @@
-"""Lines of text that scroll, of which only those are drawn again that have changed: cheap at ten pictures a second."""
+"""Text that changes ten times a second: only what has changed is drawn again, and the screen is never laid out anew."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from rich.text import Text
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widgets import Static
 
 
 class Lines(ScrollView, can_focus=True):
@@ -45,3 +46,20 @@ class Lines(ScrollView, can_focus=True):
             return Strip.blank(width, base)
         drawn = self._lines[number].render(self.app.console)
         return Strip(drawn).apply_style(base).adjust_cell_length(width, base)
+
+
+class Said(Static):
+    """Some words at a place whose size they do not change."""
+
+    def __init__(self, id: str | None = None) -> None:
+        """Says nothing yet."""
+        super().__init__("", id=id, markup=False)
+        self._said = Text()
+
+    def show(self, said: Text) -> bool:
+        """Says it; False: it was said already."""
+        if said == self._said:
+            return False
+        self._said = said
+        self.update(said, layout=False)
+        return True

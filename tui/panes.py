@@ -19,6 +19,8 @@ class PaneEntry:
     """Below `nanotape.tui`."""
     name: str
     """Of its class."""
+    answers: str
+    """What an operator finds there."""
 
     @property
     def is_there(self) -> bool:
@@ -32,12 +34,14 @@ class PaneEntry:
 
 
 PANES = (
-    PaneEntry("1", "Overview", "overview", "OverviewPane"),
-    PaneEntry("2", "Channels", "channels", "ChannelsPane"),
-    PaneEntry("3", "Latency", "latency", "LatencyPane"),
-    PaneEntry("4", "Clock", "clock", "ClockPane"),
-    PaneEntry("5", "Recorder", "readers", "ReadersPane"),
-    PaneEntry("6", "Packets", "packets", "PacketsPane"),
-    PaneEntry("7", "Events", "events", "EventsPane"),
-    PaneEntry("8", "Host", "host", "HostPane"),
+    PaneEntry(
+        "1", "Overview", "overview", "OverviewPane", "is data lost, is the clock good, does the disk keep up; each ring"
+    ),
+    PaneEntry("2", "Channels", "channels", "ChannelsPane", "rates, gaps, who is first, age; enter shows one line"),
+    PaneEntry("3", "Latency", "latency", "LatencyPane", "how late packets and the loop are, now and since the start"),
+    PaneEntry("4", "Clock", "clock", "ClockPane", "state, offset, error bound, master, who disciplines what"),
+    PaneEntry("5", "Recorder", "readers", "ReadersPane", "who reads, who lags, segments, room on the disk"),
+    PaneEntry("6", "Packets", "packets", "PacketsPane", "packets as they come, filtered, decoded, exported"),
+    PaneEntry("7", "Events", "events", "EventsPane", "gaps, losses, links, restarts"),
+    PaneEntry("8", "Host", "host", "HostPane", "what nanotape doctor finds, and how to mend it"),
 )

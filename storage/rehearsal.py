@@ -1,9 +1,10 @@
-"""Records one row into a scratch folder, so that all that Python imports on first use is imported by then.
+"""Records a row into a scratch folder, and goes on for a while, so that what Python imports on first use is imported.
 
 For a process that is about to become a user who may not read the folder that its own code lies in. Leaves nothing.
 """
 
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,23 @@ from nanotape.storage.archive import Archive
 from nanotape.storage.packets import ring_columns
 from nanotape.storage.recorder import Recorder, RecorderOptions
 from nanotape.storage.schema import packets_schema
+
+
+class _Clock:
+    """Is some seconds on whenever it is asked, so that all that a recorder does now and then is due."""
+
+    def __init__(self) -> None:
+        self._now_ns = 0
+
+    def utc_ns(self) -> int:
+        return time.time_ns()
+
+    def monotonic_ns(self) -> int:
+        self._now_ns += 5 * 10**9
+        return self._now_ns
+
+    def sleep(self, seconds: float) -> None:
+        pass
 
 
 class _Ring:
@@ -73,8 +91,9 @@ def rehearse() -> None:
     """Begins, writes, ends and recovers once, like a recorder of a quiet ring."""
     with tempfile.TemporaryDirectory(prefix="nanotape-rehearsal-") as name:
         for sequence in (1, 2):  # the second finds what the first one left
-            reader = _Reader(sequence)
-            recorder = Recorder(_Ring(), reader, Archive.create(Path(name)), RecorderOptions(), log=lambda _: None)
+            archive, reader = Archive.create(Path(name) / "archive"), _Reader(sequence)
+            recorder = Recorder(_Ring(), reader, archive, RecorderOptions(), clock=_Clock(), log=lambda _: None)
+            recorder.recording.told.path = Path(name) / "told.json"
             recorder.begin()
             recorder.step()
             recorder.finish()

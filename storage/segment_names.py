@@ -12,6 +12,7 @@ PART_SUFFIX = ".arrow.part"
 SEGMENT_SUFFIX = ".arrow"
 SIDECAR_SUFFIX = ".arrow.sum"
 NAME_PATTERN = re.compile(r"\d{8}T\d{6}\.\d{9}Z-\d{12,19}")
+_FIELDS = ((0, 4), (4, 2), (6, 2), (9, 2), (11, 2), (13, 2))  # of YYYYmmddTHHMMSS: where, and how many digits
 DAMAGED_SUFFIX = ".arrow.damaged"
 """Set aside: no reader looks at it."""
 
@@ -25,7 +26,8 @@ def segment_name(opened_ns: int, first_seq: int) -> str:
 
 def opened_ns(name: str) -> int:
     """When a segment was opened, UTC, out of its name."""
-    moment = datetime.strptime(name[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    year, month, day, hour, minute, second = (int(name[at : at + size]) for at, size in _FIELDS)
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)  # strptime loads a module the first time
     return int(moment.timestamp()) * 10**9 + int(name[16:25])
 
 

@@ -10,19 +10,18 @@ from functools import partial
 from pathlib import Path
 
 from nanotape.capture.support.bundle import PART_BYTES, Part
-from nanotape.config import Settings, interfaces
+from nanotape.capture.support.raw_configuration import guessed_paths, raw_parts, without_commands
+from nanotape.config import ConfigError, Settings, interfaces
 from nanotape.config.show import effective
 
 _TIMEOUT_S = 30.0
 _VERBS = (
-    ("version.txt", ("--version",)),
     ("status.json", ("status", "--json")),
     ("rings.json", ("rings", "--json")),
     ("channels.json", ("channels", "--json")),
     ("clock.json", ("clock", "--json")),
     ("doctor.json", ("doctor", "--json")),
 )
-_WITHOUT_CONFIG = ("version.txt", "rings.json")
 _HOST_FILES = (
     "/etc/os-release", "/proc/version", "/proc/cmdline", "/proc/cpuinfo", "/proc/meminfo", "/proc/interrupts",
     "/proc/softirqs", "/proc/net/dev", "/proc/net/softnet_stat", "/proc/net/snmp", "/proc/net/igmp", "/proc/mounts",
@@ -49,20 +48,68 @@ def support_parts(settings: Settings, config: Path | None) -> Iterator[Part]:
         config: The file that verbs are to be called with; None: the default.
     """
     yield Part("configuration.toml", lambda: without_arguments(effective(settings)).encode())
-    for name, words in _VERBS:
-        chosen = [] if config is None or name in _WITHOUT_CONFIG else ["--config", str(config)]
-        # -P: a module of the folder that we happen to be in is not ours.
-        command = (sys.executable, "-P", "-m", "nanotape.cli.main", *words, *chosen)
-        yield Part(name, partial(_output, command, allowed=(0, 1)))
-    yield Part("events.jsonl", partial(_events, settings))
+    yield _verb("version.txt", "--version")
+    yield from _answers("", config)
+    yield _events(settings.paths.archive)
     yield from _state_files(Path(settings.paths.run_dir))
+    yield from _host(interfaces(settings))
+
+
+def parts_without_settings(config: Path, error: ConfigError) -> Iterator[Part]:
+    """What can be had where the configuration does not load: that itself, and all that does not ask for it.
+
+    Services that run say how they were started, and verbs are asked by that.
+
+    Args:
+        config: The file.
+        error: Why it does not load.
+    """
+    paths = guessed_paths(config)
+    yield Part("configuration-error.txt", lambda: f"{error}\n".encode())
+    yield from raw_parts(config)
+    yield _verb("version.txt", "--version")
+    for running in _running(Path(paths.run_dir)):
+        yield from _answers(f"run/{running.parent.name}/", running)
+        yield Part(f"run/{running.parent.name}/{running.name}", partial(_started_with, running))
+    yield _events(paths.archive)
+    yield from _state_files(Path(paths.run_dir))
+    yield from _host(sorted(each for each in os.listdir("/sys/class/net") if each != "lo"))
+
+
+def _host(names: Sequence[str]) -> Iterator[Part]:
+    """What the host is like, and these interfaces."""
     for path in _HOST_FILES:
         yield Part(f"host{path}", partial(_tail, Path(path)))
     for name, host_command in _HOST_COMMANDS:
         yield Part(f"host/{name}", partial(_output, host_command))
-    for interface in interfaces(settings):
+    for interface in names:
         for option in _ETHTOOL:
             yield Part(f"host/ethtool/{interface}{option}.txt", partial(_output, ("ethtool", option, interface)))
+
+
+def _answers(folder: str, config: Path | None) -> Iterator[Part]:
+    """What verbs answer by a configuration; None: the default one."""
+    for name, words in _VERBS:
+        yield _verb(f"{folder}{name}", *words, *(() if config is None else ("--config", str(config))))
+
+
+def _running(run_directory: Path) -> list[Path]:
+    """The configurations with which rings were started."""
+    try:
+        return sorted(run_directory.glob("*/nanotape.toml"))
+    except OSError:  # not for this user to see
+        return []
+
+
+def _started_with(config: Path) -> bytes:
+    content = _state_tail(config.parent.parent, config.relative_to(config.parent.parent))
+    return without_commands(content.decode("utf-8", "backslashreplace")).encode()
+
+
+def _verb(name: str, *words: str, allowed: Sequence[int] = (0, 1)) -> Part:
+    # -P: a module of the folder that we happen to be in is not ours.
+    command = (sys.executable, "-P", "-m", "nanotape.cli.main", *words)
+    return Part(name, partial(_output, command, allowed=allowed))
 
 
 def without_arguments(text: str) -> str:
@@ -95,19 +142,8 @@ def _state_files(run_directory: Path) -> Iterator[Part]:
             yield Part(f"run/{place}", partial(_state_tail, run_directory, place))
 
 
-def _events(settings: Settings) -> bytes:
-    command = (
-        sys.executable,
-        "-P",
-        "-m",
-        "nanotape.cli.main",
-        "events",
-        settings.paths.archive,
-        "--since",
-        "2d",
-        "--json",
-    )
-    return _output(command)
+def _events(archive: str) -> Part:
+    return _verb("events.jsonl", "events", archive, "--since", "2d", "--json", allowed=(0,))
 
 
 def _output(command: Sequence[str], allowed: Sequence[int] = (0,)) -> bytes:

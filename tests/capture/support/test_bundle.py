@@ -14,6 +14,7 @@ from command_line import call
 
 from nanotape.capture.support.bundle import PART_BYTES, Part, write_bundle
 from nanotape.capture.support.parts import support_parts, without_arguments
+from nanotape.capture.support.raw_configuration import without_commands
 from nanotape.config import loads
 
 
@@ -103,3 +104,71 @@ def test_the_verb_writes_one_file_for_its_user_alone(tmp_path: Path, config: Pat
     assert b"hunter2" not in b"".join(found.values())
     assert os.fsencode(str(tmp_path)) in found["configuration.toml"]
     assert any("without events.jsonl: " in line for line in talk.splitlines())
+
+
+BROKEN = """
+[paths]
+run_dir = "{folder}/run"
+archive = "{folder}/archive"
+[recorder]
+post_rotate = ["/bin/ship", "--token",
+  "hunter2",
+  ]
+[events]
+on_event = ['/bin/tell', 'swordfish']  # tells
+[source]
+interfase = "eth7"
+"""
+
+
+def test_a_configuration_that_does_not_load_goes_in_as_it_is_with_what_is_wrong_and_all_else(tmp_path: Path) -> None:
+    config, target = tmp_path / "nanotape.toml", tmp_path / "bundle.tar.gz"
+    config.write_text(BROKEN.format(folder=tmp_path))
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "feed.toml").write_text("[[channel]\n")
+    (tmp_path / "run" / "main").mkdir(parents=True)
+    (tmp_path / "run" / "main" / "service.json").write_text("{}")
+    lines = [f'{key} = "{tmp_path}/{key}"' for key in ("run_dir", "shm_dir", "archive")]
+    commands = '[recorder]\npost_rotate = ["/bin/ship", "hunter2"]'
+    (tmp_path / "run" / "main" / "nanotape.toml").write_text("\n".join(["[paths]", *lines, commands]))
+    status, output, talk = call("support-bundle", "--config", config, "-o", target)
+    assert (status, output) == (0, "")
+    assert "Traceback" not in talk
+    assert "conf.d/feed.toml:1: expected TOML" in talk
+    found = {name.partition("/")[2]: content for name, content in unpacked(target.read_bytes()).items()}
+    assert b"conf.d/feed.toml:1: expected TOML" in found["configuration-error.txt"]
+    assert b'interfase = "eth7"' in found["configuration/nanotape.toml"]
+    assert found["configuration/conf.d/feed.toml"] == b"[[channel]\n"
+    assert found["version.txt"].startswith(b"nanotape ")
+    assert {"run/main/service.json", "run/main/nanotape.toml", "host/proc/meminfo"} <= set(found)
+    assert json.loads(found["run/main/clock.json"])["clock"] == "system", "as the running service was configured"
+    everything = b"".join(found.values())
+    assert b"hunter2" not in everything
+    assert b"swordfish" not in everything
+
+
+def test_a_configuration_that_is_not_there_ends_no_bundle(tmp_path: Path) -> None:
+    target = tmp_path / "bundle.tar.gz"
+    status, _, talk = call("support-bundle", "--config", tmp_path / "none.toml", "-o", target)
+    assert status == 0
+    assert "without configuration/none.toml: No such file or directory" in talk
+    assert "configuration-error.txt" in {name.partition("/")[2] for name in unpacked(target.read_bytes())}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '["/bin/ship", "hunter2"]',
+        '[\n"/bin/ship",\n"hunter2"\n]',
+        '["/bin/ship",\n"--key = hunter2"',
+        "'hunter2",
+        '["/bin/ship", """\nhunter2"""]',
+    ],
+)
+def test_no_word_of_a_command_is_kept_however_broken_it_is_and_all_after_it_is(value: str) -> None:
+    for key in ("post_rotate", '"post_compact"', "events.on_event"):
+        text = without_commands(f"[recorder]\n{key} = {value}\nfsync = 'no'\n[archive]\n")
+        assert "hunter2" not in text
+        assert text.startswith(f"[recorder]\n{key} = (left out")
+        assert text.endswith("\nfsync = 'no'\n[archive]\n")
+    assert "hunter2" not in without_commands('recorder = { post_rotate = ["a", "hunter2"] }\n')

@@ -113,10 +113,10 @@ def started_anew(systemd: LiveSystemd, unit: str, before: int) -> int:
 
 
 def audited(systemd: LiveSystemd) -> int:
-    """Rows of an archive whose books balance without any loss behind the ring."""
+    """Rows of an archive whose books balance without any loss; a killed recorder did not tell all that it recorded."""
     told = json.loads(systemd.run(EXECUTABLE, "audit", "/var/lib/nanotape/archive", "--json").stdout)
     assert (told["fine"], told["unexplained"], told["lost"]) == (True, 0, 0), told
-    return sum(int(each["recorded"]) for each in told["recorders"])
+    return sum(int(each["rows"]) for each in told["recorders"])
 
 
 def test_units_come_up_go_down_and_lose_nothing_when_the_recorder_is_killed_starved_or_restarted(

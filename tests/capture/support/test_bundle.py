@@ -13,9 +13,9 @@ import pytest
 from command_line import call
 
 from nanotape.capture.support.bundle import PART_BYTES, Part, write_bundle
-from nanotape.capture.support.parts import support_parts, without_arguments
+from nanotape.capture.support.parts import parts_without_settings, support_parts, without_arguments
 from nanotape.capture.support.raw_configuration import without_commands
-from nanotape.config import loads
+from nanotape.config import ConfigError, loads
 
 
 def unpacked(content: bytes) -> dict[str, bytes]:
@@ -148,11 +148,12 @@ def test_a_configuration_that_does_not_load_goes_in_as_it_is_with_what_is_wrong_
 
 
 def test_a_configuration_that_is_not_there_ends_no_bundle(tmp_path: Path) -> None:
-    target = tmp_path / "bundle.tar.gz"
-    status, _, talk = call("support-bundle", "--config", tmp_path / "none.toml", "-o", target)
-    assert status == 0
-    assert "without configuration/none.toml: No such file or directory" in talk
-    assert "configuration-error.txt" in {name.partition("/")[2] for name in unpacked(target.read_bytes())}
+    path = tmp_path / "none.toml"
+    parts = [
+        each for each in parts_without_settings(path, ConfigError(["no such file"])) if "configuration" in each.name
+    ]
+    gathered = {each.name: each.reason for each in write_bundle(parts, io.BytesIO(), "top", lambda: 0.0)}
+    assert gathered == {"configuration-error.txt": None, "configuration/none.toml": "No such file or directory"}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,6 @@ from nanotape.capture.control.steering import Steering
 from nanotape.capture.counters import SourceCounters
 from nanotape.capture.errors import CaptureError
 from nanotape.capture.footprint import Footprint
-from nanotape.capture.metrics.collector import Collector
-from nanotape.capture.metrics.server import MetricsServer
 from nanotape.capture.notify import Notifier
 from nanotape.capture.places import Places
 from nanotape.capture.progress import Watchdog
@@ -148,6 +146,9 @@ def _logged(rings: Sequence[Settings], options: ServiceOptions) -> Iterator[tupl
 def _serve_metrics(services: Services, stack: contextlib.ExitStack, log: ServiceLog) -> None:
     chosen = services.runs[0].settings.metrics
     if chosen.port is not None:
+        from nanotape.capture.metrics.collector import Collector  # a start without them need not wait for the library
+        from nanotape.capture.metrics.server import MetricsServer
+
         collector = Collector(lambda: [run.settings for run in services.runs])
         server = MetricsServer(chosen.address, chosen.port, collector.text, log)
         server.start()

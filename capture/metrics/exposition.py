@@ -1,49 +1,61 @@
-"""Prometheus' text format, version 0.0.4: families of samples as a page. What is unknown is not on it.
+"""Families of samples as a page in Prometheus' text format, by its own client library. What is unknown is not on it."""
 
-Source: prometheus.io, "Exposition formats". Written here because a capture host needs nothing else of a client library.
-"""
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 Number = int | float | None
 
 
-@dataclass(slots=True)
 class Family:
-    """One metric: its samples differ in their labels."""
+    """One metric: its samples differ in the values of their labels."""
 
-    name: str
-    """With its unit: `nanotape_ring_packets_total`."""
-    kind: Literal["counter", "gauge", "histogram"]
-    meaning: str
-    samples: list[str] = field(default_factory=list)
+    def __init__(self, make: Callable[..., Metric], name: str, meaning: str) -> None:
+        """Without a sample.
 
-    def add(self, labels: Mapping[str, str], value: Number, suffix: str = "") -> None:
-        """Adds a sample, unless it is unknown."""
+        Args:
+            make: The library's class of its kind.
+            name: With its unit: `nanotape_ring_packets_total`.
+            meaning: For people.
+        """
+        self._make, self._name, self._meaning = make, name, meaning
+        self.metric: Metric | None = None
+        """None: it has no sample."""
+
+    def add(self, labels: Mapping[str, str], value: Number) -> None:
+        """Adds a sample, unless it is unknown; all have labels of the same names."""
         if value is not None:
-            self.samples.append(f"{self.name}{suffix}{_labels(labels)} {_number(value)}")
+            self._of(labels).add_metric(list(labels.values()), value)
 
     def add_histogram(self, labels: Mapping[str, str], counts: Iterable[int], bounds: Iterable[float]) -> None:
-        """Adds a histogram.
+        """Adds a histogram, which has no sum.
 
         Args:
             labels: Of all its buckets.
             counts: By bucket; the last is open-ended.
             bounds: Upper bounds of all buckets but the last.
         """
-        total, limits = 0, (*map(_number, bounds), "+Inf")
-        for limit, count in zip(limits, counts, strict=True):
+        total, buckets = 0, []
+        for limit, count in zip((*map(floatToGoString, bounds), "+Inf"), counts, strict=True):
             total += count
-            self.add({**labels, "le": limit}, total, "_bucket")
-        self.add(labels, total, "_count")
+            buckets.append((limit, total))
+        self._of(labels).add_metric(list(labels.values()), buckets, None)
+
+    def _of(self, labels: Mapping[str, str]) -> Any:  # each kind takes a sample of its own form
+        if self.metric is None:
+            self.metric = self._make(self._name, self._meaning, labels=list(labels))
+        return self.metric
 
 
-class Page:
-    """Families in the order of their first sample."""
+class Page(Collector):
+    """Families in the order in which they were first asked for."""
 
     def __init__(self) -> None:
         """Empty."""
@@ -51,37 +63,23 @@ class Page:
 
     def counter(self, name: str, meaning: str) -> Family:
         """What only grows; its name ends in `_total`."""
-        return self._family(name, "counter", meaning)
+        return self._family(CounterMetricFamily, name, meaning)
 
     def gauge(self, name: str, meaning: str) -> Family:
         """What goes up and down."""
-        return self._family(name, "gauge", meaning)
+        return self._family(GaugeMetricFamily, name, meaning)
 
     def histogram(self, name: str, meaning: str) -> Family:
         """What is counted by size."""
-        return self._family(name, "histogram", meaning)
+        return self._family(HistogramMetricFamily, name, meaning)
+
+    def collect(self) -> Iterator[Metric]:
+        """What the library asks for: families without a sample are left out."""
+        return (family.metric for family in self._families.values() if family.metric is not None)
 
     def text(self) -> str:
-        """The page; families without a sample are left out."""
-        lines: list[str] = []
-        for family in self._families.values():
-            if family.samples:
-                meaning = family.meaning.replace("\\", "\\\\").replace("\n", "\\n")
-                lines += [f"# HELP {family.name} {meaning}", f"# TYPE {family.name} {family.kind}", *family.samples]
-        return "".join(f"{line}\n" for line in lines)
+        """The page."""
+        return generate_latest(self).decode()
 
-    def _family(self, name: str, kind: Literal["counter", "gauge", "histogram"], meaning: str) -> Family:
-        return self._families.setdefault(name, Family(f"nanotape_{name}", kind, meaning))
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
-    return f"{{{inner}}}" if inner else ""
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _number(value: int | float) -> str:
-    return str(int(value)) if isinstance(value, bool) else repr(value)
+    def _family(self, make: Callable[..., Metric], name: str, meaning: str) -> Family:
+        return self._families.setdefault(name, Family(make, f"nanotape_{name}", meaning))

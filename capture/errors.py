@@ -48,6 +48,10 @@ class ReaderBusy(RingError):
     """Raised when another process reads a ring under the same name."""
 
 
+class RingBusy(RingError):
+    """Raised when another service runs the ring that one is to be started for: no mistake, and over when that ends."""
+
+
 class SimulationError(CaptureError):
     """Raised when the simulated exchange cannot send, or its log cannot be written or read."""
 
@@ -82,10 +86,6 @@ class PrivilegeUnusable(HostError):
 
 class FileUnusable(HostError):
     """Raised when a capture file cannot be opened, or is no file."""
-
-
-class RingBusy(HostError):
-    """Raised when another service runs the ring that one is to be started for."""
 
 
 class NothingToCapture(HostError):

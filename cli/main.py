@@ -85,7 +85,7 @@ def _forget_output() -> None:
 def _told(error: Exception) -> int:
     """Says what was wrong, as far as that is ours to say, and gives the exit status."""
     # Only now: what the verb did not need is not loaded for it.
-    from nanotape.capture.errors import CaptureError, HostError, ServiceError
+    from nanotape.capture.errors import CaptureError, ServiceError
     from nanotape.config import ConfigError
     from nanotape.storage.errors import StorageError
 
@@ -96,6 +96,17 @@ def _told(error: Exception) -> int:
         raise error
     if not (isinstance(error, ServiceError) and error.told):
         sys.stderr.write("".join(f"nanotape: {line}\n" for line in str(error).splitlines()))
+    return exit_status(error)
+
+
+def exit_status(error: Exception) -> int:
+    """2: what was asked for cannot be, as it is configured and on this host; 1: it went wrong, and may go right again.
+
+    systemd starts anew what ends with 1, and lets be what ends with 2.
+    """
+    from nanotape.capture.errors import HostError, ServiceError
+    from nanotape.config import ConfigError
+
     if isinstance(error, ServiceError):
         return error.status
     return 2 if isinstance(error, ConfigError | HostError) else 1

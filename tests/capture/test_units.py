@@ -9,12 +9,15 @@ import subprocess
 
 import pytest
 
-from nanotape.capture.errors import PlaceUnusable
+from nanotape.capture.child import INTERRUPTED
+from nanotape.capture.errors import AccountUnknown, PlaceUnusable, ReaderBusy, RingBusy, ServiceError
 from nanotape.capture.units.drop_ins import Start
 from nanotape.capture.units.install import condition, install
 from nanotape.capture.units.layout import SYSUSERS, TMPFILES, UDEV, UNIT_FOLDER, enabled_units, files, shipped
 from nanotape.capture.units.state import UnitState, unit_states
-from nanotape.config import Settings, loads
+from nanotape.cli.main import exit_status
+from nanotape.config import ConfigError, Settings, loads
+from nanotape.storage.errors import StorageError
 
 HOST_UNITS = pathlib.Path("/usr/lib/systemd/system")
 BORROWED = ("sysinit", "basic", "network-online", "multi-user", "shutdown", "timers", "time-set", "time-sync")
@@ -112,6 +115,27 @@ def test_the_shipped_users_and_folders_are_those_of_the_defaults() -> None:
     assert (shipped_folder / "nanotape.sysusers").read_text(encoding="utf-8") == wanted[SYSUSERS]
     assert (shipped_folder / "nanotape.tmpfiles").read_text(encoding="utf-8") == wanted[TMPFILES]
     assert (shipped_folder / "nanotape.udev").read_text(encoding="utf-8") == wanted[UDEV]
+
+
+def settled(unit: str, key: str) -> set[int]:
+    """The statuses that a key of a unit lists."""
+    return {int(each) for words in re.findall(rf"^{key}=(.*)$", shipped()[unit], re.M) for each in words.split()}
+
+
+@pytest.mark.parametrize("unit", ["nanotape-capture@.service", "nanotape-record@.service"])
+def test_a_mistake_ends_a_unit_for_good_and_what_may_pass_is_tried_again(unit: str) -> None:
+    assert "\nRestart=on-failure\nRestartSec=1s\n" in shipped()[unit]
+    final = settled(unit, "RestartPreventExitStatus")
+    mistakes = ConfigError(["x.toml:1: expected y"]), AccountUnknown("no user"), PlaceUnusable("no folder")
+    assert {exit_status(each) for each in mistakes} == final == {2}
+    may_pass = [RingBusy("another runs it"), ReaderBusy("another reads"), ServiceError("ended"), StorageError("locked")]
+    assert {exit_status(each) for each in may_pass} == {1}
+
+
+def test_a_capture_that_is_stopped_before_it_is_ready_has_not_failed() -> None:
+    assert exit_status(ServiceError("told to stop", INTERRUPTED)) in settled(
+        "nanotape-capture@.service", "SuccessExitStatus"
+    )
 
 
 def test_only_the_capture_has_capabilities_and_each_unit_is_told_of_by_whom_it_starts() -> None:

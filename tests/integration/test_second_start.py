@@ -29,7 +29,7 @@ def test_a_second_service_of_a_ring_is_refused_and_the_first_goes_on_undisturbed
                 command = (verb, "--config", wired.config)
                 status, _, errors = call(*command, wrap=wired.capture_side)
                 line = errors.splitlines()[-1]
-                assert status == 2
+                assert status == 1, "it may end, and then this one is to run: systemd tries again"
                 assert f"ring test: expected no service that runs it, found process {first.process.pid}; stop" in line
         assert (plan.read_bytes(), standing(wired.folder, wired.shm)) == (before, said)
         log = wired.exchange("--rate", "20000", "--packets", "2000").result()

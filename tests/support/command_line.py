@@ -20,7 +20,7 @@ from fork_server import fork_server
 from service_rig import NOBODY
 
 NANOTAPE = (sys.executable, "-m", "nanotape.cli.main")
-_WRITTEN_OVER = ("feeds.state", "recorder.feeds.json", "stamps.state")
+_WRITTEN_OVER = ("feeds.state", "recorder.feeds.json", "recorder.segments.json", "stamps.state")
 
 
 def standing(*folders: pathlib.Path) -> set[str]:

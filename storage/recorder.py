@@ -19,6 +19,7 @@ from nanotape.storage.feed_options import FeedOptions
 from nanotape.storage.feed_recording import FeedRecording
 from nanotape.storage.journal import Journal, ReadRing
 from nanotape.storage.log import Log, log_to_stderr
+from nanotape.storage.memory_reserve import MemoryReserve
 from nanotape.storage.orders import Order, Orders
 from nanotape.storage.packets import RingFacts
 from nanotape.storage.recorder_options import RecorderOptions, RecorderTotals
@@ -159,6 +160,7 @@ class Recorder:
             on_begun: Called once `begin` has succeeded.
             on_step: Called after each step, which a quiet ring has too.
         """
+        reserve = MemoryReserve()
         self.begin()
         try:
             if on_begun:
@@ -174,6 +176,7 @@ class Recorder:
                     self._clock.sleep(self._options.idle_sleep_s)
             self._drain()
         except BaseException as error:
+            reserve.release()
             self._break_off(error)
             if _is_no_memory(error):
                 raise RecorderMemoryError(

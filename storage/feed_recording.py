@@ -177,5 +177,6 @@ class FeedRecording:
         at_ns, traffic = self._clock.utc_ns(), self._journal.traffic
         rates = traffic.rates.tell(at_ns, is_caught_up=self._is_caught_up)
         framings = {flow_id: flow.framing for flow_id, flow in self._monitor.flows.items()}
-        known = LineKnowledge(rates, traffic.names, self._skew, self._blames, framings)
+        now_ns = at_ns if self._is_caught_up else None
+        known = LineKnowledge(rates, traffic.names, self._skew, self._blames, framings, now_ns)
         tell_lines(path, at_ns, line_facts(lines, known), rates.of_ring(), self._source.switches())

@@ -97,7 +97,8 @@ class LineRates:
         is_known = self.second is not None and (is_quiet or self.second != self._begun_s)
         columns: dict[str, list[Any]] = {name: each.tolist() for name, each in self._of_keys.items()}
         judged, first = np.zeros(len(columns["packets"]), np.int64), np.zeros(len(columns["packets"]), np.int64)
-        for each in self._firsts:
+        is_over = is_caught_up and self.second is not None and now_ns // 10**9 - self.second > _FIRSTS_S
+        for each in () if is_over else self._firsts:
             np.add.at(judged, each.keys, each.judged)
             np.add.at(first, each.keys, each.first)
         columns |= {"judged": judged.tolist(), "first": first.tolist()}

@@ -72,15 +72,15 @@ class LineSkew:
         Args:
             flow_ids: Of each.
             ts_ns: UTC, of each.
-            columns: Decoded: feed_session, feed_key and feed_seq.
+            columns: Decoded: feed_session, feed_key, feed_seq and feed_count.
         """
-        sequences = columns["feed_seq"]
+        sequences, counts = columns["feed_seq"], columns["feed_count"].fill_null(0).to_numpy(zero_copy_only=False)
         if not len(ts_ns) or sequences.null_count == len(sequences):
             return
         flows = np.where(flow_ids < len(self._channels), flow_ids, 0).astype(np.int64)
         seq = sequences.fill_null(0).to_numpy(zero_copy_only=False).astype(np.uint64)
         mixed = seq * _SPREAD
-        chosen = self._channels[flows] > 0
+        chosen = (self._channels[flows] > 0) & (counts > 0)  # a heartbeat bears the sequence of what comes next
         self._pace(int(ts_ns.max()), int(chosen.sum()))
         if self._shift:
             chosen &= mixed >> np.uint64(64 - self._shift) == 0
@@ -136,9 +136,14 @@ class LineSkew:
         while not 0 <= pairs.newest_ns - self._recent[0].newest_ns <= _RECENT_NS:
             self._recent.popleft()
 
-    def tell(self) -> dict[int, dict[str, Any]]:
-        """Facts of each line that was ever first, by flow, as they are told."""
-        medians = self._medians()
+    def tell(self, now_ns: int | None = None) -> dict[int, dict[str, Any]]:
+        """Facts of each line that was ever first, by flow, as they are told.
+
+        Args:
+            now_ns: UTC; None: packets may still be to come, however old the newest is.
+        """
+        is_over = now_ns is not None and bool(self._recent) and now_ns - self._recent[-1].newest_ns > _RECENT_NS
+        medians = {} if is_over else self._medians()
         known = np.flatnonzero(self._counts.any(axis=1))
         histograms = self._counts[known].tolist()
         return {

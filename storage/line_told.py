@@ -30,6 +30,8 @@ class LineKnowledge:
     blames: GapBlames
     framings: Mapping[int, str]
     """By flow."""
+    now_ns: int | None = None
+    """UTC; None: packets may wait to be read."""
 
 
 def line_facts(lines: Sequence[Any], known: LineKnowledge) -> list[dict[str, Any]]:
@@ -40,7 +42,7 @@ def line_facts(lines: Sequence[Any], known: LineKnowledge) -> list[dict[str, Any
         known: What else is known of them.
     """
     names = [each.name for each in fields(lines[0])] if lines else []
-    leads = known.skew.tell()
+    leads = known.skew.tell(known.now_ns)
     told = []
     for line in lines:
         framing = known.framings.get(line.flow_id, "")

@@ -95,6 +95,9 @@ def test_who_is_first_is_of_the_last_ten_seconds() -> None:
     told = rates.tell(13 * S, is_caught_up=True)
     assert told.of_line(0, is_decoded=True)["first_share"] == 1.0
     assert told.of_line(1, is_decoded=True)["first_share"] is None, "of no packet it is known"
+    for later_s, is_caught_up, expected in ((22, True, 1.0), (23, True, None), (23, False, 1.0)):
+        told = rates.tell(later_s * S, is_caught_up=is_caught_up)
+        assert told.of_line(0, is_decoded=True)["first_share"] == expected
 
 
 def test_a_stamp_of_a_wrong_clock_is_not_the_newest_for_ever() -> None:

@@ -13,6 +13,7 @@ from nanotape.storage import line_skew
 from nanotape.storage.line_skew import CLASSES, WAIT_NS, LineSkew
 
 MS = 10**6
+SESSIONS = ["s", "another"]
 Arrival = tuple[int, int, int | None]
 """Stamp, flow, sequence."""
 
@@ -28,13 +29,15 @@ def skew(*channels: str) -> LineSkew:
     return made
 
 
-def take(into: LineSkew, arrivals: list[Arrival], session: str | None = "s") -> None:
+def take(into: LineSkew, arrivals: list[Arrival], session: str | None = "s", messages: int = 3) -> None:
     rows = len(arrivals)
-    names: Any = pa.array([session] * rows, pa.string()).dictionary_encode()
+    code = None if session is None else SESSIONS.index(session)  # the decoder's codes stay
+    names: Any = pa.DictionaryArray.from_arrays(pa.array([code] * rows, pa.int32()), pa.array(SESSIONS))
     columns = {
         "feed_session": names,
         "feed_key": pa.nulls(rows, pa.string()).dictionary_encode(),
         "feed_seq": pa.array([seq for _, _, seq in arrivals], pa.int64()),
+        "feed_count": pa.array([None if seq is None else messages for _, _, seq in arrivals], pa.uint16()),
     }
     ts, ids = (np.array([each[at] for each in arrivals], np.int64) for at in (0, 1))
     into.take(ids.astype(np.uint32), ts, columns)
@@ -82,6 +85,8 @@ def test_other_channels_sessions_and_what_is_not_decoded_are_no_copies() -> None
     made = skew("one", "two", "one", "alone")
     take(made, [(1, 1, 5), (2, 2, 5), (3, 4, 5), (4, 3, None), (5, 1, None), (6, 0, 5), (7, 99, 5)])
     assert made.tell() == {}
+    take(made, [(7, 3, 5)], messages=0)  # a heartbeat: what comes next has that sequence
+    take(made, [(7, 3, 5)], session="another")
     take(made, [(8, 3, 5)])
     assert made.tell() == {1: {"lead_p50_ns": 7, "skew_log2": [0, 0, 0, 1]}}
 
@@ -99,8 +104,10 @@ def test_the_median_is_of_the_last_seconds_and_the_histogram_of_all() -> None:
     made = skew("c", "c")
     take(made, [(0, 1, 1), (1000, 2, 1)])
     take(made, [(11 * 10**9, 1, 2), (11 * 10**9 + 4, 2, 2)])
-    [told] = made.tell().values()
+    [told] = made.tell(20 * 10**9).values()
     assert told["lead_p50_ns"] == 4
+    [later] = made.tell(22 * 10**9).values()
+    assert (later["lead_p50_ns"], later["skew_log2"]) == (None, told["skew_log2"])
     assert sum(told["skew_log2"]) == 2
 
 

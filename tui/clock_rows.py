@@ -119,8 +119,8 @@ def silence(status: ClockStatus | None, is_current: bool, now_ns: int, run_direc
     if status is not None and is_current:
         return None
     do = (
-        "It comes with nanotape run and nanotape capture, unless clock.mode is none; until then the error of stamps "
-        "is unknown. nanotape clock looks for itself."
+        "It comes with nanotape run and nanotape capture of an interface, unless clock.mode is none, and alone with "
+        "nanotape clock run; until then the error of stamps is unknown. nanotape clock looks for itself."
     )
     if status is None:
         return f"No clock service tells of this host's clocks in {run_directory}/clock. {do}"

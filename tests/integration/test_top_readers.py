@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import NANOTAPE
 from deadline import wait_for
 from pictures import driven, screen_text
 from service_rig import RING, Rig
@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 
 from nanotape.capture.listing import RingFacts, describe
 from nanotape.capture.recorded_segments import RecordedSegments, read_segments
+from nanotape.config import load
 from nanotape.tui.app import Top
 from nanotape.tui.gather import Gatherer
 from nanotape.tui.words import short
@@ -97,17 +98,25 @@ def test_latency_counts_each_packet_of_the_ring(running: Running) -> None:
     driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.1)
 
 
-def test_the_clock_service_is_shown_and_that_it_is_gone_too() -> None:
-    with synthetic_service(rate=100) as (rig, service):
+def test_the_clock_service_is_shown_and_that_it_was_killed_too(tmp_path: Path) -> None:
+    config = tmp_path / "nanotape.toml"
+    config.write_text(f'[paths]\nrun_dir = "{tmp_path}/run"\nshm_dir = "{tmp_path}/shm"\n', encoding="utf-8")
+    command = [*NANOTAPE, "clock", "run", "--config", str(config)]
+    service = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for((tmp_path / "run" / "clock" / "state.json").exists, "the clock service")
 
         async def play(app: Top, pilot: Pilot[None]) -> None:
             await pilot.press("4")
-            await until(app, pilot, r"system (locked|free-running|unknown|acquiring)")
+            await until(app, pilot, r"system (locked|free-running|unknown|acquiring|holdover) ")
             await until(app, pilot, r"kernel TAI-UTC")
-            service.send_signal(signal.SIGTERM)
-            service.wait(60)
+            service.kill()
+            service.wait()
             await until(app, pilot, "The clock service has told nothing for .* Below is its last word")
             await pilot.press("5")
-            await until(app, pilot, "Nobody reads")
+            await until(app, pilot, "No ring can be read")
 
-        driven(Gatherer(rig.settings).look, play, (120, 40), refresh_s=0.1)
+        driven(Gatherer(load(config)).look, play, (120, 40), refresh_s=0.1)
+    finally:
+        service.kill()
+        service.wait()

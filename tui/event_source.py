@@ -18,6 +18,7 @@ EVENTS_MAX = 20_000
 SINCE_NS = 24 * 3600 * 10**9
 """So far back."""
 _AGAIN_S = 5.0
+_STOP_S = 2.0
 Event = dict[str, Any]
 """A row of `events`; stamps in nanoseconds."""
 Command = Callable[[Path, int], list[str]]
@@ -46,7 +47,8 @@ class EventSource:
         self._trouble: str | None = "reading the archive"
         self._ended = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        threading.Thread(target=self._follow, name="events", daemon=True).start()
+        self._thread = threading.Thread(target=self._follow, name="events", daemon=True)
+        self._thread.start()
 
     @property
     def version(self) -> int:
@@ -64,9 +66,10 @@ class EventSource:
             return sorted(self._events.values(), key=lambda event: event["ts_start"])
 
     def stop(self) -> None:
-        """Ends the process."""
+        """Ends the process, and waits for its end; not for a disk that hangs."""
         self._ended.set()
         self._end_process()
+        self._thread.join(_STOP_S)
 
     def _end_process(self) -> None:
         process = self._process
@@ -91,8 +94,10 @@ class EventSource:
         if self._ended.is_set():
             self._end_process()
         assert process.stdout is not None  # noqa: S101  (piped)
-        for line in process.stdout:
-            self._take(line)
+        with process.stdout:
+            for line in process.stdout:
+                self._take(line)
+        self._end_process()
         code = process.wait()
         if not self._ended.is_set():
             self._tell_trouble(

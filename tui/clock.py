@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import DataTable, Static
@@ -21,7 +18,6 @@ from nanotape.tui.clock_history import ClockHistory, read_samples
 from nanotape.tui.clock_rows import (
     STATE_STYLES,
     ClockRow,
-    Line,
     clock_lines,
     clock_rows,
     host_lines,
@@ -30,9 +26,11 @@ from nanotape.tui.clock_rows import (
     silence,
 )
 from nanotape.tui.facts_table import Cell, Column, FactsTable
+from nanotape.tui.lines import Lines
+from nanotape.tui.named_lines import named_lines
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture
-from nanotape.tui.style import ACCENT, ERROR, HEAD, QUIET
+from nanotape.tui.style import ACCENT, ERROR, HEAD
 from nanotape.tui.words import UNKNOWN, nanoseconds
 
 _COLUMNS = (
@@ -47,7 +45,7 @@ _COLUMNS = (
 _LOOK_AROUND_S = 5.0
 _PLOT_HEIGHTS = ((40, 15), (30, 9), (0, 7))
 """Rows of the plot by rows of the screen."""
-_NAMES_WIDTH = 11
+_NAMES_WIDTH = 12
 
 
 class LookedAround(Message):
@@ -65,7 +63,6 @@ class ClockPane(Pane):
     DEFAULT_CSS = """
     ClockPane FactsTable { max-height: 40%; }
     ClockPane #clock-silence { height: auto; }
-    ClockPane #clock-below { height: 1fr; }
     """
     TITLE, KEY = "Clock", "4"
 
@@ -82,14 +79,14 @@ class ClockPane(Pane):
         self._drawn: object = None
         self._table = FactsTable(_COLUMNS, id="clock-table")
         self._silence = Static("", id="clock-silence", markup=False)
-        self._below = Static("", id="clock-lines", markup=False)
+        self._below = Lines(id="clock-lines")
+        self._said: str | None = ""
 
     def compose(self) -> ComposeResult:
         """What is wrong with the service, the clocks, the rest."""
         yield self._silence
         yield self._table
-        with VerticalScroll(id="clock-below", can_focus=False):
-            yield self._below
+        yield self._below
 
     def show(self, picture: Picture) -> None:
         """Draws what is told, or what was told last."""
@@ -137,28 +134,31 @@ class ClockPane(Pane):
     def _draw(self, picture: Picture) -> None:
         status, is_current = self._last, picture.clock is not None
         said = silence(status, is_current, picture.at_ns, str(self._run_directory))
-        self._silence.display = said is not None
-        self._silence.update(Text(said or "", ERROR))
+        if said != self._said:
+            self._said = said
+            self._silence.display = said is not None
+            self._silence.update(Text(said or "", ERROR))
         rows = clock_rows(status) if status else ()
-        self._table.display = bool(rows)
+        if self._table.display != bool(rows):
+            self._table.display = bool(rows)
         self._table.show_rows({row.clock: _cells(row, is_current=is_current) for row in rows})
         drawn = (status and status.at_ns, is_current, self._table.chosen, self._around, self.size)
         if drawn != self._drawn:
             self._drawn = drawn
-            self._below.update(Group(*self._parts(status, picture.at_ns)))
+            self._below.show(self._lines(status, picture.at_ns))
 
-    def _parts(self, status: ClockStatus | None, now_ns: int) -> list[RenderableType]:
-        parts: list[RenderableType] = []
+    def _lines(self, status: ClockStatus | None, now_ns: int) -> list[Text]:
+        width = max(20, self.size.width - 1)
+        lines: list[Text] = []
         chosen = self._table.chosen
         told = next((each for each in status.clocks if each["clock"] == chosen), None) if status else None
         if told is not None:
             height = next(rows for least, rows in _PLOT_HEIGHTS if self.screen.size.height >= least)
             points = self._history.points(str(chosen), now_ns)
-            parts.append(Text(f"Offset of {chosen} to its master", HEAD))
-            parts.append(Text("\n".join(plot_lines(points, now_ns, max(20, self.size.width - 2), height)), ACCENT))
-            parts.append(_grid(clock_lines(told)))
-        parts += [Text("This host", HEAD), _grid(host_lines(status, self._around))]
-        return parts
+            lines.append(Text(f"Offset of {chosen} to its master", HEAD))
+            lines += [Text(each, ACCENT) for each in plot_lines(points, now_ns, width, height)]
+            lines += named_lines(clock_lines(told), width, _NAMES_WIDTH)
+        return [*lines, Text("This host", HEAD), *named_lines(host_lines(status, self._around), width, _NAMES_WIDTH)]
 
 
 def _cells(row: ClockRow, *, is_current: bool) -> list[Cell]:
@@ -172,12 +172,3 @@ def _cells(row: ClockRow, *, is_current: bool) -> list[Cell]:
         (nanoseconds(row.path_delay_ns), plain),
         (UNKNOWN if row.utc_offset_s is None else f"{row.utc_offset_s} s", plain),
     ]
-
-
-def _grid(lines: Iterable[Line]) -> Table:
-    table = Table.grid(padding=(0, 1, 0, 1))
-    table.add_column(width=_NAMES_WIDTH, style=QUIET)
-    table.add_column()
-    for name, said, style in lines:
-        table.add_row(name, Text(said, style))
-    return table

@@ -9,6 +9,7 @@ from typing import Any
 from nanotape.capture.clock.status import ClockStatus
 from nanotape.tui.clock_around import ClockAround
 from nanotape.tui.clock_history import ClockPoint, in_columns, plot
+from nanotape.tui.named_lines import Named
 from nanotape.tui.style import ERROR, OK, QUIET, WARNING
 from nanotape.tui.words import UNKNOWN, nanoseconds, seconds
 
@@ -20,9 +21,6 @@ _TERMS = {
 }  # fmt: skip
 PLOT_NS = 600 * 10**9
 _AXIS = 11
-
-Line = tuple[str, str, str]
-"""What it is about, what there is to say, its style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def _row(told: Mapping[str, Any]) -> ClockRow:
     )
 
 
-def clock_lines(told: Mapping[str, Any]) -> Iterator[Line]:
+def clock_lines(told: Mapping[str, Any]) -> Iterator[Named]:
     """Of one clock: what its state rests on, its master, what its bound is made of."""
     yield "why", str(told.get("why") or UNKNOWN), ""
     master = [str(told["grandmaster"])] if told.get("grandmaster") else []
@@ -84,7 +82,7 @@ def clock_lines(told: Mapping[str, Any]) -> Iterator[Line]:
         yield "note", str(note), ""
 
 
-def host_lines(status: ClockStatus | None, around: ClockAround | None) -> Iterator[Line]:
+def host_lines(status: ClockStatus | None, around: ClockAround | None) -> Iterator[Named]:
     """Of the host: the kernel's word, who steers, NICs, programs of ours, what is wrong.
 
     Args:
@@ -124,7 +122,7 @@ def silence(status: ClockStatus | None, is_current: bool, now_ns: int, run_direc
     )
     if status is None:
         return f"No clock service tells of this host's clocks in {run_directory}/clock. {do}"
-    ago = seconds(max(0, now_ns - status.at_ns) / 1e9)
+    ago = seconds(float(max(0, now_ns - status.at_ns) // 10**9))
     return f"The clock service has told nothing for {ago}: it has ended, or hangs. Below is its last word. {do}"
 
 

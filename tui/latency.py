@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable
 
 from nanotape.tui.delays import RingDelays, SlidingLooks, gaps_of
 from nanotape.tui.facts_table import Cell, Column, FactsTable
@@ -17,9 +17,11 @@ from nanotape.tui.latency_rows import (
     histogram_lines,
     latency_rows,
 )
+from nanotape.tui.lines import Lines
+from nanotape.tui.named_lines import wrapped
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture
-from nanotape.tui.style import QUIET
+from nanotape.tui.style import HEAD, QUIET
 from nanotape.tui.words import UNKNOWN, short
 
 _COLUMNS = (
@@ -39,8 +41,7 @@ class LatencyPane(Pane):
 
     DEFAULT_CSS = """
     LatencyPane FactsTable { max-height: 50%; }
-    LatencyPane #latency-about { height: auto; max-height: 2; margin: 1 0 0 0; }
-    LatencyPane #latency-bars { height: 1fr; }
+    LatencyPane #latency-bars { margin: 1 0 0 0; }
     """
     TITLE, KEY = "Latency", "3"
 
@@ -51,15 +52,12 @@ class LatencyPane(Pane):
         self._rings: dict[str, RingDelays] = {}
         self._ages_s: dict[str, float] = {}
         self._table = FactsTable(_COLUMNS, id="latency-table")
-        self._about = Static(_NO_RING, id="latency-about", markup=False)
-        self._bars = Static("", id="latency-histogram", markup=False)
+        self._bars = Lines(id="latency-bars")
 
     def compose(self) -> ComposeResult:
         """The table, a line on the chosen row, its bars."""
         yield self._table
-        yield self._about
-        with VerticalScroll(id="latency-bars", can_focus=False):
-            yield self._bars
+        yield self._bars
 
     def show(self, picture: Picture) -> None:
         """Compares with the looks of the last seconds."""
@@ -81,20 +79,20 @@ class LatencyPane(Pane):
         self._draw_chosen()
 
     def _draw_chosen(self) -> None:
+        width = max(20, self.size.width - 1)
         chosen = self._table.chosen
         ring, name = chosen.split("\t")[:2] if chosen else ("", "")
         delays = self._rings.get(ring)
         if delays is None:
-            self._about.update(_NO_RING)
-            self._bars.update("")
+            self._bars.show([Text(each) for each in wrapped(_NO_RING, width)])
             return
-        self._about.update(caption(delays, name, self._ages_s[ring]))
+        about = wrapped(caption(delays, name, self._ages_s[ring]), width)
         now, since_start = delays.gaps_now, gaps_of(delays.gaps) if delays.gaps else None
         if name != GAPS:
             source = next(each for each in delays.sources if each.name == name)
             now, since_start = source.now, source.since_start
-        width = max(20, self.size.width - 4)
-        self._bars.update("\n".join(histogram_lines(now, since_start, width)) if since_start else "")
+        bars = histogram_lines(now, since_start, width) if since_start else []
+        self._bars.show([*(Text(each, HEAD) for each in about), *(Text(each) for each in bars)])
 
 
 def _cells(row: LatencyRow, *, with_ring: bool) -> list[Cell]:

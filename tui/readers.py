@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from nanotape.tui.facts_table import Cell, Column, FactsTable
+from nanotape.tui.lines import Lines
+from nanotape.tui.named_lines import wrapped
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture, RingPicture
 from nanotape.tui.reader_rows import ReaderRow, RecordingRow, WriteRate, on_one_disk, reader_rows, recording_row
@@ -42,7 +44,6 @@ class ReadersPane(Pane):
     DEFAULT_CSS = """
     ReadersPane FactsTable { max-height: 50%; }
     ReadersPane #readers-legend { height: auto; max-height: 2; color: $text-muted; }
-    ReadersPane #readers-recording { height: 1fr; }
     """
     TITLE, KEY = "Recorder", "5"
 
@@ -52,24 +53,27 @@ class ReadersPane(Pane):
         self._rates: dict[tuple[str, str], WriteRate] = {}
         self._table = FactsTable(_COLUMNS, id="readers-table")
         self._legend = Static(_LEGEND, id="readers-legend", markup=False)
-        self._lines = Static("", id="readers-lines", markup=False)
+        self._lines = Lines(id="readers-lines")
 
     def compose(self) -> ComposeResult:
         """The table, and what is recorded."""
         yield self._table
         yield self._legend
-        with VerticalScroll(id="readers-recording", can_focus=False):
-            yield self._lines
+        yield self._lines
 
     def show(self, picture: Picture) -> None:
         """Draws both."""
         rows = [row for ring in picture.rings for row in _readers(ring)]
         several = len(picture.rings) > 1
         self._table.show_rows({f"{row.ring}\t{row.name}": _cells(row, with_ring=several) for row in rows})
-        self._table.display = self._legend.display = bool(rows)
+        if self._table.display != bool(rows):
+            self._table.display = self._legend.display = bool(rows)
         recordings = [row for ring in picture.rings for row in self._recordings(ring, picture.at_ns)]
+        width = max(1, self.size.width - 1)
         nobody = _NOBODY if picture.rings else _NO_RING
-        self._lines.update(recording_page(on_one_disk(recordings)) if rows else nobody)
+        self._lines.show(
+            recording_page(on_one_disk(recordings), width) if rows else [Text(each) for each in wrapped(nobody, width)]
+        )
 
     def _recordings(self, ring: RingPicture, now_ns: int) -> Iterator[RecordingRow]:
         told = dict(ring.segments)

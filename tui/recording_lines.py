@@ -4,39 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from nanotape.tui.named_lines import Named, named_lines, wrapped
 from nanotape.tui.reader_rows import RecordingRow
-from nanotape.tui.style import ERROR, HEAD, OK, QUIET, WARNING
+from nanotape.tui.style import ERROR, HEAD, OK, WARNING
 from nanotape.tui.words import UNKNOWN, brief, count, seconds, share, size
 
 _FREE_WARNING, _FREE_ERROR = 0.10, 0.02
 _FULL_SOON_S = 3600.0
 _TOLD_LATE_S = 10.0
-_NAMES_WIDTH = 13
-
-Line = tuple[str, str, str]
-"""What it is about, what there is to say, its style."""
+_NAMES_WIDTH = 15
+_NOBODY = "Nobody records: what is captured is kept in the ring alone. nanotape run records, nanotape record too."
 
 
-def recording_page(rows: Sequence[RecordingRow]) -> RenderableType:
-    """All recorders, one below the other."""
+def recording_page(rows: Sequence[RecordingRow], width: int) -> list[Text]:
+    """All recorders, one below the other, in lines of so many cells."""
     if not rows:
-        return Text("Nobody records: what is captured is kept in the ring alone. nanotape run records.")
-    parts: list[RenderableType] = []
+        return [Text(each) for each in wrapped(_NOBODY, width)]
+    lines: list[Text] = []
     for row in rows:
-        table = Table.grid(padding=(0, 1, 0, 2))
-        table.add_column(width=_NAMES_WIDTH, style=QUIET)
-        table.add_column()
-        for name, said, style in recording_lines(row):
-            table.add_row(name, Text(said, style))
-        parts += [Text(f"Recorder {row.recorder} of ring {row.ring}", HEAD), table]
-    return Group(*parts)
+        lines.append(Text(f"Recorder {row.recorder} of ring {row.ring}", HEAD))
+        lines += named_lines(recording_lines(row), width, _NAMES_WIDTH)
+    return lines
 
 
-def recording_lines(row: RecordingRow) -> Iterator[Line]:
+def recording_lines(row: RecordingRow) -> Iterator[Named]:
     """Of one recorder."""
     yield ("state", *_state(row))
     yield "segments", _segments(row), ""

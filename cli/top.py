@@ -17,6 +17,7 @@ from nanotape.tui.picture import Picture
 from nanotape.tui.settings_file import SettingsFile
 
 _COMPARED_S, _PATIENCE_S = 1.0, 2.1
+_SWITCH_S = 0.001  # the thread that looks lets a key be answered, also while it reads what a recorder tells
 
 
 def top(
@@ -42,6 +43,7 @@ def top(
     from nanotape.tui.app import Top  # and with it Textual, which takes a while to load
     from nanotape.tui.style import theme_of
 
+    sys.setswitchinterval(_SWITCH_S)
     Top(gatherer.look, refresh, screenshots, theme_of(os.environ)).run()
 
 

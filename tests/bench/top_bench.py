@@ -6,6 +6,7 @@ tells anew each second. A page of Markdown, with the steal time beside the figur
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
 import pty
@@ -87,8 +88,8 @@ class Terminal:
 def main(seconds: float, channels: int) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         with CraftedHost(Path(folder), channels) as host:
-            ended = threading.Event()
-            feeder = threading.Thread(target=feed, args=(host, ended), daemon=True)
+            # A process of its own: what it computes is not to keep us from reading the terminal.
+            feeder = multiprocessing.get_context("fork").Process(target=feed, args=(host,), daemon=True)
             feeder.start()
             terminal = start(host)
             try:
@@ -97,15 +98,16 @@ def main(seconds: float, channels: int) -> None:
             finally:
                 os.kill(terminal.pid, signal.SIGTERM)
                 os.waitpid(terminal.pid, 0)
-                ended.set()
+                feeder.terminate()
                 feeder.join()
     tell(seconds, channels, rows, keys)
 
 
-def feed(host: CraftedHost, ended: threading.Event) -> None:
+def feed(host: CraftedHost) -> None:
     """What a capture, a recorder and a clock service do, as far as others see it."""
     second = 0
-    while not ended.wait(0.1):
+    while True:
+        time.sleep(0.1)
         host.publish(50)
         host.record()
         if int(time.monotonic()) != second:

@@ -15,10 +15,13 @@ from ring_flows import add_flow
 from ring_writer import RingWriter, Written, fault
 
 from nanotape.capture.clock.journal import FOLDER, STATE_NAME
+from nanotape.capture.counters import COUNT_UNKNOWN, SourceStats
 from nanotape.capture.ring import Ring
 from nanotape.native import ffi, lib
 
 FRAME_BYTES = 200
+UNKNOWN = tuple(name for name in SourceStats.__slots__ if name not in ("socket_drops", "updated_ns"))
+"""What a source of sockets does not count."""
 CLOCK = {
     "clock": "system", "interface": "", "state": "locked", "source": "chrony", "why": "a test says so",
     "offset_ns": 120, "error_ns": 1500, "path_delay_ns": None, "grandmaster": None, "utc_offset_s": 37,
@@ -48,6 +51,8 @@ class CraftedHost:
         slot = ffi.new("uint32_t *")
         assert lib.nt_ring_source_slot(self.writer.handle, b"socket", b"lo", 2, 0, slot, fault()) == 0
         self.source = self.writer.handle.sources[slot[0]]
+        for name in UNKNOWN:
+            setattr(self.source.stats, name, COUNT_UNKNOWN)
         self.ring = Ring.open(self.ring_name, self.shm)
         self.recorder = self.ring.reader("latest", reader_name="recorder", run_directory=self.run)
         self.recorder.publish_status(0, 0, 0)
@@ -81,8 +86,7 @@ class CraftedHost:
 
     def drop(self, packets: int) -> None:
         """Counts packets as lost before the loop, in the socket."""
-        stats = self.source.stats
-        stats.socket_drops = (0 if stats.socket_drops == 2**64 - 1 else stats.socket_drops) + packets
+        self.source.stats.socket_drops += packets
 
     def record(self) -> None:
         """The recorder takes all there is."""

@@ -188,7 +188,7 @@ def fitting(rows: Iterable[ChannelRow], typed: str) -> list[ChannelRow]:
 
 
 def _searched(row: ChannelRow) -> str:
-    parts = (row.ring, row.feed, row.channel, row.line, row.framing, row.interface, f"{row.group}:{row.port}")
+    parts = (row.ring, row.feed, f"{row.channel}/{row.line}", row.framing, row.interface, f"{row.group}:{row.port}")
     return " ".join((*parts, row.state or "unknown")).lower()
 
 

@@ -1,7 +1,7 @@
 """The channels' pane: a row for each line of each ring, sorted and filtered at the keyboard; Enter shows its detail."""
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,6 +14,15 @@ from nanotape.tui.channel_rows import ChannelRow, ChannelRows, fitting, is_alarm
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture
 from nanotape.tui.rows_view import RowsView
+
+
+@runtime_checkable
+class LooksAtPackets(Protocol):
+    """What is needed of the packets' pane, which loads more than this one."""
+
+    def look_at(self, ring: str, channel: str, line: str) -> None:
+        """Shows the packets of a line."""
+
 
 _NO_LINES = "No ring can be read, and no channel is configured: nanotape run captures."
 
@@ -35,6 +44,7 @@ class ChannelsPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("o", "sort_next", "Sort"),
+        Binding("t", "tail", "Tail"),
         Binding("O", "sort_reverse", "Reverse", show=False),
         Binding("escape", "back", "Back"),
     ]
@@ -159,6 +169,16 @@ class ChannelsPane(Pane):
             self.action_sort_reverse()
         else:
             self._sort_by(column)
+
+    async def action_tail(self) -> None:
+        """Shows the packets of the line that the cursor is on."""
+        row = self._table.current
+        if row is None:
+            return
+        await self.run_action("app.show_pane('packets')")
+        for pane in self.screen.query("#packets"):
+            if isinstance(pane, LooksAtPackets):
+                pane.look_at(row.ring, row.channel, row.line)
 
     def _sort_by(self, column: ChannelColumn | None) -> None:
         self._sorted_by, self._is_reverse = column, column is not None and column.falls

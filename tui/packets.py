@@ -114,6 +114,7 @@ class PacketsPane(Pane):
         self._filter.value = f"channel:{channel} line:{line}"
         self._wanted = _Wanted(ring, self._filter.value)
         self._is_held = False
+        self.add_class("-filtering")
 
     def _follow(self, picture: Picture) -> None:
         """Makes a tail of what is looked for, where there is none."""

@@ -126,7 +126,28 @@ def governor(host: Host) -> Verdict:
     governors = {cpu: host.root.text(f"{CPU}/cpu{cpu}/cpufreq/scaling_governor") for cpu in _looked_at(host)}
     slow = {cpu for cpu, name in governors.items() if name != "performance"}
     names = ", ".join(sorted(set(governors.values())))
-    return warn(f"{names} on {cpu_text(governors)}", "cpupower frequency-set -g performance") if slow else ok(names)
+    if slow:
+        return warn(f"{names} on {cpu_text(governors)}", "cpupower frequency-set -g performance")
+    leanings = {host.root.optional(f"{CPU}/cpu{cpu}/cpufreq/energy_performance_preference") for cpu in governors}
+    saving = sorted(text for text in leanings - {None, "performance", "0"} if text)
+    if saving:
+        fix = "; ".join(
+            f"echo performance > /{CPU}/cpu{cpu}/cpufreq/energy_performance_preference" for cpu in governors
+        )
+        return warn(f"{names}, but energy_performance_preference {', '.join(saving)}", fix)
+    return ok(names)
+
+
+def frequency(host: Host) -> Verdict:
+    """Row 11: reported; a range lets firmware and heat decide within it."""
+    folders = [f"{CPU}/cpu{cpu}/cpufreq" for cpu in _looked_at(host)]
+    if not any(host.root.exists(folder) for folder in folders):
+        raise Unreadable(f"/{folders[0]}: absent: no driver scales the frequency here")
+    spans = {tuple(host.root.number(f"{folder}/scaling_{end}_freq") for end in ("min", "max")) for folder in folders}
+    told = ", ".join(f"{low / 1e3:,.0f} to {high / 1e3:,.0f} MHz" for low, high in sorted(spans))
+    if all(low == high for low, high in spans):
+        return ok(told)
+    return info(told, f"cpupower -c {cpu_text(_looked_at(host))} frequency-set -d {max(high for _, high in spans)}kHz")
 
 
 def boost(host: Host) -> Verdict:
@@ -146,11 +167,14 @@ def idle_states(host: Host) -> Verdict:
     """Row 12: the deepest state that is on, and what /dev/cpu_dma_latency forbids."""
     if not host.needs.cores:
         return info(NO_CORE)
-    limit_us = _latency_limit(host)
+    limits = [_latency_limit(host), *(_core_limit(host, core) for core in sorted(host.needs.cores))]
+    limit_us = limits[0] if limits[0] is not None and limits[0] <= WAKE_LIMIT_US else None
+    if limit_us is None and None not in limits[1:]:
+        limit_us = max(limit for limit in limits[1:] if limit is not None)
     deepest = max((state for core in sorted(host.needs.cores) for state in _states(host, core)), default=(0, "poll"))
     told = f"{deepest[1]}, {deepest[0]} us to leave"
     if limit_us is not None and limit_us <= WAKE_LIMIT_US:
-        return ok(f"{told}; held at {limit_us} us by /dev/cpu_dma_latency")
+        return ok(f"{told}; held at {limit_us} us by /dev/cpu_dma_latency or pm_qos_resume_latency_us")
     if deepest[0] <= WAKE_LIMIT_US:
         return ok(told)
     return warn(told, "tuned profile: force_latency=cstate.id_no_zero:1; or cpupower idle-set -D 10")
@@ -162,6 +186,14 @@ def _latency_limit(host: Host) -> int | None:
     except Unreadable:
         return None
     return int.from_bytes(raw[:4], "little", signed=True) if len(raw) >= 4 else None
+
+
+def _core_limit(host: Host, core: int) -> int | None:
+    """What pm_qos_resume_latency_us forbids one core: `n/a` is no state at all, 0 is no limit."""
+    text = host.root.optional(f"{CPU}/cpu{core}/power/pm_qos_resume_latency_us")
+    if text == "n/a":
+        return 0
+    return int(text) if text is not None and text.isdigit() and int(text) else None
 
 
 def _states(host: Host, core: int) -> list[tuple[int, str]]:
@@ -180,14 +212,33 @@ def siblings(host: Host) -> Verdict:
     if host.root.optional(f"{CPU}/smt/active") == "0":
         return ok("SMT is off")
     shared = {core: _siblings(host, core) for core in sorted(host.needs.cores)}
-    busy = {core: others - isolated_cpus(host.root) for core, others in shared.items()}
+    left_alone = isolated_cpus(host.root) - host.needs.cores
+    busy = {core: others - left_alone for core, others in shared.items()}
     if not any(busy.values()):
         return ok("no sibling, or isolated ones")
     pairs = ", ".join(f"core {core} with {cpu_text(others)}" for core, others in busy.items() if others)
-    first = cpu_text(next(others for others in busy.values() if others))
-    return warn(
-        f"shared: {pairs}", f"kernel command line: nosmt; or echo 0 > /sys/devices/system/cpu/cpu{first}/online"
-    )
+    offline = "; ".join(f"echo 0 > /{CPU}/cpu{cpu}/online" for cpu in _idle_ones(busy, host.needs.cores))
+    gone = lost_to_nosmt(host)
+    if not gone:
+        return warn(f"shared: {pairs}", f"kernel command line: nosmt; or {offline}")
+    first = ", ".join(f"{min(shared[core])} instead of {core}" for core in sorted(gone))
+    instead = f"[loop] core = {first} (the first thread of its core; one loop on each), then nosmt"
+    fix = f"not nosmt, which would take {cpu_text(gone)} away: {instead}"
+    return warn(f"shared: {pairs}", f"{fix}; or at each boot: {offline}" if offline else fix)
+
+
+def _idle_ones(busy: dict[int, frozenset[int]], loops: frozenset[int]) -> list[int]:
+    """Siblings that can be taken off: no loop's own, and not CPU 0, which most kernels keep."""
+    return sorted({cpu for others in busy.values() for cpu in others} - loops - {0})
+
+
+def lost_to_nosmt(host: Host) -> frozenset[int]:
+    """Cores of the loops that `nosmt` would switch off: it keeps the first thread of each core alone.
+
+    Raises:
+        Unreadable: Which threads share a core is not told.
+    """
+    return frozenset(core for core in host.needs.cores if any(other < core for other in _siblings(host, core)))
 
 
 def _siblings(host: Host, core: int) -> frozenset[int]:
@@ -203,6 +254,7 @@ CHECKS = (
     Check("cores.strays", "only per-CPU kernel threads and the loop", "whoever runs there stops the loop", strays),
     Check("cores.virtual", "bare metal", "a hypervisor stops the loop for as long as it likes, unseen", virtual),
     Check("cores.governor", "performance", "a core that clocks down takes fewer packets a second", governor),
+    Check("cores.frequency", "lowest = highest", "a core that changes its pace takes varying time", frequency),
     Check("cores.boost", "known", "boost changes how long work takes, and needs cool neighbours", boost),
     Check("cores.idle_states", f"exit within {WAKE_LIMIT_US} us", "a core that slept deep wakes late", idle_states),
     Check(

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from nanotape.capture.clock.hwtstamp import read_hwtstamp
 from nanotape.capture.clock.phc import SIOCETHTOOL, Ioctl, ask_interface, stamp_ability
 from nanotape.capture.errors import PhcUnusable
-from nanotape.capture.host.facts import Coalescing, Pair
+from nanotape.capture.host import ethtool_flows
+from nanotape.capture.host.facts import Coalescing, FlowRule, Pair
 from nanotape.capture.host.root import Unreadable
 
 GCOALESCE, GRINGPARAM, GPAUSEPARAM, GCHANNELS = 0x0E, 0x10, 0x12, 0x3C
@@ -51,6 +52,18 @@ class KernelNics:
         """RX queues, combined ones included."""
         found = self._ask(interface, GCHANNELS, _CHANNELS, "number of queues")
         return Pair(found[5] + found[8], found[1] + found[4])
+
+    def spread(self, interface: str) -> tuple[int, ...]:
+        """The RSS table: a queue for each slot of the hash."""
+        return ethtool_flows.read_table(self._asking(interface))
+
+    def hash_fields(self, interface: str) -> tuple[str, ...]:
+        """What of a UDP datagram over IPv4 is hashed."""
+        return ethtool_flows.read_hash_fields(self._asking(interface))
+
+    def flow_rules(self, interface: str) -> tuple[FlowRule, ...]:
+        """Rules that come before the hash."""
+        return ethtool_flows.read_rules(self._asking(interface))
 
     def features(self, interface: str) -> Mapping[str, bool]:
         """Offloads, by ethtool's names."""
@@ -111,12 +124,18 @@ class KernelNics:
     def _ask(self, interface: str, command: int, layout: struct.Struct, what: str) -> tuple[int, ...]:
         buffer = bytearray(layout.size)
         struct.pack_into("=I", buffer, 0, command)
-        try:
-            ask_interface(interface, SIOCETHTOOL, buffer, self._ioctl)
-        except OSError as error:
-            reason = "its driver does not tell" if error.errno in _UNSUPPORTED else error.strerror
-            raise Unreadable(f"{interface}: {what}: {reason}") from None
+        self._asking(interface)(buffer, what)
         return layout.unpack(buffer)
+
+    def _asking(self, interface: str) -> ethtool_flows.Ask:
+        def ask(buffer: bytearray, what: str) -> None:
+            try:
+                ask_interface(interface, SIOCETHTOOL, buffer, self._ioctl)
+            except OSError as error:
+                reason = "its driver does not tell" if error.errno in _UNSUPPORTED else error.strerror
+                raise Unreadable(f"{interface}: {what}: {reason}") from None
+
+        return ask
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,8 @@ Each is given from outside, so that a recorded tree is judged as a live host is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import ipaddress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,6 +31,41 @@ class Coalescing:
     frames: int
 
 
+@dataclass(frozen=True, slots=True)
+class FlowRule:
+    """A rule that a NIC asks before it spreads packets by their hash (ntuple, `ethtool -n`)."""
+
+    location: int
+    """In the NIC's table; the lowest that matches counts."""
+    queue: int | None
+    """Where it sends them; None: it discards them, or wakes the host by them."""
+    function: int
+    """The virtual function whose queue it is, counted from 1; 0: the interface's own."""
+    spreads: bool
+    """Over the queues of an RSS table of its own, so that `queue` alone does not say where to."""
+    family: int | None
+    """4, 6; 0: it looks at Ethernet addresses; None: it is of no UDP datagrams."""
+    destination: tuple[int, int]
+    """Address and mask of the bits that are compared."""
+    port: tuple[int, int]
+    """Destination port, and mask."""
+
+    def takes(self, group: str, port: int) -> bool:
+        """Whether datagrams to a group's address and port match, whoever sends them."""
+        address = ipaddress.ip_address(group)
+        if self.family not in (address.version, 0):
+            return False
+        number = int(address) if self.family else _multicast_mac(address)
+        return all((has ^ want) & mask == 0 for has, (want, mask) in ((number, self.destination), (port, self.port)))
+
+
+def _multicast_mac(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
+    """RFC 1112: 23 bits of the group behind 01:00:5e; RFC 2464: 32 bits behind 33:33."""
+    if address.version == 4:
+        return 0x0100_5E00_0000 | int(address) & 0x7F_FFFF
+    return 0x3333_0000_0000 | int(address) & 0xFFFF_FFFF
+
+
 class NicReader(Protocol):
     """What the kernel answers about an interface, by ioctl or netlink. All raise Unreadable."""
 
@@ -44,6 +80,15 @@ class NicReader(Protocol):
 
     def queues(self, interface: str) -> Pair:
         """RX queues, combined ones included."""
+
+    def spread(self, interface: str) -> Sequence[int]:
+        """The RSS table: a queue for each slot of the hash; empty: it has none."""
+
+    def hash_fields(self, interface: str) -> Sequence[str]:
+        """What of a UDP datagram over IPv4 is hashed, in words."""
+
+    def flow_rules(self, interface: str) -> Sequence[FlowRule]:
+        """Rules that come before the hash, in the order in which they are asked."""
 
     def features(self, interface: str) -> Mapping[str, bool]:
         """Offloads, by ethtool's names."""
@@ -81,6 +126,8 @@ class Captured:
     kind: str
     zero_copy: bool
     skb_mode: bool
+    queue: int = 0
+    """RX queue that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +151,10 @@ class Measured:
     """Datagrams lost in sockets; None: not known."""
     softnet_drops: int | None
     """Packets lost in the backlog of a CPU; None: not known."""
+    smis: Mapping[int, int] = field(default_factory=dict)
+    """System management interrupts, by CPU; a CPU that is not here does not tell."""
+    squeezed: int | None = None
+    """Times that the kernel's budget of a round of receiving ran out; None: not known."""
     disk_bytes_s: float | None = None
     """What the archive's disk took; None: not tried."""
     disk_reason: str = "not tried"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from nanotape.capture.host.check import Check, Verdict, fail, info, ok, warn
 from nanotape.capture.host.cores import CPU, NO_CORE
@@ -12,6 +12,7 @@ from nanotape.capture.host.root import HostRoot, Unreadable, cpu_list, cpu_text
 TICKS_FINE_S = 2.0
 """Local timer interrupts a second that a core without a tick may have."""
 NOT_MEASURED = "not measured: nanotape doctor --measure 5"
+_SMI_REGISTER, _SMI_MASK = 0x34, 0xFFFF_FFFF
 _TOLERATED = frozenset({"LOC"})
 
 
@@ -172,6 +173,38 @@ def preemptions(host: Host) -> Verdict:
     return ok(told)
 
 
+def smi_counts(root: HostRoot, cpus: Iterable[int]) -> dict[int, int]:
+    """System management interrupts since the reset, by CPU (MSR_SMI_COUNT of Intel; others have no such counter).
+
+    Raises:
+        Unreadable: It cannot be read: no `msr` module, no right, no such register.
+    """
+    return {
+        cpu: int.from_bytes(root.octets_at(f"dev/cpu/{cpu}/msr", _SMI_REGISTER, 8), "little") & _SMI_MASK
+        for cpu in cpus
+    }
+
+
+def firmware(host: Host) -> Verdict:
+    """E.1: a stop of all cores by the firmware, which the kernel neither counts nor sees."""
+    if not host.needs.cores:
+        return info(NO_CORE)
+    cores = cpu_text(host.needs.cores)
+    try:
+        total = max(smi_counts(host.root, host.needs.cores).values())
+    except Unreadable as error:
+        told = f"as root: modprobe msr; nanotape doctor --measure 10. Any CPU: rtla hwnoise -c {cores} -d 10m"
+        return Verdict("unknown", f"{error} (Intel alone counts them)", told)
+    grown = (
+        {cpu: host.measured.smis[cpu] for cpu in host.needs.cores & host.measured.smis.keys()} if host.measured else {}
+    )
+    if host.measured is None or not grown:
+        return info(f"{total} since the start, when is not known", "nanotape doctor --measure 10")
+    told = f"{max(grown.values())} in {host.measured.seconds:.0f} s"
+    fix = "the firmware's set-up: USB legacy support, power capping, patrol scrub and error reporting by SMI off"
+    return warn(told, fix) if any(grown.values()) else ok(told)
+
+
 def _rates(measured: Measured, rows: Mapping[str, Mapping[int, int]], cores: frozenset[int]) -> dict[str, float]:
     """A second, on these cores together; those that did not come are left out."""
     counts = {name: sum(row.get(core, 0) for core in cores) for name, row in rows.items()}
@@ -200,6 +233,7 @@ CHECKS = (
     ),
     Check("irq.softirqs", "near 0", "work that interrupts left behind runs in place of the loop", softirqs),
     Check("irq.preemptions", "none of the loop", "another thread had the core while packets came", preemptions),
+    Check("irq.smi", "none", "the firmware stops every core, for tens to hundreds of microseconds", firmware),
     Check("irq.steal", "0 %", "time that the hypervisor gave to others while the loop wanted to run", steal),
 )
 """Of the theme `irq`."""

@@ -11,8 +11,11 @@ from nanotape.capture.host.facts import Host
 from nanotape.capture.host.root import HostRoot, Unreadable, cpu_mask, cpu_text
 
 SYSCTL = "proc/sys/kernel"
+_NO_BPF = "kernel.unprivileged_bpf_disabled"
 WORKQUEUES = ("sys/devices/virtual/workqueue/cpumask", "sys/bus/workqueue/devices/writeback/cpumask")
 STAT_INTERVAL_S = 10
+MEDDLING = ("cpufreqd", "firewalld", "power-profiles-daemon")
+"""Daemons that set frequencies or filter packets as they like; irqbalance has a check of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,13 @@ def work_queues(host: Host) -> Verdict:
 
 def machine_checks(host: Host) -> Verdict:
     """Row 25."""
-    found = host.root.text("sys/devices/system/machinecheck/machinecheck0/ignore_ce")
-    return ok("ignored") if found == "1" else info("polled every five minutes", "kernel command line: mce=ignore_ce")
+    folder = "sys/devices/system/machinecheck/machinecheck0"
+    if host.root.text(f"{folder}/ignore_ce") == "1":
+        return ok("ignored")
+    interval = host.root.optional(f"{folder}/check_interval")
+    if interval == "0":
+        return ok("not polled: check_interval 0")
+    return info(f"polled each {interval or 'unknown'} s", "kernel command line: mce=ignore_ce")
 
 
 def mitigations(host: Host) -> Verdict:
@@ -144,9 +152,12 @@ def daemons(host: Host) -> Verdict:
     tracked = host.root.optional("proc/sys/net/netfilter/nf_conntrack_count")
     tracking = "off" if tracked is None else f"on, {tracked} entries"
     told = f"tuned: {profile or 'no profile'}; connection tracking: {tracking}"
-    if tracked is not None:
-        return info(told, "keep multicast out of it: nft rule `notrack` on the capture interfaces")
-    return ok(told)
+    comms = {host.root.optional(f"proc/{pid}/comm") for pid in host.root.names("proc") if pid.isdigit()}
+    meddling = sorted(name for name in MEDDLING if name[:15] in comms)
+    told += f"; {', '.join(meddling)} running" if meddling else ""
+    fixes = ["keep multicast out of it: nft rule `notrack` on the capture interfaces"] if tracked is not None else []
+    fixes += [f"systemctl disable --now {' '.join(meddling)}"] if meddling else []
+    return info(told, "; ".join(fixes)) if fixes else ok(told)
 
 
 def version(host: Host) -> Verdict:
@@ -198,6 +209,23 @@ def compiled_bpf(host: Host) -> Verdict:
     return ok("on") if found else warn("off", "sysctl net.core.bpf_jit_enable=1")
 
 
+def unprivileged_bpf(host: Host) -> Verdict:
+    """Row 42: reported; captures need it either way round, the host's security does not."""
+    found = host.root.number(f"{SYSCTL}/unprivileged_bpf_disabled")
+    return ok(f"{found}") if found else info("0: any user may load BPF programs", f"sysctl {_NO_BPF}=1")
+
+
+def preemption(host: Host) -> Verdict:
+    """Row 43: reported: guides disagree on what is best for a loop that spins."""
+    if host.root.optional("sys/kernel/realtime") == "1":
+        return info("PREEMPT_RT")
+    now = host.root.optional("sys/kernel/debug/sched/preempt")
+    asked = host.root.command_line().get("preempt")
+    if now is not None:
+        return info(now.partition("(")[2].partition(")")[0] or now)
+    return info(f"preempt={asked}" if asked else "as built; /sys/kernel/debug/sched/preempt tells root")
+
+
 def type_information(host: Host) -> Verdict:
     """Row 42."""
     if host.root.exists("sys/kernel/btf/vmlinux"):
@@ -221,6 +249,13 @@ CHECKS = (
     ),
     Check("kernel.bpf_jit", "1", "the XDP program is interpreted otherwise, many times slower", compiled_bpf),
     Check("kernel.btf", "/sys/kernel/btf/vmlinux", "hardware stamps in XDP need the kernel's types", type_information),
+    Check(
+        "kernel.unprivileged_bpf",
+        "1 or 2",
+        "a way into the kernel for every user; no capture needs it",
+        unprivileged_bpf,
+    ),
+    Check("kernel.preemption", "known", "how soon a thread that wakes stops another one", preemption),
     Check(
         "kernel.rt_throttling",
         "-1 where a loop runs with SCHED_FIFO",
@@ -251,8 +286,8 @@ CHECKS = (
     Check("kernel.iommu", "pt or off", "each DMA buffer is mapped and unmapped otherwise", iommu),
     Check(
         "kernel.daemons",
-        "no connection tracking of captured traffic",
-        "it follows every packet that reaches the stack",
+        "no connection tracking of captured traffic, nobody who changes frequencies",
+        "tracking follows every packet that reaches the stack",
         daemons,
     ),
 )

@@ -7,7 +7,7 @@ from nanotape.capture.host.facts import Host
 from nanotape.capture.host.root import Unreadable
 
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_IPC_LOCK": 14, "CAP_BPF": 39}
-_IPC_LOCK = 14
+_IPC_LOCK, _SYS_NICE = 14, 23
 BACKLOG = 10_000
 GROUPS_MINIMUM = 20
 _MIB = 1 << 20
@@ -50,6 +50,22 @@ def capabilities(host: Host) -> Verdict:
     if not needed or not (host.needs.afxdp or host.needs.interfaces):
         return info(told)
     return info(told, "start it by systemd (nanotape service install), which gives them to the holder alone")
+
+
+def realtime(host: Host) -> Verdict:
+    """Row 41: of this process; the service has it from its unit (LimitRTPRIO)."""
+    if not host.needs.realtime:
+        return info("no loop runs with SCHED_FIFO ([loop] realtime)")
+    row = next((line for line in host.root.lines("proc/self/limits") if line.startswith("Max realtime priority")), None)
+    if row is None:
+        raise Unreadable("/proc/self/limits: tells no realtime priority")
+    soft = row.removeprefix("Max realtime priority").split()[0]
+    wanted = f"{host.needs.realtime}, or CAP_SYS_NICE"
+    if soft == "unlimited" or int(soft) >= host.needs.realtime:
+        return ok(soft, wanted)
+    if _capabilities(host) >> _SYS_NICE & 1:
+        return ok(f"{soft}, passed by with CAP_SYS_NICE", wanted)
+    return info(f"{soft}: this process", f"start it by systemd; elsewhere ulimit -r {host.needs.realtime}", wanted)
 
 
 def busy_poll(host: Host) -> Verdict:
@@ -99,6 +115,8 @@ def socket_losses(host: Host) -> Verdict:
     if measured.udp_errors is None or measured.softnet_drops is None:
         raise Unreadable("/proc/net/snmp or softnet_stat: could not be read twice")
     told = f"{measured.udp_errors} in sockets, {measured.softnet_drops} in the backlog, in {measured.seconds:.0f} s"
+    if measured.squeezed:
+        told += f"; {measured.squeezed} rounds cut short (net.core.netdev_budget)"
     if measured.udp_errors or measured.softnet_drops:
         return warn(told, "see who: ss -uamn; larger buffers: sysctl net.core.rmem_max, netdev_max_backlog")
     return ok(told)
@@ -117,6 +135,7 @@ CHECKS = (
         "without them no capture starts",
         capabilities,
     ),
+    Check("limits.realtime", "the priority of [loop] realtime", "else the loop runs as others do", realtime),
     Check(
         "limits.memberships", "at least the groups of an interface", "joins beyond it fail with ENOBUFS", memberships
     ),

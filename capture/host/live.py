@@ -68,7 +68,7 @@ def clock_answer(told: ClockStatus | None) -> ClockAnswer:
 
 def _captured(rings: Sequence[RingFacts | UnreadableRing]) -> tuple[Captured, ...]:
     return tuple(
-        Captured(ring.name, source.interface, source.kind, source.zero_copy, source.skb_mode)
+        Captured(ring.name, source.interface, source.kind, source.zero_copy, source.skb_mode, source.queue)
         for ring in rings
         if isinstance(ring, RingFacts) and ring.writer_alive
         for source in ring.sources
@@ -92,7 +92,7 @@ def _measured(root: HostRoot, needs: Needs, rings: Sequence[RingFacts | Unreadab
             return None, f"ring {busy[0]} is being captured: trying the disk would slow its recorder"
         return disk_speed(Path(needs.archive), limit_s, time.monotonic)
 
-    return measure(root, needs.interfaces, seconds, time.monotonic, time.sleep, disk, KernelNics())
+    return measure(root, needs.interfaces, seconds, time.monotonic, time.sleep, disk, KernelNics(), needs.cores)
 
 
 def _free_bytes(path: str) -> tuple[int, int]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nanotape.capture.host.cores import OWN_NAMES
 from nanotape.capture.host.facts import Measured, NicReader
+from nanotape.capture.host.interrupts import smi_counts
 from nanotape.capture.host.nic import GROWS
 from nanotape.capture.host.root import HostRoot, Unreadable
 
@@ -23,6 +24,8 @@ _LOSSES = re.compile("nodesc|out_of_buffer|discard|missed|no_buf|drop", re.IGNOR
 """In the names that drivers give to what they lost."""
 _STEAL = 8
 """Column of /proc/stat, the name included."""
+_DROPPED, _SQUEEZED = 1, 2
+"""Columns of /proc/net/softnet_stat: its backlog was full; its budget of one round ran out."""
 
 PerCpu = Mapping[str, Mapping[int, int]]
 
@@ -40,15 +43,20 @@ class Sample:
     preempted: int | None
     udp_errors: int | None
     softnet_drops: int | None
+    smis: Mapping[int, int]
+    squeezed: int | None
 
 
-def sample(root: HostRoot, interfaces: tuple[str, ...] = (), nics: NicReader | None = None) -> Sample:
+def sample(
+    root: HostRoot, interfaces: tuple[str, ...] = (), nics: NicReader | None = None, cores: Collection[int] = ()
+) -> Sample:
     """Looks once.
 
     Args:
         root: The host.
         interfaces: Whose drops are counted.
         nics: Who is asked for the counters of their drivers; None: nobody.
+        cores: Whose system management interrupts are counted.
     """
     interrupts, names = interrupt_counts(root.optional("proc/interrupts") or "")
     softirqs, _ = interrupt_counts(root.optional("proc/softirqs") or "")
@@ -59,7 +67,8 @@ def sample(root: HostRoot, interfaces: tuple[str, ...] = (), nics: NicReader | N
         {key: count for key, count in nic.items() if count is not None},
         {} if nics is None else _driver(nics, interfaces),
         _preempted(root),
-        _udp_errors(root.optional("proc/net/snmp") or ""), _softnet(root.optional("proc/net/softnet_stat")),
+        _udp_errors(root.optional("proc/net/snmp") or ""), _softnet(root, _DROPPED),
+        _smis(root, cores), _softnet(root, _SQUEEZED),
     )  # fmt: skip
 
 
@@ -94,6 +103,8 @@ def between(before: Sample, after: Sample, seconds: float) -> Measured:
         {key: count - before.driver[key] for key, count in after.driver.items() if key in before.driver},
         _difference(before.udp_errors, after.udp_errors),
         _difference(before.softnet_drops, after.softnet_drops),
+        {cpu: count - before.smis[cpu] for cpu, count in after.smis.items() if cpu in before.smis},
+        _difference(before.squeezed, after.squeezed),
     )
 
 
@@ -105,6 +116,7 @@ def measure(
     sleep: Callable[[float], object],
     disk: Callable[[float], tuple[float | None, str]] | None = None,
     nics: NicReader | None = None,
+    cores: Collection[int] = (),
 ) -> Measured:
     """Looks twice, some seconds apart; the disk is tried after that, so that its interrupts are not counted.
 
@@ -116,11 +128,12 @@ def measure(
         sleep: Waits some seconds.
         disk: Tries the disk for some seconds: bytes a second, or None and why not. None: it is not tried.
         nics: Who is asked for the counters of drivers; None: nobody.
+        cores: Whose system management interrupts are counted.
     """
     begun = clock()
-    before = sample(root, interfaces, nics)
+    before = sample(root, interfaces, nics, cores)
     sleep(seconds)
-    found = between(before, sample(root, interfaces, nics), max(clock() - begun, 1e-3))
+    found = between(before, sample(root, interfaces, nics, cores), max(clock() - begun, 1e-3))
     if disk is None:
         return found
     speed, reason = disk(min(seconds, 3.0))
@@ -226,6 +239,14 @@ def _udp_errors(text: str) -> int | None:
     return int(found["RcvbufErrors"]) if "RcvbufErrors" in found else None
 
 
-def _softnet(text: str | None) -> int | None:
-    """Column 2 of each CPU's line, hexadecimal: dropped, for its backlog was full."""
-    return None if text is None else sum(int(line.split()[1], 16) for line in text.splitlines())
+def _softnet(root: HostRoot, column: int) -> int | None:
+    """A column of all CPUs' lines together, which are hexadecimal."""
+    text = root.optional("proc/net/softnet_stat")
+    return None if text is None else sum(int(line.split()[column], 16) for line in text.splitlines())
+
+
+def _smis(root: HostRoot, cores: Collection[int]) -> Mapping[int, int]:
+    try:
+        return smi_counts(root, cores)
+    except Unreadable:
+        return {}

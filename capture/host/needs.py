@@ -37,6 +37,8 @@ class Needs:
     """Those of the loops; empty: none is configured."""
     fifo_cores: frozenset[int]
     """Of these, where a loop runs with SCHED_FIFO."""
+    realtime: int
+    """The highest priority that a loop asks for; 0: none does."""
     interfaces: tuple[str, ...]
     afxdp: frozenset[str]
     """Interfaces whose frames AF_XDP takes."""
@@ -49,6 +51,8 @@ class Needs:
     umem_required: bool
     receive_buffer: int
     """Bytes; 0: no socket source."""
+    flows: tuple[tuple[str, str, int], ...]
+    """Interface, group and port of each line that an interface captures."""
     groups: int
     """The most groups that one interface joins."""
     archive: str
@@ -67,6 +71,7 @@ class Needs:
         return cls(
             cores=frozenset(loop.core for loop in loops if loop.core is not None),
             fifo_cores=frozenset(loop.core for loop in loops if loop.core is not None and loop.realtime),
+            realtime=max((loop.realtime or 0 for loop in loops), default=0),
             interfaces=tuple(dict.fromkeys(name for ring in rings for name in _interfaces(ring))),
             afxdp=by_kind["afxdp"],
             sockets=by_kind["socket"],
@@ -75,6 +80,7 @@ class Needs:
             umem_bytes_per_queue=tuple(pair for ring in rings for pair in _umem(ring)),
             umem_required=any(ring.source.umem_hugepages == "require" for ring in rings if list(_umem(ring))),
             receive_buffer=max((ring.source.receive_buffer for ring in rings if _of_kind(ring, "socket")), default=0),
+            flows=tuple((flow.interface, flow.group, flow.port) for flow in flows(settings)),
             groups=_groups(settings),
             archive=settings.paths.archive,
             disk_bytes_s=_rate(rings),

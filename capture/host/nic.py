@@ -1,10 +1,10 @@
-"""Checks of each captured interface: slot, rings, coalescing, pause, offloads, queues, stamps, XDP, and its drops."""
+"""Checks of each captured interface: slot, rings, coalescing, pause, offloads, stamps, XDP, and its drops."""
 
 from __future__ import annotations
 
 from nanotape.capture.host.check import NicCheck, Verdict, fail, info, ok, warn
 from nanotape.capture.host.facts import Host
-from nanotape.capture.host.root import Unreadable, cpu_text
+from nanotape.capture.host.root import Unreadable
 
 GROWS = ("rx_missed_errors", "rx_fifo_errors", "rx_over_errors", "rx_crc_errors")
 """Counters of /sys/class/net/IF/statistics that mean a packet is gone."""
@@ -97,28 +97,6 @@ def stamps(host: Host, interface: str) -> Verdict:
     return fail(f"rx filter {now}", fix)
 
 
-def queues(host: Host, interface: str) -> Verdict:
-    """Row 35: RSS and steering spread flows over queues; each needs a place in the loop's round."""
-    found = host.nics.queues(interface)
-    loops = max(len(host.needs.cores), 1)
-    told = f"{found.now} of {found.most}"
-    if found.now <= loops:
-        return ok(told)
-    return warn(told, f"ethtool -L {interface} combined {loops}", f"{loops}: one for each loop")
-
-
-def steering(host: Host, interface: str) -> Verdict:
-    """Row 35: RPS moves packets to other CPUs, by a software interrupt each."""
-    folder = f"sys/class/net/{interface}/queues"
-    names = [name for name in host.root.names(folder) if name.startswith("rx-")]
-    moved = {name: host.root.mask(f"{folder}/{name}/rps_cpus") for name in names}
-    busy = {name: cpus for name, cpus in moved.items() if cpus}
-    if not busy:
-        return ok("rps off")
-    told = ", ".join(f"{name}: {cpu_text(cpus)}" for name, cpus in busy.items())
-    return warn(told, "; ".join(f"echo 0 > /{folder}/{name}/rps_cpus" for name in busy))
-
-
 def drops(host: Host, interface: str) -> Verdict:
     """Row 40: growth where it was measured, else since the interface is up."""
     folder = f"sys/class/net/{interface}/statistics"
@@ -198,10 +176,6 @@ CHECKS = (
         "the kernel's stamp is late by what the packet waited",
         stamps,
     ),
-    NicCheck(
-        "nic.queues", "one for each loop", "each queue needs memory, a socket and a turn; flows spread over all", queues
-    ),
-    NicCheck("nic.steering", "rps_cpus 0", "it hands packets to other cores by interrupts", steering),
     NicCheck("nic.drops", "no growth", "what the NIC drops nobody can capture", drops),
     NicCheck("nic.driver_drops", "no growth", "losses that a driver counts under names of its own", driver_drops),
     NicCheck("nic.zero_copy", "zero-copy really on", "a copy in the kernel costs a core at high rates", zero_copy),

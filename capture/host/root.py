@@ -43,6 +43,24 @@ class HostRoot:
         except OSError as error:
             raise Unreadable(f"/{name}: {error.strerror}") from None
 
+    def octets_at(self, name: str, offset: int, count: int) -> bytes:
+        """So many bytes of a file at an offset, as a device is read where each offset is a register.
+
+        Raises:
+            Unreadable: It is not there, may not be read, or has no such register.
+        """
+        try:
+            file = os.open(self.path / name, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                found = os.pread(file, count, offset)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise Unreadable(f"/{name}: {error.strerror}") from None
+        if len(found) < count:
+            raise Unreadable(f"/{name}: expected {count} bytes at {offset:#x}, found {len(found)}")
+        return found
+
     def number(self, name: str) -> int:
         """A file that holds one decimal number.
 

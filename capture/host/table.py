@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nanotape.capture.host import clocks, cores, disk, interrupts, kernel, limits, memory, nic
+from nanotape.capture.host import clocks, cores, disk, interrupts, kernel, limits, memory, nic, nic_queues
 from nanotape.capture.host.check import Result, run_checks
 from nanotape.capture.host.facts import Host
 
@@ -12,6 +12,7 @@ CHECKS = (
     *memory.CHECKS,
     *kernel.CHECKS,
     *nic.CHECKS,
+    *nic_queues.CHECKS,
     *limits.CHECKS,
     *clocks.CHECKS,
     *disk.CHECKS,

@@ -9,17 +9,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nanotape.capture.host.check import Result
-from nanotape.capture.host.cores import CPU
+from nanotape.capture.host.cores import CPU, lost_to_nosmt
 from nanotape.capture.host.facts import Host
 from nanotape.capture.host.interrupts import own_irqs
 from nanotape.capture.host.kernel import STAT_INTERVAL_S, fair_server_file
 from nanotape.capture.host.limits import BACKLOG, GROUPS_MINIMUM
 from nanotape.capture.host.memory import mount_place, needed_pages, nic_node, pages_file, pages_in_all
+from nanotape.capture.host.nic_queues import queue_files
 from nanotape.capture.host.root import NO_CPU, Unreadable, cpu_list, cpu_mask, cpu_text
 
 WANTING = ("warn", "fail", "info")
 _GIB = 1 << 30
-_NIC_CHECKS = ("nic.rings", "nic.coalescing", "nic.pause", "nic.offloads", "nic.queues")
+_NIC_CHECKS = ("nic.rings", "nic.coalescing", "nic.pause", "nic.offloads", "nic.queues", "nic.vlan_tags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,11 @@ def _is_answered(name: str, host: Host) -> bool:
         return "tsc" in available.split()
     if check == "cores.nohz_full" and not host.root.exists(f"{CPU}/nohz_full"):
         return False  # the kernel does not know the parameter
+    if check == "cores.siblings" and lost_to_nosmt(host):
+        return False  # it would take a loop's own core away; its fix says what to do instead
     if check in _WITH_CORES:
         return bool(host.needs.cores) and _housekeeping(host) != NO_CPU
-    return check in _ALWAYS or check in _NIC_CHECKS or check == "nic.steering"
+    return check in _ALWAYS or check in _NIC_CHECKS or check in ("nic.steering", "nic.rfs")
 
 
 def _housekeeping(host: Host) -> str:
@@ -175,10 +178,9 @@ def _writes(answers: set[str], host: Host, rest: str) -> Iterable[tuple[str, str
     if "memory.ksm" in answers:
         yield "sys/kernel/mm/ksm/run", "0"
     for interface in host.needs.interfaces:
-        if f"nic.steering:{interface}" in answers:
-            folder = f"sys/class/net/{interface}/queues"
-            names = [name for name in host.root.names(folder) if name.startswith("rx-")]
-            yield from ((f"{folder}/{name}/rps_cpus", "0") for name in names)
+        for check, leaf in (("nic.steering", "rps_cpus"), ("nic.rfs", "rps_flow_cnt")):
+            if f"{check}:{interface}" in answers:
+                yield from ((path, "0") for path in queue_files(host, interface, "rx-", leaf))
 
 
 def _pages(answers: set[str], host: Host) -> tuple[tuple[str, int], ...]:

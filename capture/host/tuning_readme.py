@@ -31,7 +31,7 @@ def readme(tuning: Tuning, host: str, names: Sequence[str]) -> str:
         "",
         *[f"{number}. `{name}`: {_STEPS[name]}." for number, name in enumerate(_ordered(names), 1)],
         "",
-        "Isolated cores are lost to everything else on this host, and `nosmt` halves its threads: see that enough",
+        f"Isolated cores are lost to everything else on this host{_halved(tuning)}: see that enough",
         "remains for the recorder and for all that runs here.",
         "",
         "## Checks that this answers",
@@ -44,6 +44,10 @@ def readme(tuning: Tuning, host: str, names: Sequence[str]) -> str:
         lines += ["", "## What no file mends", ""]
         lines += [f"- `{result.id}`: {result.found}. {result.fix or result.wanted}" for result in tuning.left]
     return "\n".join(lines) + "\n"
+
+
+def _halved(tuning: Tuning) -> str:
+    return ", and `nosmt` halves its threads" if "nosmt" in tuning.command_line else ""
 
 
 def _proof(tuning: Tuning) -> str:

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from command_line import call
 from deadline import wait_for
 from service_rig import RING, Rig
+from simulated_channel import BOTH_LINES
 
 pytestmark = pytest.mark.root
 
-NANOTAPE = [sys.executable, "-m", "nanotape.cli.main"]
-CHANNELS = """
-[[channel]]
-name = "itch"
-feed = "simulated"
-framing = "moldudp64"
-[[channel.line]]
-name = "A"
-group = "239.192.7.1"
-port = 31001
-[[channel.line]]
-name = "B"
-group = "239.192.7.2"
-port = 31001
+CHANNELS = (
+    BOTH_LINES
+    + """
 [[channel]]
 name = "nobody"
 feed = "simulated"
@@ -36,6 +25,7 @@ framing = "moldudp64"
 group = "239.192.7.77"
 port = 31001
 """
+)
 
 
 @pytest.fixture
@@ -45,9 +35,7 @@ def rig(make_service_rig: Callable[..., Rig]) -> Rig:
 
 
 def asked(rig: Rig, *options: str) -> tuple[int, str, str]:
-    command = [*rig.capture_side, *NANOTAPE, "channels", "-c", str(rig.config), "--interval", "1", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    return done.returncode, done.stdout, done.stderr
+    return call("channels", "-c", rig.config, "--interval", "1", *options, wrap=rig.capture_side)
 
 
 def lines(rig: Rig) -> dict[tuple[str, str], dict[str, Any]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import NANOTAPE
+from command_line import NANOTAPE, call
 from deadline import wait_for
-from namespaces import NamespacePair, Side
+from joined_groups import joined_groups
+from namespaces import NamespacePair
 from service_rig import Rig
+from simulated_channel import BOTH_LINES
 from venue import Group, sending
 
 pytestmark = pytest.mark.root
@@ -45,25 +46,6 @@ group = "233.252.0.1"
 port = 15000
 vlan = 7
 """
-LINES = """
-[[channel]]
-name = "itch"
-feed = "simulated"
-framing = "moldudp64"
-[[channel.line]]
-name = "A"
-group = "239.192.7.1"
-port = 31001
-[[channel.line]]
-name = "B"
-group = "239.192.7.2"
-port = 31001
-"""
-
-
-def joined(side: Side) -> int:
-    """How many groups are joined there."""
-    return len(side.run("cat", "/proc/net/igmp").stdout.splitlines())
 
 
 def test_without_a_capture_it_joins_itself_says_what_came_and_leaves(
@@ -72,12 +54,12 @@ def test_without_a_capture_it_joins_itself_says_what_came_and_leaves(
     left, right = namespace_pair.left, namespace_pair.right
     config = tmp_path / "nanotape.toml"
     config.write_text(OWN.format(tmp_path, right.interface), encoding="utf-8")
-    before = joined(right)
+    before = joined_groups(right.command(), right.interface)
     command = (*NANOTAPE, "doctor", "-c", str(config), "--arrivals", "--json")
     with sending(left, [SENT.frame(b"hello")], rate=50.0):
         process = right.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            wait_for(lambda: joined(right) > before, "the groups to be joined", 30)
+            wait_for(lambda: joined_groups(right.command(), right.interface) > before, "the groups to be joined", 30)
             output, said = process.communicate(timeout=60)
         finally:
             process.kill()
@@ -90,17 +72,15 @@ def test_without_a_capture_it_joins_itself_says_what_came_and_leaves(
     assert lines["A"]["packets"] > 50
     assert lines["B"]["packets"] == 0
     assert "although the group is joined" in lines["B"]["look_at"][0]
-    assert joined(right) == before
+    assert joined_groups(right.command(), right.interface) == before
 
 
 def test_an_interface_that_is_not_there_is_unknown_and_says_why(tmp_path: Path) -> None:
     config = tmp_path / "nanotape.toml"
     config.write_text(OWN.format(tmp_path, "not-there0"), encoding="utf-8")
-    done = subprocess.run(
-        [*NANOTAPE, "doctor", "-c", str(config), "--arrivals", "--json"], capture_output=True, text=True, check=False
-    )
-    report = json.loads(done.stdout)
-    assert done.returncode == 1
+    status, output, _ = call("doctor", "-c", config, "--arrivals", "--json")
+    report = json.loads(output)
+    assert status == 1
     assert {line["state"] for line in report["arrivals"]["lines"]} == {"unknown"}
     assert report["arrivals"]["lines"][0]["packets"] is None
     checks = {check["id"]: check for check in report["checks"]}
@@ -109,23 +89,13 @@ def test_an_interface_that_is_not_there_is_unknown_and_says_why(tmp_path: Path) 
 
 
 def asked(rig: Rig, *arguments: str) -> Any:
-    command = [
-        *rig.capture_side,
-        sys.executable,
-        "-m",
-        "nanotape.cli.main",
-        *arguments,
-        "-c",
-        str(rig.config),
-        "--json",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode in (0, 1), done.stderr
-    return json.loads(done.stdout)
+    status, output, said = call(*arguments, "-c", rig.config, "--json", wrap=rig.capture_side)
+    assert status in (0, 1), said
+    return json.loads(output)
 
 
 def test_beside_a_capture_it_asks_the_ring_and_knows_what_the_bind_gave(make_service_rig: Callable[..., Rig]) -> None:
-    rig = make_service_rig(kind="afxdp", descriptors=16_384, capacity="64 MiB", channels=LINES)
+    rig = make_service_rig(kind="afxdp", descriptors=16_384, capacity="64 MiB", channels=BOTH_LINES)
     with rig.service() as service:
         exchange = rig.exchange("--rate", "1000", "--seconds", "30")
         try:

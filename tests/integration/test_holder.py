@@ -8,7 +8,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable
 
@@ -17,6 +16,7 @@ import holder_rig
 import namespaces
 import pytest
 from holder_rig import PREFER, REQUIRE, SOCKET, Flow, Plan
+from joined_groups import joined_groups
 
 pytestmark = pytest.mark.root
 
@@ -28,12 +28,8 @@ def rig(holder_rig_on_right: holder_rig.Rig) -> holder_rig.Rig:
 
 
 def joined(side: namespaces.Side) -> set[str]:
-    """IPv4 groups that the interface is a member of, as the kernel writes them."""
-    lines = side.run("cat", "/proc/net/igmp").stdout.splitlines()
-    start = next(at for at, line in enumerate(lines) if side.interface in line)
-    groups = [line.split()[0] for line in lines[start + 1 :]]
-    ends = next((at for at, line in enumerate(lines[start + 1 :]) if not line.startswith("\t")), len(groups))
-    return {str(socket.inet_ntoa(bytes.fromhex(group)[::-1])) for group in groups[:ends]}
+    """IPv4 groups that the interface is a member of."""
+    return joined_groups(side.command(), side.interface)
 
 
 def as_root_with(*capabilities: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pytest
 from deadline import wait_for
 from querier import Querier, Report, igmp2_query, igmp3_query, mld2_query, querier
 from service_rig import Exchange, Rig
+from simulated_channel import ONE_LINE
 
 from nanotape.capture.conservation import ring_books
 from nanotape.capture.service import Service
@@ -17,15 +18,9 @@ pytestmark = pytest.mark.root
 
 A, B = "239.192.7.1", "239.192.7.2"
 GROUP6, SENDER = "ff05::7:1", "10.211.0.1"
-SPECIFIC = """
-[[channel]]
-name = "any"
-feed = "simulated"
-framing = "moldudp64"
-[[channel.line]]
-name = "A"
-group = "239.192.7.1"
-port = 31001
+SPECIFIC = (
+    ONE_LINE
+    + """
 [[channel]]
 name = "specific"
 feed = "simulated"
@@ -35,15 +30,10 @@ group = "232.1.1.1"
 port = 31002
 source = "10.211.0.1"
 """
-OVER_IPV6 = """
-[[channel]]
-name = "four"
-feed = "simulated"
-framing = "moldudp64"
-[[channel.line]]
-name = "A"
-group = "239.192.7.1"
-port = 31001
+)
+OVER_IPV6 = (
+    ONE_LINE
+    + """
 [[channel]]
 name = "six"
 feed = "simulated"
@@ -52,6 +42,7 @@ name = "6"
 group = "ff05::7:1"
 port = 31003
 """
+)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from deadline import wait_for
+from joined_groups import joined_groups
 from service_rig import Rig
 
 from nanotape.config import load
@@ -49,10 +50,8 @@ def test_five_hundred_groups_start_in_seconds(make_service_rig: Callable[..., Ri
 
 
 def _joined(rig: Rig) -> set[str]:
-    """Groups of the interface that the kernel reports, as /proc/net/igmp writes them."""
-    done = subprocess.run([*rig.capture_side, "cat", "/proc/net/igmp"], capture_output=True, text=True, check=True)
-    words = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("\t")]
-    return {word for word in words if word.endswith("C1EF")}  # 239.193, bytes backwards
+    groups = joined_groups(rig.capture_side, "veth-r")
+    return {group for group in groups if group.startswith("239.193.")}
 
 
 def _send(rig: Rig, number: int) -> None:

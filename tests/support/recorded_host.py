@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanotape.capture.host.facts import Captured, ClockAnswer, Coalescing, Host, Pair
+from nanotape.capture.host.facts import Captured, ClockAnswer, Coalescing, FlowRule, Host, Pair
 from nanotape.capture.host.needs import Needs
 from nanotape.capture.host.root import HostRoot, Unreadable
 from nanotape.config import Settings, load
@@ -40,6 +40,18 @@ class RecordedNics:
 
     def queues(self, interface: str) -> Pair:
         return Pair(*self._fact(interface, "queues"))
+
+    def spread(self, interface: str) -> Sequence[int]:
+        found: list[int] = self._fact(interface, "spread")
+        return found
+
+    def hash_fields(self, interface: str) -> Sequence[str]:
+        found: list[str] = self._fact(interface, "hash_fields")
+        return found
+
+    def flow_rules(self, interface: str) -> Sequence[FlowRule]:
+        return [FlowRule(**{**each, "destination": tuple(each["destination"]), "port": tuple(each["port"])})
+                for each in self._fact(interface, "flow_rules")]  # fmt: skip
 
     def features(self, interface: str) -> Mapping[str, bool]:
         found: Mapping[str, bool] = self._fact(interface, "features")

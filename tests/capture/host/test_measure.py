@@ -61,6 +61,7 @@ def test_a_quiet_core_is_ok_whatever_its_own_nic_and_others_do(tmp_path: Path) -
         ("proc/stat", "cpu6 50 0 50 49900 0 0 0 100 0 0", "irq.steal", "warn", "10.00%"),
         ("proc/net/snmp", SNMP.format(errors=4), "limits.socket_losses", "warn", "4 in sockets"),
         ("proc/net/softnet_stat", "1 00000010 0", "limits.socket_losses", "warn", "16 in the backlog"),
+        ("proc/net/softnet_stat", "1 00000000 11", "limits.socket_losses", "ok", "17 rounds cut short"),
         (
             "sys/class/net/ens1f0np0/statistics/rx_missed_errors", "7",
             "nic.drops:ens1f0np0", "fail", "rx_missed_errors +7 in 10 s",
@@ -72,6 +73,41 @@ def test_what_grows_turns_its_check(path: str, text: str, check: str, status: st
     result = found(recorded, measured(recorded, {path: text}))[check]
     assert result.status == status
     assert told in result.found
+
+
+def write_smis(recorded: RecordedHost, cpu: int, count: int) -> None:
+    """As the msr driver gives them: a register at each offset, 64 bits; the upper half of this one is reserved."""
+    place = recorded.root / f"dev/cpu/{cpu}/msr"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(bytes(0x34) + (0xFFFF_0000_0000_0000 | count).to_bytes(8, "little"))
+
+
+@pytest.mark.parametrize(("after", "status", "told"), [(40, "ok", "0 in 10 s"), (42, "warn", "2 in 10 s")])
+def test_system_management_interrupts_are_counted_on_the_loops_core(
+    after: int, status: str, told: str, tmp_path: Path
+) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    now = [0.0]
+    write_smis(recorded, 6, 40)
+    result = found(recorded, measured(recorded, {}))["irq.smi"]
+    assert (result.status, result.found) == ("info", "40 since the start, when is not known")  # nobody counted on 6
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        write_smis(recorded, 6, after)
+
+    seen = measure(HostRoot(recorded.root), (), 10.0, lambda: now[0], sleep, cores={6})
+    result = found(recorded, seen)["irq.smi"]
+    assert (result.status, result.found) == (status, told)
+
+
+def test_where_the_firmwares_stops_cannot_be_counted_another_way_is_named(tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    result = found(recorded, measured(recorded, {}))["irq.smi"]
+    assert result.status == "unknown"
+    assert result.found == "/dev/cpu/6/msr: No such file or directory (Intel alone counts them)"
+    assert result.fix is not None
+    assert "rtla hwnoise -c 6" in result.fix
 
 
 CAPTURE = "Name:\tnanotape-captur\nCpus_allowed_list:\t{cpus}\nnonvoluntary_ctxt_switches:\t{count}"

@@ -48,7 +48,8 @@ def test_on_an_empty_root_nothing_is_ok(tmp_path: Path) -> None:
 
 
 ELSEWHERE = {
-    *(f"nic.{name}:ens1f0np0" for name in ("rings", "coalescing", "pause", "offloads", "stamps", "queues")),
+    *(f"nic.{name}:ens1f0np0" for name in ("rings", "coalescing", "pause", "offloads", "stamps", "queues", "rss")),
+    "nic.flow_rules:ens1f0np0", "nic.vlan_tags:ens1f0np0",
     "nic.zero_copy:ens1f0np0", "nic.xdp:ens1f0np0", "nic.driver_drops:ens1f0np0", "clock.sync", "clock.tai",
     "disk.room",
 }  # fmt: skip
@@ -59,6 +60,8 @@ BROKEN_FILES = [
     ("cores.isolated", f"{CPU}/isolated", "7", "fail"),
     ("cores.nohz_full", f"{CPU}/nohz_full", "(null)", "warn"),
     ("cores.governor", f"{CPU}/cpu6/cpufreq/scaling_governor", "powersave", "warn"),
+    ("cores.governor", f"{CPU}/cpu6/cpufreq/energy_performance_preference", "balance_power", "warn"),
+    ("cores.frequency", f"{CPU}/cpu6/cpufreq/scaling_min_freq", "800000", "info"),
     ("cores.idle_states", f"{CPU}/cpu6/cpuidle/state2/disable", "0", "warn"),
     ("cores.strays", "proc/1/task/1/stat", f"1 (systemd) S {'0 ' * 35}6 0", "warn"),
     ("cores.virtual", "proc/cpuinfo", "flags\t: fpu constant_tsc nonstop_tsc hypervisor", "warn"),
@@ -80,6 +83,8 @@ BROKEN_FILES = [
     ("kernel.timer_migration", "proc/sys/kernel/timer_migration", "1", "info"),
     ("kernel.workqueues", "sys/devices/virtual/workqueue/cpumask", "ff", "warn"),
     ("kernel.machine_check", "sys/devices/system/machinecheck/machinecheck0/ignore_ce", "0", "info"),
+    ("kernel.unprivileged_bpf", "proc/sys/kernel/unprivileged_bpf_disabled", "0", "info"),
+    ("kernel.daemons", "proc/78/comm", "power-profiles-", "info"),
     ("kernel.iommu", "proc/cmdline", "quiet", "info"),
     ("kernel.daemons", "proc/sys/net/netfilter/nf_conntrack_count", "5", "info"),
     ("kernel.version", "proc/sys/kernel/osrelease", "6.1.0", "warn"),
@@ -90,6 +95,7 @@ BROKEN_FILES = [
     ("nic.pcie:ens1f0np0", f"{NET}/device/current_link_width", "8", "warn"),
     ("nic.pcie:ens1f0np0", "sys/module/pcie_aspm/parameters/policy", "[default] performance", "warn"),
     ("nic.steering:ens1f0np0", f"{NET}/queues/rx-0/rps_cpus", "00000000,0000000f", "warn"),
+    ("nic.xps:ens1f0np0", f"{NET}/queues/tx-0/xps_cpus", "40", "info"),
     ("nic.drops:ens1f0np0", f"{NET}/statistics/rx_missed_errors", "3", "info"),
     ("limits.memberships", "proc/sys/net/ipv4/igmp_max_memberships", "10", "warn"),
     ("limits.backlog", "proc/sys/net/core/netdev_max_backlog", "1000", "info"),
@@ -116,6 +122,7 @@ BROKEN_FACTS: list[tuple[str, str, Any, str]] = [
     ("offloads", "features", {"rx-lro": True}, "warn"),
     ("stamps", "rx_filter", "ptpv2-event", "fail"),
     ("queues", "queues", [4, 16], "warn"),
+    ("vlan_tags", "features", {"rx-vlan-hw-parse": True}, "warn"),
 ]
 
 
@@ -126,6 +133,37 @@ def test_a_broken_setting_of_the_nic_turns_its_check(
     recorded = unpack("bare-metal", tmp_path)
     recorded.facts["nics"]["ens1f0np0"][fact] = value
     assert found(recorded)[f"nic.{check}:ens1f0np0"].status == status
+
+
+def test_a_realtime_priority_is_enough_by_limit_or_by_capability(tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    for priority, held, status in ((50, 0, "ok"), (49, 0, "info"), (0, 1 << 23, "ok")):
+        recorded.write("proc/self/limits", f"Max realtime priority     {priority}    {priority}")
+        recorded.write("proc/self/status", f"CapEff:\t{held:016x}")
+        assert found(recorded)["limits.realtime"].status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "told"),
+    [
+        ("sys/kernel/realtime", "1", "PREEMPT_RT"),
+        ("sys/kernel/debug/sched/preempt", "none (voluntary) full", "voluntary"),
+    ],
+)
+def test_preemption_is_told(path: str, text: str, told: str, tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    recorded.write(path, text)
+    assert found(recorded)["kernel.preemption"].found == told
+
+
+@pytest.mark.parametrize(("interval", "status"), [("0", "ok"), ("300", "info")])
+def test_a_poll_for_machine_checks_is_told_with_its_period(interval: str, status: str, tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    folder = "sys/devices/system/machinecheck/machinecheck0"
+    recorded.write(f"{folder}/ignore_ce", "0")
+    recorded.write(f"{folder}/check_interval", interval)
+    result = found(recorded)["kernel.machine_check"]
+    assert (result.status, interval in result.found) == (status, True)
 
 
 def test_a_capture_in_copy_mode_fails_where_zero_copy_is_required(tmp_path: Path) -> None:
@@ -157,6 +195,44 @@ def test_a_busy_sibling_is_told_and_an_isolated_one_is_not(tmp_path: Path) -> No
     assert found(recorded)["cores.siblings"].status == "ok"
 
 
+@pytest.mark.parametrize(
+    ("siblings", "fix"),
+    [
+        ("6,14", f"kernel command line: nosmt; or echo 0 > /{CPU}/cpu14/online"),
+        (
+            "2,6",
+            "not nosmt, which would take 6 away: [loop] core = 2 instead of 6 (the first thread of its core; one loop "
+            f"on each), then nosmt; or at each boot: echo 0 > /{CPU}/cpu2/online",
+        ),
+        (
+            "0,6",
+            "not nosmt, which would take 6 away: [loop] core = 0 instead of 6 (the first thread of its core; one loop "
+            "on each), then nosmt",
+        ),
+    ],
+)
+def test_nosmt_is_advised_only_where_the_loops_own_core_stays(siblings: str, fix: str, tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    recorded.write(f"{CPU}/smt/active", "1")
+    recorded.write(f"{CPU}/cpu6/topology/thread_siblings_list", siblings)
+    assert found(recorded)["cores.siblings"].fix == fix
+
+
+def test_two_loops_on_the_threads_of_one_core_share_it_isolated_or_not(tmp_path: Path) -> None:
+    recorded = unpack("bare-metal", tmp_path)
+    recorded.write(f"{CPU}/smt/active", "1")
+    for core in (6, 7):
+        recorded.write(f"{CPU}/cpu{core}/topology/thread_siblings_list", "6-7")
+    host = recorded.host()
+    both = replace(host, needs=replace(host.needs, cores=frozenset({6, 7})))
+    result = {each.id: each for each in examine(both)}["cores.siblings"]
+    assert (result.status, result.found) == ("warn", "shared: core 6 with 7, core 7 with 6")
+    assert result.fix == (
+        "not nosmt, which would take 7 away: [loop] core = 6 instead of 7 (the first thread of its core; one loop on "
+        "each), then nosmt"
+    )
+
+
 def test_a_latency_limit_makes_deep_states_harmless(tmp_path: Path) -> None:
     recorded = unpack("bare-metal", tmp_path)
     recorded.write(f"{CPU}/cpu6/cpuidle/state2/disable", "0")
@@ -165,6 +241,10 @@ def test_a_latency_limit_makes_deep_states_harmless(tmp_path: Path) -> None:
     assert found(recorded)["cores.idle_states"].status == "warn"
     (recorded.root / "dev/cpu_dma_latency").write_bytes((1).to_bytes(4, "little"))
     assert found(recorded)["cores.idle_states"].status == "ok"
+    (recorded.root / "dev/cpu_dma_latency").unlink()
+    for limit, status in (("0", "warn"), ("800", "warn"), ("10", "ok"), ("n/a", "ok")):
+        recorded.write(f"{CPU}/cpu6/power/pm_qos_resume_latency_us", limit)
+        assert found(recorded)["cores.idle_states"].status == status
 
 
 SMALL = "sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages"

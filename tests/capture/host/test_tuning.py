@@ -86,13 +86,14 @@ OBEYED = {
     "coalescing": [False, 0, 0],
     "pause": [False, False],
     "queues": [1, 4],
-    "features": {"rx-gro": False, "rx-gro-hw": False},
+    "features": {"rx-gro": False, "rx-gro-hw": False, "rx-vlan-hw-parse": False},
 }
 ETHTOOL = [
     "ethtool -A eth0 autoneg off rx off tx off",
     "ethtool -C eth0 adaptive-rx off rx-usecs 0",
     "ethtool -G eth0 rx 1024",
     "ethtool -K eth0 gro off rx-gro-hw off",
+    "ethtool -K eth0 rxvlan off",
     "ethtool -L eth0 combined 1",
 ]
 
@@ -113,7 +114,15 @@ def test_a_vm_that_obeys_what_was_written_is_ok_where_a_file_can_make_it_so(tmp_
     untouched = set(after) - set(found.answers)
     assert {name: after[name] for name in untouched} == {name: before[name] for name in untouched}
     left = {result.id for result in found.left}
-    assert left >= {"cores.virtual", "clock.sync", "kernel.config", "disk.mount"}
+    assert "nosmt" not in found.command_line  # it would take core 3 itself away
+    assert left >= {
+        "cores.siblings",
+        "nic.flow_rules:eth0",
+        "cores.virtual",
+        "clock.sync",
+        "kernel.config",
+        "disk.mount",
+    }
     assert not left & set(found.answers)
 
 
@@ -123,6 +132,20 @@ def test_interrupts_of_the_captured_nic_stay(tmp_path: Path) -> None:
     run_scripts(folder, recorded.root)
     places = {name: (recorded.root / f"proc/irq/{name}/smp_affinity_list").read_text().strip() for name in ("25", "30")}
     assert places == {"25": "0-3", "30": "0-2"}
+
+
+def test_nosmt_is_written_only_where_the_loops_core_survives_it(tmp_path: Path) -> None:
+    recorded = unpack("vm", tmp_path)
+    recorded.write(f"{CPU}/cpu3/topology/thread_siblings_list", "3,7")
+    found = tuned(recorded)
+    assert "nosmt" in found.command_line
+    assert "`nosmt` halves its threads" in files(found, "vm")["README.md"]
+    recorded.write(f"{CPU}/cpu3/topology/thread_siblings_list", "1,3")
+    found = tuned(recorded)
+    assert "nosmt" not in found.command_line
+    told = files(found, "vm")["README.md"]
+    assert "halves" not in told
+    assert "- `cores.siblings`: shared: core 3 with 1. not nosmt, which would take 3 away: [loop] core = 1 " in told
 
 
 def test_a_tuned_host_is_asked_for_nothing(tmp_path: Path) -> None:

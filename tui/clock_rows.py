@@ -19,7 +19,8 @@ _TERMS = {
     "phc_sys": "PHC to system", "grandmaster": "the grandmaster's own", "asymmetry": "asymmetry",
     "source": "the source's own bound", "holdover": "drift in holdover",
 }  # fmt: skip
-PLOT_NS = 600 * 10**9
+_WINDOWS_S = (60, 120, 300, 600)
+"""Of the plot: the shortest that shows all that is known."""
 _AXIS = 11
 
 
@@ -127,7 +128,7 @@ def silence(status: ClockStatus | None, is_current: bool, now_ns: int, run_direc
 
 
 def plot_lines(points: Sequence[ClockPoint], now_ns: int, width: int, height: int) -> list[str]:
-    """The offset of the last ten minutes: furthest from zero to the left of each row's end, the newest to the right.
+    """The offset of the last minutes, as far back as it is known and ten at most; the newest to the right.
 
     Args:
         points: Of one clock.
@@ -136,7 +137,9 @@ def plot_lines(points: Sequence[ClockPoint], now_ns: int, width: int, height: in
         height: Rows; odd.
     """
     columns = max(1, width - _AXIS)
-    values = in_columns(points, now_ns, PLOT_NS, columns)
+    age_s = (now_ns - points[0].at_ns) / 1e9 if points else 0.0
+    window_s = next((each for each in _WINDOWS_S if each >= age_s), _WINDOWS_S[-1])
+    values = in_columns(points, now_ns, window_s * 10**9, columns)
     known = [value for value in values if value is not None]
     if not known:
         return ["offset: unknown in the last 10 minutes"]
@@ -144,7 +147,7 @@ def plot_lines(points: Sequence[ClockPoint], now_ns: int, width: int, height: in
     marks = {0: nanoseconds(most, signed=True), height // 2: "0", 2 * (height // 2): nanoseconds(-most, signed=True)}
     rows = plot(values, height)
     lines = [f"{marks.get(number, ''):>{_AXIS - 1}} {row}".rstrip() for number, row in enumerate(rows)]
-    foot = f"{'':>{_AXIS}}{'-10 min':<{max(0, columns - 3)}}now"
+    foot = f"{'':>{_AXIS}}{f'-{window_s // 60} min':<{max(0, columns - 3)}}now"
     return [*lines, foot[: max(width, _AXIS + 8)]]
 
 

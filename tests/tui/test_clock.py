@@ -21,7 +21,7 @@ from nanotape.tui import clock as clock_screen
 from nanotape.tui.app import Top
 from nanotape.tui.clock_around import ClockAround, clock_around
 from nanotape.tui.clock_history import ClockPoint
-from nanotape.tui.clock_rows import PLOT_NS, clock_lines, clock_rows, host_lines, plot_lines, silence
+from nanotape.tui.clock_rows import clock_lines, clock_rows, host_lines, plot_lines, silence
 from nanotape.tui.picture import Picture
 
 KERNEL = KernelClock(0, 0.0, 0, 0, 0, 37, 0)
@@ -132,14 +132,15 @@ def test_an_older_service_that_tells_less_breaks_nothing() -> None:
 
 
 def test_the_plots_right_edge_is_now() -> None:
-    points = [ClockPoint(NOW_NS - PLOT_NS + SECOND_NS, 500, 1, "locked"), ClockPoint(NOW_NS, -1000, 1, "locked")]
+    points = [ClockPoint(NOW_NS - 599 * SECOND_NS, 500, 1, "locked"), ClockPoint(NOW_NS, -1000, 1, "locked")]
     lines = plot_lines(points, NOW_NS, 31, 5)
     assert lines[0] == " +1.000 us"
     assert lines[1] == f"{'':11}█"
     assert lines[2] == f"         0 ─{'':18}─"
     assert lines[3] == f"{'':30}█"
     assert lines[4] == f" -1.000 us {'':19}█"
-    assert lines[5].endswith("now")
+    assert lines[5] == f"{'':11}{'-10 min':<17}now"
+    assert plot_lines(points[1:], NOW_NS, 31, 5)[5].startswith(f"{'':11}-1 min")
     assert plot_lines([], NOW_NS, 31, 5) == ["offset: unknown in the last 10 minutes"]
 
 

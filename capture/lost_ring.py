@@ -12,6 +12,7 @@ from nanotape.capture.footprint import Footprint
 from nanotape.capture.listing import remove_ring
 from nanotape.capture.places import Places, hugetlbfs_mounts, prepare
 from nanotape.capture.ring import Ring, ring_path
+from nanotape.capture.severity import Error, Info
 from nanotape.config import Settings
 
 
@@ -37,17 +38,17 @@ class LostRing:
             return
         if not self._is_told:
             self._is_told = True
-            self._log(f"ring {name}: its data is gone, as if unmounted; it is made anew when its place is back")
+            self._log(Error(f"ring {name}: its data is gone, as if unmounted; it is made anew when its place is back"))
         if not self._is_place_back():
             return
         try:
             prepare(self._settings, self._owners, record=False, made=Footprint())
             remove_ring(name, shm)
         except CaptureError as error:
-            self._log(str(error))
+            self._log(Error(error))
             return
         self._is_told = False
-        self._log(f"ring {name}: removed, to be made anew")
+        self._log(Info(f"ring {name}: removed, to be made anew"))
 
     def _is_place_back(self) -> bool:
         place = self._places.hugepages

@@ -12,6 +12,7 @@ from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER
 from nanotape.capture.errors import CaptureError, ReloadRefused, ServiceError
 from nanotape.capture.service import Service
 from nanotape.capture.services import RingRun, Services
+from nanotape.capture.severity import Info
 from nanotape.config import Settings
 from nanotape.config.reload_diff import ReloadDiff, reload_diff
 
@@ -75,7 +76,7 @@ class Reload:
         anew = run.ask(lambda service: _exchange(service, before, settings, parts), _RING_S)
         run.settings = settings
         told = f"; started anew: {', '.join(anew)}" if anew else ""
-        self._log(f"ring {run.name}: reloaded: {', '.join(diff.changed)}{told}")
+        self._log(Info(f"ring {run.name}: reloaded: {', '.join(diff.changed)}{told}"))
         return anew
 
 

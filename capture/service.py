@@ -25,6 +25,7 @@ from nanotape.capture.service_links import ServiceLinks, links_of
 from nanotape.capture.service_listeners import ServiceListeners
 from nanotape.capture.service_lock import LOCK_NAME, ServiceLock
 from nanotape.capture.service_state import HOLDER_DIED, STATE_NAME, STOPPED, StateFile
+from nanotape.capture.severity import Error, Info
 from nanotape.capture.stop_signals import StopSignals
 from nanotape.config import Settings
 from nanotape.config.show import effective
@@ -307,9 +308,10 @@ class Service:
         self.finished, self.damaged = True, status == _CAPTURE_DAMAGED or failure is not None
         if self._state:
             self._state.ended(_ENDINGS[status], damaged=self.damaged)
-        self._log(f"{name}: {_ENDINGS[status]}")
+        line = f"{name}: {_ENDINGS[status]}"
+        self._log(line if self.damaged else Info(line))
         if failure:
-            self._log(f"{name}: its decompressor failed ({failure}): what it gave until then was captured")
+            self._log(Error(f"{name}: its decompressor failed ({failure}): what it gave until then was captured"))
 
     def _look_for_listeners(self) -> list[Happening]:
         found = self._listeners.look() if self._listeners else None
@@ -345,7 +347,9 @@ class Service:
         """Opens everything anew on an interface that is another one. The holder first: the capture borrows of it."""
         if self._options.borrow_from is not None:
             links.renewed()
-            self._log(f"{HOLDER}: {self._options.borrow_from}: its sockets went with the interface; start it again")
+            self._log(
+                Error(f"{HOLDER}: {self._options.borrow_from}: its sockets went with the interface; start it again")
+            )
             return []
         names = [name for name in self._names() if name != RECORDER]
         self._children.take_down(names)
@@ -357,7 +361,7 @@ class Service:
             except ServiceError as error:
                 self._children.take_down(names)  # an XDP program of ours that stayed would be taken for another's
                 links.failed()
-                self._log(f"{name}: cannot be started on the new interface yet: {error}")
+                self._log(Error(f"{name}: cannot be started on the new interface yet: {error}"))
                 return happened
         links.renewed()
         return happened

@@ -15,6 +15,7 @@ from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER, Commands
 from nanotape.capture.errors import ServiceError
 from nanotape.capture.feed import Feed
 from nanotape.capture.privilege import lent_to_holder
+from nanotape.capture.severity import Error, Info
 
 _SOUND_AFTER_S = 0.5  # who was ready and lived as long is restarted at once: RX rings hold out for less than a second
 _DRAIN_TIMEOUT_S = 300.0  # a recorder that lags takes what is in the ring before it ends
@@ -115,9 +116,9 @@ class ServiceChildren:
             child = self.start(name, again=True)
         except ServiceError as error:  # no memory or no process to be had just now
             self.put_off(name, sound=False)
-            self._log(str(error))
+            self._log(Error(error))
             return Happening(name, "failed", str(error))
-        self._log(f"{name}: started anew, pid {child.pid}")
+        self._log(Info(f"{name}: started anew, pid {child.pid}"))
         return Happening(name, "restarted", f"pid {child.pid}")
 
     def put_off(self, name: str, *, sound: bool) -> None:

@@ -11,6 +11,7 @@ from nanotape.capture.errors import HostError
 from nanotape.capture.link_outage import LinkOutage
 from nanotape.capture.link_watch import LinkWatch
 from nanotape.capture.membership_reports import report_again
+from nanotape.capture.severity import Error, Info
 from nanotape.config import Settings, interfaces
 
 INTERVAL_S = 0.25
@@ -69,7 +70,7 @@ class ServiceLinks:
         self._due = now + INTERVAL_S
         found = self._watch.look(self._renewals if self._has_programs else None)
         for outage in found:
-            self._log(outage.detail)
+            self._log(Info(outage.detail) if outage.is_over else Error(outage.detail))
             if outage.needs_new_sockets and outage.is_over != (outage.cause == "xdp"):
                 self._renewal_due, self._tries = now, 0  # a program does not come back by itself
                 self._renewing.add(outage.interface)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from nanotape.capture.child import INTERRUPTED
 from nanotape.capture.errors import CaptureError, ServiceError
 from nanotape.capture.service import Service, ServiceOptions
+from nanotape.capture.severity import Error, like
 from nanotape.config import Settings
 
 _TICK_S = 1.0
@@ -237,7 +238,7 @@ class Services:
             self._told.add(run.name)
             others = [other.name for other in self.runs if not other.has_ended]
             rest = f"; the others go on: {', '.join(others)}" if others and not self._is_closed else ""
-            self._log(f"ring {run.name}: {run.error}{rest}")
+            self._log(Error(f"ring {run.name}: {run.error}{rest}"))
 
     def _named(self, run: RingRun) -> BaseException:
         """The error of a start, with the ring that it is about."""
@@ -250,4 +251,4 @@ class Services:
         return run.error
 
     def _log_of(self, name: str) -> Callable[[str], None]:
-        return self._log if self._is_alone else lambda line: self._log(f"ring {name}: {line}")
+        return self._log if self._is_alone else lambda line: self._log(like(line, f"ring {name}: {line}"))

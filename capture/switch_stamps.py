@@ -13,6 +13,7 @@ from typing import Any, get_args
 import pyarrow as pa
 
 from nanotape.capture.columns import FLAG_BITS
+from nanotape.capture.severity import Info
 from nanotape.config.switch import KEYFRAME_FORMS, SwitchForm, SwitchSettings
 from nanotape.native import ffi, lib
 
@@ -161,7 +162,7 @@ class SwitchStamps:
             form = FORMS[self._states[interface].form]
             if form != _AUTO:
                 self._unknown.remove(interface)
-                self._log(f"{interface}: the frames carry stamps of a switch: {form}")
+                self._log(Info(f"{interface}: the frames carry stamps of a switch: {form}"))
 
     def _counts(self, interface: str, state: Any) -> SwitchCounts:
         form, counts = FORMS[state.form], state.counts

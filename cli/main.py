@@ -90,13 +90,21 @@ def _told(error: Exception) -> int:
     from nanotape.storage.errors import StorageError
 
     if isinstance(error, MemoryError):
-        sys.stderr.write("nanotape: no memory is left for this; give it more (ulimit -v, MemoryMax), or ask for less\n")
+        _tell("no memory is left for this; give it more (ulimit -v, MemoryMax), or ask for less")
         return 1
     if not isinstance(error, ConfigError | CaptureError | StorageError):
         raise error
     if not (isinstance(error, ServiceError) and error.told):
-        sys.stderr.write("".join(f"nanotape: {line}\n" for line in str(error).splitlines()))
+        _tell(*str(error).splitlines())
     return exit_status(error)
+
+
+def _tell(*lines: str) -> None:
+    """On standard error; as errors, where that is the journal's."""
+    from nanotape.storage.log import Error
+    from nanotape.storage.service_log import before_line
+
+    sys.stderr.write("".join(f"{before_line(Error(f'nanotape: {line}'))}\n" for line in lines))
 
 
 def exit_status(error: Exception) -> int:

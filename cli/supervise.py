@@ -28,10 +28,12 @@ from nanotape.capture.services import RingRun, Services
 from nanotape.config import ConfigError, Settings
 from nanotape.storage.clock import SystemClock
 from nanotape.storage.line_pipe import LinePipe
-from nanotape.storage.log import write_to_stderr
-from nanotape.storage.service_log import ServiceLog, service_log
+from nanotape.storage.log import Error, Info
+from nanotape.storage.service_log import ServiceLog, is_journal, passed_on, service_log
 
 _TICK_S = 1.0
+_PRIORITIES = "NANOTAPE_PRIORITIES"
+"""In the environment: programs in C put the level before each line (native/process.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,12 @@ def _logged(rings: Sequence[Settings], options: ServiceOptions) -> Iterator[tupl
     with contextlib.ExitStack() as stack:
         stack.callback(log.close)
         if chosen.format == "json" and options.talk is None:
-            pipe = LinePipe(lambda line: write_to_stderr(line) if line.startswith("{") else log(line))
+            pipe = LinePipe(lambda line: passed_on(line, log))
             stack.callback(pipe.close)
             options = replace(options, talk=pipe.writer)
+            os.environ[_PRIORITIES] = "1"
+        elif is_journal(os.environ):
+            os.environ[_PRIORITIES] = "1"
         yield log, options
 
 
@@ -161,15 +166,15 @@ def _reload(reload: Reload, log: ServiceLog) -> None:
         found = reload()
     except (CaptureError, ConfigError) as error:
         for line in str(error).splitlines():
-            log(f"reload: {line}")
+            log(Error(f"reload: {line}"))
     else:
         if not any(each["changed"] for each in found["rings"]):
-            log("reload: nothing has changed")
+            log(Info("reload: nothing has changed"))
 
 
 def _say_so(run: RingRun, options: ServiceOptions, log: ServiceLog) -> None:
     assert run.service.places is not None  # noqa: S101 - it has started
-    log(f"{run.name}: capturing, {_where_to(options, run.service.places)}")
+    log(Info(f"{run.name}: capturing, {_where_to(options, run.service.places)}"))
 
 
 def _outcome(run: RingRun, options: ServiceOptions, log: ServiceLog) -> Outcome:

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -28,4 +29,11 @@ int nt_process_die_with(pid_t parent, struct nt_fault *fault)
 		return nt_fault_set(fault, -errno, "cannot follow the parent's death: %s", strerror(errno));
 	/* The parent may have gone before the request: then no signal will come. */
 	return getppid() == parent ? 0 : nt_fault_set(fault, -ESRCH, "the parent process has ended already");
+}
+
+const char *nt_process_level(enum nt_level level)
+{
+	if (!getenv("NANOTAPE_PRIORITIES"))
+		return "";
+	return level == NT_LEVEL_ERROR ? "<3>" : level == NT_LEVEL_WARNING ? "<4>" : "<6>";
 }

@@ -1,7 +1,7 @@
 """Says what goes wrong again and again: at once, then every ten seconds, and when it is over."""
 
 from nanotape.storage.clock import Clock
-from nanotape.storage.log import Log
+from nanotape.storage.log import Error, Log
 
 _INTERVAL_NS = 10 * 10**9
 
@@ -24,7 +24,7 @@ class Complaints:
         now = self._clock.monotonic_ns()
         if self._said_ns is None or now - self._said_ns >= _INTERVAL_NS:
             self._said_ns = now
-            self._log(f"{what}; {unwritten_rows} rows could not be written so far, reading on")
+            self._log(Error(f"{what}; {unwritten_rows} rows could not be written so far, reading on"))
 
     def end(self, what: str, unwritten_rows: int) -> None:
         """Says that it is over, if something was said."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from nanotape.storage.clock import Clock
 from nanotape.storage.events import Event
-from nanotape.storage.log import Log
+from nanotape.storage.log import Info, Log
 
 _LOOK_S = 0.05
 _TERM_S = 2.0
@@ -149,7 +149,7 @@ class Hook:
         with process:
             trouble = self._watch(process, output)
         for line in output.lines():
-            self._log(f"{self._name}: {line}")
+            self._log(Info(f"{self._name}: {line}"))
         return trouble or _verdict(process.returncode)
 
     def _watch(self, process: subprocess.Popen[bytes], output: _Output) -> str | None:

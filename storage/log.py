@@ -4,9 +4,37 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 Log = Callable[[str], None]
-"""Takes one line, without its end."""
+"""Takes one line, without its end; a plain text is a warning, `Info` and `Error` say of themselves what they are."""
+
+Level = Literal["info", "warning", "error"]
+
+
+class Info(str):
+    """As it should be. nanotape.capture.severity has the same for what knows nothing of this package."""
+
+    __slots__ = ()
+    level: Literal["info"] = "info"
+
+
+class Error(str):
+    """Costs rows, or keeps something from being done, until somebody mends it."""
+
+    __slots__ = ()
+    level: Literal["error"] = "error"
+
+
+def level_of(line: str) -> Level:
+    """How grave a line is."""
+    level: Level = getattr(line, "level", "warning")
+    return level
+
+
+def like(line: str, text: str) -> str:
+    """Another text, as grave as a line."""
+    return type(line)(text)
 
 
 def log_to_stderr(line: str) -> None:

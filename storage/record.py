@@ -35,7 +35,7 @@ from nanotape.storage.books import RING_STAGES, STAMP_STAGES, Reading, RingReadi
 from nanotape.storage.clock import Clock, SystemClock
 from nanotape.storage.feed_options import FeedOptions, Quiet
 from nanotape.storage.framing_store import keep_framings
-from nanotape.storage.log import Log, log_to_stderr
+from nanotape.storage.log import Info, Log, log_to_stderr
 from nanotape.storage.orders import Orders
 from nanotape.storage.recorder import Recorder, RecorderOptions, RecorderTotals
 from nanotape.storage.upkeep import Upkeep, UpkeepOptions
@@ -200,7 +200,7 @@ class _Recording:
         except (RingNotFound, RingNotReady) as error:
             if on_wait is None:
                 raise
-            self._log(f"{error}; waiting for it")
+            self._log(Info(f"{error}; waiting for it"))
             on_wait()
         return self._wait_for_ring()
 
@@ -256,7 +256,7 @@ class _Recording:
     def _reopen(self) -> Ring | None:
         """The ring of the same name that was made in place of the last one; None when told to stop."""
         if not self._stopping:
-            self._log(f"{self._ring_name}: the ring was removed or made anew; waiting for the next of that name")
+            self._log(Info(f"{self._ring_name}: the ring was removed or made anew; waiting for the next of that name"))
         return self._wait_for_ring()
 
     def _wait_for_ring(self) -> Ring | None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from nanotape.storage.clock import Clock
 from nanotape.storage.encoder import Compression
 from nanotape.storage.errors import SegmentWriteError
-from nanotape.storage.log import Log
+from nanotape.storage.log import Info, Log
 from nanotape.storage.rotation_times import RotationTimes
 from nanotape.storage.segment import Fsync, SegmentIdentity, SegmentWriter
 from nanotape.storage.segment_names import opened_ns
@@ -278,5 +278,5 @@ class SegmentRotation:
             return
         self._unfinished.remove(waiting)
         if path is not None:
-            self._log(f"{path}: finished after all, {waiting.writer.rows} rows")
+            self._log(Info(f"{path}: finished after all, {waiting.writer.rows} rows"))
             self._on_finished(path)

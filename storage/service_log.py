@@ -1,6 +1,7 @@
 """The log of a service: lines of text, JSON by structlog, or a journal's fields; the same line only so often a minute.
 
-Never raises, as storage/log.py promises. Lines are the same that differ in nothing but numbers.
+Never raises, as storage/log.py promises. Lines are the same that differ in nothing but numbers. Each has a level, which
+the journal gets as a priority: as a field, or before the line (sd-daemon(3)) where stderr is the journal's.
 """
 
 import contextlib
@@ -14,13 +15,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nanotape.storage.clock import Clock
-from nanotape.storage.log import log_to_stderr, write_to_stderr
+from nanotape.storage.log import Error, Info, level_of, like, log_to_stderr, write_to_stderr
 
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 _MINUTE_NS = 60 * 10**9
 _KINDS_KEPT = 1024
 _NUMBERS = re.compile(r"\d+")
-_INFO = 6  # syslog's
+_PRIORITIES = {"error": 3, "warning": 4, "info": 6}  # syslog's
+_PREFIX = re.compile(r"<([0-7])>")
+_JSON_LEVEL = re.compile(r'"level": ?"(\w+)"')
 
 
 @dataclass(slots=True)
@@ -66,7 +69,7 @@ class RepeatLimit:
 
 
 def _told(kind: _Kind) -> list[str]:
-    return [f"{kind.last} (and {kind.held} like it held back)"] if kind.held else []
+    return [like(kind.last, f"{kind.last} (and {kind.held} like it held back)")] if kind.held else []
 
 
 class ServiceLog:
@@ -112,13 +115,13 @@ def service_log(
     """
     write: Callable[[str], None] = log_to_stderr
     if form == "json":
-        write = _json_writer(fields, clock)
+        write = _json_writer(fields, clock, is_journal(environment))
     elif is_journal(environment):
-        write = journal_writer(fields)
+        write = journal_writer(fields, JOURNAL_SOCKET)
     return ServiceLog(RepeatLimit(a_minute, clock), write)
 
 
-def _json_writer(fields: Mapping[str, str], clock: Clock) -> Callable[[str], None]:
+def _json_writer(fields: Mapping[str, str], clock: Clock, is_prefixed: bool) -> Callable[[str], None]:
     from datetime import UTC, datetime
 
     from structlog.processors import JSONRenderer
@@ -129,10 +132,36 @@ def _json_writer(fields: Mapping[str, str], clock: Clock) -> Callable[[str], Non
         now_ns = clock.utc_ns()
         moment = datetime.fromtimestamp(now_ns // 10**9, UTC)
         stamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{now_ns % 10**9:09d}Z"
-        said = render(None, "info", {"timestamp": stamp, **fields, "event": line})
-        write_to_stderr(said if isinstance(said, str) else said.decode())
+        level = level_of(line)
+        said = render(None, level, {"timestamp": stamp, "level": level, **fields, "event": str(line)})
+        text = said if isinstance(said, str) else said.decode()
+        write_to_stderr(f"<{_PRIORITIES[level]}>{text}" if is_prefixed else text)
 
     return write
+
+
+def passed_on(line: str, log: Callable[[str], None], environment: Mapping[str, str] = os.environ) -> None:
+    """Says a line that another process of the service wrote: JSON as it is, anything else as our own.
+
+    Args:
+        line: As it came; a priority before it (sd-daemon(3)) is taken for its level.
+        log: Of this process.
+        environment: Says whether stderr is the journal's.
+    """
+    prefix = _PREFIX.match(line)
+    text = line[prefix.end() :] if prefix else line
+    if text.startswith("{"):
+        level = _JSON_LEVEL.search(text)
+        priority = _PRIORITIES.get(level[1], 4) if level else 4
+        write_to_stderr(f"<{priority}>{text}" if is_journal(environment) else text)
+        return
+    priority = int(prefix[1]) if prefix else 4
+    log(Error(text) if priority <= 3 else text if priority == 4 else Info(text))
+
+
+def before_line(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """A line for stderr with its priority before it where that is the journal's; else as it is."""
+    return f"<{_PRIORITIES[level_of(text)]}>{text}" if is_journal(environment) else text
 
 
 def is_journal(environment: Mapping[str, str]) -> bool:
@@ -145,22 +174,23 @@ def is_journal(environment: Mapping[str, str]) -> bool:
     return (device, inode) == (str(found.st_dev), str(found.st_ino))
 
 
-def journal_writer(fields: Mapping[str, str], path: str = JOURNAL_SOCKET) -> Callable[[str], None]:
+def journal_writer(fields: Mapping[str, str], path: str) -> Callable[[str], None]:
     """Writes lines with fields: `NANOTAPE_PROCESS`, `NANOTAPE_RING`; what the journal does not take goes to stderr.
 
     Source: systemd.io, "Native Journal Protocol".
     """
-    lines = [f"SYSLOG_IDENTIFIER=nanotape\nPRIORITY={_INFO}"]
+    lines = ["SYSLOG_IDENTIFIER=nanotape"]
     lines += [f"NANOTAPE_{name.upper()}={_one_line(value)}" for name, value in fields.items()]
     head = "\n".join(lines)
 
     def write(line: str) -> None:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
-                sender.sendto(f"{head}\nMESSAGE={_one_line(line)}\n".encode("utf-8", "replace"), path)
+                said = f"{head}\nPRIORITY={_PRIORITIES[level_of(line)]}\nMESSAGE={_one_line(line)}\n"
+                sender.sendto(said.encode("utf-8", "replace"), path)
         except OSError:
             with contextlib.suppress(Exception):
-                log_to_stderr(line)
+                write_to_stderr(before_line(like(line, f"nanotape: {line}")))
 
     return write
 

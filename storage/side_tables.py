@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from nanotape.storage.clock import Clock
 from nanotape.storage.errors import SegmentWriteError
-from nanotape.storage.log import Log
+from nanotape.storage.log import Error, Log
 from nanotape.storage.reserve import Reserve
 from nanotape.storage.rotation import SegmentRotation
 from nanotape.storage.table_schemas import RECORDED_TABLES
@@ -102,7 +102,9 @@ class SideTables:
             self._written_ns = now
             if self.write_all() and self.given_up_rows > self._given_up_told:
                 lost, self._given_up_told = self.given_up_rows - self._given_up_told, self.given_up_rows
-                self._log(f"{self._directory}: {lost} rows beside the packets waited too long for the disk: lost")
+                self._log(
+                    Error(f"{self._directory}: {lost} rows beside the packets waited too long for the disk: lost")
+                )
         for table in list(self._rotations):
             with suppress(OSError):
                 self._rotation(table).tick()

@@ -18,6 +18,7 @@ from nanotape.capture.clock.thresholds import Thresholds
 from nanotape.capture.clock.watch import ClockLook, ClockWatch, Reader
 from nanotape.capture.errors import CaptureError
 from nanotape.capture.footprint import Footprint
+from nanotape.capture.severity import Error, Info
 
 _LOOK_NS = 10**9
 _LOCK_RETRY_S = 1.0
@@ -159,14 +160,16 @@ class ClockService:
                 self._settled.set()
             if not self._stopping.is_set():
                 self._made = None  # what is made now is no start's to take back
-                self._log(f"clock: {self._folder} was removed; beginning anew")
+                self._log(Info(f"clock: {self._folder} was removed; beginning anew"))
 
     def _take(self, lock: ClockLock) -> bool:
         is_told = False
         while not lock.take():
             if not is_told:
                 is_told = True
-                self._log(f"clock: {lock.holder()} looks after the clocks of this host; waiting until it has ended")
+                self._log(
+                    Info(f"clock: {lock.holder()} looks after the clocks of this host; waiting until it has ended")
+                )
                 self._settled.set()
             if self._stopping.wait(_LOCK_RETRY_S):
                 return False
@@ -238,7 +241,9 @@ class ClockService:
     def _log_change(self, change: Change) -> None:
         if change.end_ns is None or change.severity != "info":
             over = change.end_ns is not None and change.end_ns != change.at_ns
-            self._log(f"clock: over: {change.detail}" if over else f"clock: {change.detail}")
+            line = f"clock: over: {change.detail}" if over else f"clock: {change.detail}"
+            is_fine = over or change.severity == "info"
+            self._log(Info(line) if is_fine else Error(line) if change.severity == "error" else line)
 
     def _publish(self, journal: ClockJournal, parts: ClockParts, look: ClockLook, episodes: Sequence[Change]) -> None:
         nics = parts.nics

@@ -16,6 +16,7 @@ from typing import Any
 from nanotape.capture.control.peers import Peer, may_steer, peer_of
 from nanotape.capture.control.protocol import LINE_BYTES, Request, answer_line, error_line, parse
 from nanotape.capture.errors import CaptureError, ControlError
+from nanotape.capture.severity import Info
 from nanotape.config import ConfigError
 
 Act = Callable[[str, Request], Mapping[str, Any]]
@@ -161,7 +162,7 @@ class ControlServer:
         try:
             request = parse(line)
             if request.do != "status":
-                self._log(f"control: {request.do} asked for by process {peer.pid} of user {peer.uid}")
+                self._log(Info(f"control: {request.do} asked for by process {peer.pid} of user {peer.uid}"))
             return answer_line(self._act(ring, request))
         except (CaptureError, ConfigError) as error:
             return error_line(str(error))

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from nanotape.capture.metrics.exposition import CONTENT_TYPE
+from nanotape.capture.severity import Error
 
 _CLIENT_S = 10.0
 _CLIENTS = 16
@@ -41,7 +42,8 @@ class MetricsServer:
             self._server = _server_class(self._where[0])(self._where, _handler(self._text, self._log))
         except OSError as error:
             address, port = self._where
-            self._log(f"metrics: {address} port {port}: cannot listen: {error.strerror}; set metrics.port to another")
+            line = f"metrics: {address} port {port}: cannot listen: {error.strerror}; set metrics.port to another"
+            self._log(Error(line))
             return
         self._thread = threading.Thread(target=self._server.serve_forever, name="nanotape-metrics", daemon=True)
         self._thread.start()

@@ -37,7 +37,7 @@ struct nt_arguments {
 
 static void nt_say(const char *text)
 {
-	fprintf(stderr, "nanotape-capture: %s\n", text);
+	fprintf(stderr, "%snanotape-capture: %s\n", nt_process_level(NT_LEVEL_ERROR), text);
 }
 
 static bool nt_parse_id(const char *text, uint32_t *id)
@@ -114,8 +114,8 @@ static enum nt_exit nt_finish(struct nt_session *session, enum nt_exit status)
 
 	nt_session_tell(session, INT64_MAX, stderr);
 	if (error) {
-		fprintf(stderr, "nanotape-capture: %s: the source broke (%s): restart the capture\n",
-			nt_loop_broken(session->loop)->name, strerror(-error));
+		fprintf(stderr, "%snanotape-capture: %s: the source broke (%s): restart the capture\n",
+			nt_process_level(NT_LEVEL_ERROR), nt_loop_broken(session->loop)->name, strerror(-error));
 		return NT_EXIT_BROKEN;
 	}
 	if (status == NT_EXIT_HOLDER_GONE)

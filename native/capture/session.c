@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session.h"
 
+#include "../process.h"
 #include "../source/pcap.h"
 #include "sources.h"
 
@@ -118,30 +119,32 @@ int nt_session_open(struct nt_session *session, const char *plan_path, bool resu
 
 void nt_session_describe(const struct nt_session *session, FILE *out)
 {
+	const char *warning = nt_process_level(NT_LEVEL_WARNING), *info = nt_process_level(NT_LEVEL_INFO);
 	const struct nt_ring_descriptor *ring = session->ring.descriptor;
 	const struct nt_loop_facts *facts = nt_loop_facts(session->loop);
 
 	if (ring->fallback_reason[0])
-		fprintf(out, "ring %s: not on huge pages: %s\n", ring->name, ring->fallback_reason);
+		fprintf(out, "%sring %s: not on huge pages: %s\n", warning, ring->name, ring->fallback_reason);
 	if (session->plan.header->ring.lock_memory && !ring->locked)
-		fprintf(out, "ring %s: not locked in memory: raise RLIMIT_MEMLOCK\n", ring->name);
+		fprintf(out, "%sring %s: not locked in memory: raise RLIMIT_MEMLOCK\n", warning, ring->name);
 	for (uint32_t at = 0; at < session->source_count; at++) {
 		const struct nt_source *source = session->sources[at];
 
 		if (source->kind == NT_SOURCE_PACKET)
-			fprintf(out, "%s: a copy of what the kernel receives, stamped by the kernel\n", source->name);
+			fprintf(out, "%s%s: a copy of what the kernel receives, stamped by the kernel\n", info, source->name);
 		if (source->kind == NT_SOURCE_AFXDP)
-			fprintf(out, "%s: %s mode%s\n", source->name, source->zero_copy ? "zero-copy" : "copy",
+			fprintf(out, "%s%s: %s mode%s\n", source->skb_mode ? warning : info, source->name,
+				source->zero_copy ? "zero-copy" : "copy",
 				source->skb_mode ? ", generic XDP (SKB): slower, and stamped later" : "");
 		/* A file's note tells its end, and the loop may be writing it. */
 		if (source->note[0] && source->kind != NT_SOURCE_PCAP)
-			fprintf(out, "%s: %s\n", source->name, source->note);
+			fprintf(out, "%s%s: %s\n", warning, source->name, source->note);
 	}
 	if (facts->seccomp_reason[0])
-		fprintf(out, "loop: system calls are not %s: %s\n",
+		fprintf(out, "%sloop: system calls are not %s: %s\n", warning,
 			session->plan.header->seccomp == NT_SECCOMP_KILL ? "forbidden" : "counted", facts->seccomp_reason);
 	if (facts->realtime_reason[0])
-		fprintf(out, "loop: no real-time priority: %s\n", facts->realtime_reason);
+		fprintf(out, "%sloop: no real-time priority: %s\n", warning, facts->realtime_reason);
 }
 
 void nt_session_tell(struct nt_session *session, int64_t now_ns, FILE *out)
@@ -149,7 +152,7 @@ void nt_session_tell(struct nt_session *session, int64_t now_ns, FILE *out)
 	char line[256];
 
 	if (nt_system_calls_tell(&session->teller, session->ring.descriptor, now_ns, line, sizeof(line)))
-		fprintf(out, "%s\n", line);
+		fprintf(out, "%s%s\n", nt_process_level(NT_LEVEL_WARNING), line);
 }
 
 int nt_session_holder_fd(const struct nt_session *session)

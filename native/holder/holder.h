@@ -4,6 +4,7 @@
 #define NT_HOLDER_H
 
 #include "../plan/plan.h"
+#include "../process.h"
 #include "../source/packet.h"
 #include "../xdp/flow_keys.h"
 #include "lend.h"
@@ -121,7 +122,7 @@ int nt_server_open(struct nt_server *server, const struct nt_plan_header *plan, 
 int nt_server_run(struct nt_server *server, const struct nt_holder *holder, int signal_fd, struct nt_fault *fault);
 void nt_server_close(struct nt_server *server);
 
-/* main.c: one line to stderr, for what the operator should know but nothing failed. */
-void nt_holder_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* main.c: one line to stderr, of this level. */
+void nt_holder_say(enum nt_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

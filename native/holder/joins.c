@@ -176,6 +176,7 @@ int nt_joins_open(struct nt_joins *joins, const struct nt_plan *plan, const stru
 		return error;
 	if (tagged)
 		nt_holder_say(
+			NT_LEVEL_WARNING,
 			"%s: groups of tagged flows are joined untagged: a switch that snoops IGMP inside a VLAN needs a join on the VLAN's own interface, or a static entry",
 			source->interface);
 	return 0;

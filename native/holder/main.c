@@ -27,12 +27,12 @@ struct nt_arguments {
 	bool listeners;
 };
 
-void nt_holder_say(const char *format, ...)
+void nt_holder_say(enum nt_level level, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	fputs("nanotape-holder: ", stderr);
+	fprintf(stderr, "%snanotape-holder: ", nt_process_level(level));
 	vfprintf(stderr, format, arguments);
 	fputc('\n', stderr);
 	va_end(arguments);
@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 		return NT_EXIT_USAGE;
 	}
 	if (run(&arguments, parent, &fault)) {
-		nt_holder_say("%s", fault.text);
+		nt_holder_say(NT_LEVEL_ERROR, "%s", fault.text);
 		return NT_EXIT_FAILED;
 	}
 	return 0;

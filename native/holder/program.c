@@ -199,8 +199,8 @@ static int attach(struct nt_program *program, const struct nt_interface *interfa
 			fault, error,
 			"%s: driver %s gave no native XDP (%s; MTU %u), configuration demands it: lower the MTU, or set native_xdp = \"prefer\" to allow the slower generic mode",
 			interface->name, interface->driver, strerror(-error), interface->mtu);
-	nt_holder_say("%s: driver %s gave no native XDP (%s): generic (SKB) mode, which is slower", interface->name,
-		      interface->driver, strerror(-error));
+	nt_holder_say(NT_LEVEL_WARNING, "%s: driver %s gave no native XDP (%s): generic (SKB) mode, which is slower",
+		      interface->name, interface->driver, strerror(-error));
 	program->skb_mode = true;
 	program->link_fd = link_in_mode(program, interface, XDP_FLAGS_SKB_MODE);
 	if (program->link_fd < 0)

@@ -37,13 +37,14 @@ static void say_afxdp(const struct nt_lane *lane, const struct nt_plan_source *s
 {
 	const uint32_t room = source->frame_bytes - XDP_PACKET_HEADROOM;
 
-	nt_holder_say("%s: driver %s, %u queue%s, %s XDP, %s, %u descriptors of %u bytes a queue on %s", interface->name,
-		      interface->driver, interface->queues, interface->queues == 1 ? "" : "s",
+	nt_holder_say(NT_LEVEL_INFO, "%s: driver %s, %u queue%s, %s XDP, %s, %u descriptors of %u bytes a queue on %s",
+		      interface->name, interface->driver, interface->queues, interface->queues == 1 ? "" : "s",
 		      lane->facts.skb_mode ? "generic" : "native", lane->facts.zero_copy ? "zero-copy" : "copy mode",
 		      source->descriptors, source->frame_bytes,
 		      lane->memory.memory == NT_MEMORY_SHM ? "ordinary pages" : "huge pages");
 	if (interface->mtu + 22 > room)
 		nt_holder_say(
+			NT_LEVEL_WARNING,
 			"%s: MTU %u, but a UMEM frame holds packets of %u bytes: longer ones will be lost and counted as rx_dropped",
 			interface->name, interface->mtu, room);
 }
@@ -81,9 +82,9 @@ static int open_packet(struct nt_holder *holder, const struct nt_plan_source *so
 	if (error)
 		return error;
 	holder->lane_count += source->fanout;
-	nt_holder_say("%s: driver %s, %u packet socket%s, %u blocks of %u bytes each%s", interface->name, interface->driver,
-		      source->fanout, source->fanout == 1 ? "" : "s", lanes[0].facts.block_count, lanes[0].facts.block_bytes,
-		      source->promiscuous ? ", promiscuous" : "");
+	nt_holder_say(NT_LEVEL_INFO, "%s: driver %s, %u packet socket%s, %u blocks of %u bytes each%s", interface->name,
+		      interface->driver, source->fanout, source->fanout == 1 ? "" : "s", lanes[0].facts.block_count,
+		      lanes[0].facts.block_bytes, source->promiscuous ? ", promiscuous" : "");
 	return 0;
 }
 

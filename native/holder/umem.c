@@ -82,7 +82,7 @@ int nt_umem_make(struct nt_umem *umem, const struct nt_plan_source *source, cons
 		if (source->umem_hugepages == NT_HUGEPAGES_REQUIRE)
 			return nt_fault_set(fault, -ENOMEM, "%s (or set umem_hugepages = \"prefer\")", shortage);
 		if (queue == 0)
-			nt_holder_say("%s; using ordinary pages", shortage);
+			nt_holder_say(NT_LEVEL_WARNING, "%s; using ordinary pages", shortage);
 	}
 	umem->memory = NT_MEMORY_SHM;
 	error = allocate(umem, bytes, 0, name);

@@ -107,7 +107,11 @@ def test_each_line_is_an_object_and_what_needs_somebody_reaches_the_command(runn
     subprocess.run(["kill", "-KILL", str(capture)], check=True)
     wait_for(lambda: "told: " in rig.talk.read_text(), "the event", 30)
     lines = [json.loads(line) for line in rig.talk.read_text().splitlines()]
-    assert {"timestamp", "process", "ring", "event"} <= lines[0].keys()
+    assert all({"timestamp", "level", "process", "ring", "event"} <= line.keys() for line in lines)
+    levels = {line["event"].partition(",")[0]: line["level"] for line in lines}
+    expected = {"test: capturing": "info", "capture: killed by SIGKILL": "warning", "capture: started anew": "info"}
+    assert {said: levels[said] for said in expected} == expected
+    assert not any(line["event"].startswith("<") for line in lines), "what goes before a program's line is no text"
     assert {line["process"] for line in lines} == {"supervisor", "recorder"}
     event = next(line["event"] for line in lines if "told: " in line["event"]).partition("told: ")[2]
     assert (json.loads(event)["kind"], json.loads(event)["severity"]) == ("restart", "warning")

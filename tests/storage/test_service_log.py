@@ -12,8 +12,11 @@ import sys
 import pytest
 from deadline import wait_for
 
+from nanotape.capture import severity
+from nanotape.storage import service_log as service_log_module
 from nanotape.storage.line_pipe import LinePipe
-from nanotape.storage.service_log import RepeatLimit, ServiceLog, is_journal, journal_writer, service_log
+from nanotape.storage.log import Error, Info
+from nanotape.storage.service_log import RepeatLimit, ServiceLog, is_journal, journal_writer, passed_on, service_log
 
 
 class Time:
@@ -71,6 +74,7 @@ def test_json_is_an_object_on_each_line_whatever_is_said(capfd: pytest.CaptureFi
     (line,) = capfd.readouterr().err.splitlines()
     assert json.loads(line) == {
         "timestamp": "2026-11-21T00:00:00.000000007Z",
+        "level": "warning",
         "process": "recorder",
         "ring": "main",
         "event": 'a "quoted"\nline \u00fc',
@@ -92,11 +96,19 @@ def test_the_journal_gets_fields_and_what_it_does_not_take_goes_to_stderr(
         write("two\nlines")
         assert journal.recv(4096).decode().splitlines() == [
             "SYSLOG_IDENTIFIER=nanotape",
-            "PRIORITY=6",
             "NANOTAPE_PROCESS=supervisor",
             "NANOTAPE_RING=main",
+            "PRIORITY=4",
             "MESSAGE=two lines",
         ]
+        for line, priority in (
+            (Error("broken"), 3),
+            (Info("fine"), 6),
+            (severity.Error("b"), 3),
+            (severity.Info("f"), 6),
+        ):
+            write(line)
+            assert f"PRIORITY={priority}" in journal.recv(4096).decode().splitlines()
     write("gone")
     assert capfd.readouterr().err == "nanotape: gone\n"
 
@@ -116,6 +128,55 @@ def test_it_is_the_journal_only_if_stderr_is_the_stream_that_systemd_named() -> 
         os.close(read)
         os.close(write)
     assert not is_journal({})
+
+
+LINES = {"plain": 4, Info("info"): 6, Error("error"): 3}
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_level_goes_before_the_line_where_stderr_is_the_journals_and_only_there(
+    form: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By the stream (sd-daemon(3)), as the journal's socket is not there to take fields."""
+    for is_the_journals in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(service_log_module, "JOURNAL_SOCKET", "/nowhere")
+            patch.setenv("JOURNAL_STREAM", stream_of_stderr() if is_the_journals else "")
+            log = service_log(form, 5, {}, Time())
+            for line in LINES:
+                log(line)
+        said = capfd.readouterr().err.splitlines()
+        assert len(said) == len(LINES)
+        for line, (text, priority) in zip(said, LINES.items(), strict=True):
+            assert line.startswith(f"<{priority}>") == is_the_journals
+            assert text in line
+
+
+def stream_of_stderr() -> str:
+    found = os.fstat(sys.stderr.fileno())
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def test_json_tells_the_level(capfd: pytest.CaptureFixture[str]) -> None:
+    log = service_log("json", 1, {}, Time(), {})
+    for line in (*LINES, Error("error")):
+        log(line)
+    log.close()
+    told = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [each["level"] for each in told] == ["warning", "info", "error", "error"]
+    assert told[-1]["event"] == "error (and 1 like it held back)"
+
+
+def test_what_another_process_says_keeps_its_level(capfd: pytest.CaptureFixture[str]) -> None:
+    log = service_log("json", 5, {}, Time(), {})
+    for line in ("<3>a", "<4>b", "<6>c", "d", '{"level": "error", "event": "e"}', '<6>{"level": "info", "event": "f"}'):
+        passed_on(line, log, {})
+    told = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [(each["event"], each["level"]) for each in told] == [
+        ("a", "error"), ("b", "warning"), ("c", "info"), ("d", "warning"), ("e", "error"), ("f", "info"),
+    ]  # fmt: skip
+    passed_on('{"level": "error", "event": "e"}', log, {"JOURNAL_STREAM": stream_of_stderr()})
+    assert capfd.readouterr().err == '<3>{"level": "error", "event": "e"}\n'
 
 
 def test_lines_of_other_processes_are_taken_one_by_one() -> None:

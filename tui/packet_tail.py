@@ -136,7 +136,15 @@ class PacketTail:
             if batch is None:
                 return
             shown, looked = self._take(batch, chooser, lines, shown, looked)
-        reader.seek("latest")
+        self._skip(reader.newest_seq())
+        reader.seek("latest")  # what came between the two is counted with the next packet
+
+    def _skip(self, newest: int) -> None:
+        skipped = 0 if self._expected is None else newest + 1 - self._expected
+        if skipped > 0:
+            self._expected = newest + 1
+            self.counts = _more(self.counts, skipped=skipped)
+            self.version += 1
 
     def _take(
         self, batch: pa.RecordBatch, chooser: BatchFilter, lines: LineFormat, shown: int, looked: int

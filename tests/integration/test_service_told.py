@@ -76,7 +76,7 @@ def test_metrics_tell_what_status_tells(running: Running) -> None:
     found = page(port)
     host = rig.settings.host
     assert f'nanotape_ring_capturing{{host="{host}",ring="test"}} 1' in found
-    assert f'nanotape_reader_up{{host="{host}",ring="test",reader="recorder"}} 1' in found
+    assert f'nanotape_reader_up{{host="{host}",reader="recorder",ring="test"}} 1' in found
     packets = re.search(r"nanotape_ring_packets_total\{[^}]*\} (\d+)", found)
     assert packets
     assert int(packets[1]) > 0
@@ -105,11 +105,11 @@ def test_each_line_is_an_object_and_what_needs_somebody_reaches_the_command(runn
         "capture"
     ]
     subprocess.run(["kill", "-KILL", str(capture)], check=True)
-    wait_for(lambda: "told: " in rig.talk.read_text(), "the event", 30)
+    expected = {"test: capturing": "info", "capture: killed by SIGKILL": "warning", "capture: started anew": "info"}
+    wait_for(lambda: all(words in rig.talk.read_text() for words in ("told: ", *expected)), "the event", 30)
     lines = [json.loads(line) for line in rig.talk.read_text().splitlines()]
     assert all({"timestamp", "level", "process", "ring", "event"} <= line.keys() for line in lines)
     levels = {line["event"].partition(",")[0]: line["level"] for line in lines}
-    expected = {"test: capturing": "info", "capture: killed by SIGKILL": "warning", "capture: started anew": "info"}
     assert {said: levels[said] for said in expected} == expected
     assert not any(line["event"].startswith("<") for line in lines), "what goes before a program's line is no text"
     assert {line["process"] for line in lines} == {"supervisor", "recorder"}

@@ -79,8 +79,13 @@ def _command_word(text: str) -> str:
     return word(text.replace("$", "$$"))  # in commands it is a variable else
 
 
+def first_line(start: Start) -> str:
+    """How each drop-in of a configuration begins."""
+    return f"# By `nanotape service install`, from {start.config}; written anew by the next."
+
+
 def _text(start: Start, service: Sequence[str], unit: Sequence[str] = ()) -> str:
-    lines = [f"# By `nanotape service install`, from {start.config}; written anew by the next."]
+    lines = [first_line(start)]
     lines += ["[Unit]", *unit] if unit else []
     lines += ["[Service]", *service] if service else []
     return "".join(f"{line}\n" for line in lines)

@@ -18,7 +18,7 @@ SHIPPED = {
 """By folder of the host's own: where a package puts the same; who finds a file there needs no other."""
 SYSUSERS, TMPFILES = Path("etc/sysusers.d/nanotape.conf"), Path("etc/tmpfiles.d/nanotape.conf")
 UDEV = Path("etc/udev/rules.d/60-nanotape.rules")
-_DROP_IN = "50-nanotape.conf"
+DROP_IN = "50-nanotape.conf"
 _UNIT_SUFFIXES = (".service", ".target", ".timer")
 
 
@@ -35,7 +35,7 @@ def _is_unit(path: Path) -> bool:
 def files(settings: Settings, start: Start) -> dict[Path, str]:
     """Text of each file, by its path below the root; the units themselves come first."""
     found = {UNIT_FOLDER / name: text for name, text in shipped().items()}
-    found |= {UNIT_FOLDER / f"{unit}.d" / _DROP_IN: text for unit, text in _drop_ins(settings, start)}
+    found |= {UNIT_FOLDER / f"{unit}.d" / DROP_IN: text for unit, text in _drop_ins(settings, start)}
     return {**found, SYSUSERS: sysusers(settings), TMPFILES: tmpfiles(settings), UDEV: udev(settings)}
 
 

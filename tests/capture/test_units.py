@@ -14,6 +14,7 @@ from nanotape.capture.errors import AccountUnknown, PlaceUnusable, ReaderBusy, R
 from nanotape.capture.units.drop_ins import Start
 from nanotape.capture.units.install import condition, install
 from nanotape.capture.units.layout import SYSUSERS, TMPFILES, UDEV, UNIT_FOLDER, enabled_units, files, shipped
+from nanotape.capture.units.left_over import left_over
 from nanotape.capture.units.state import UnitState, unit_states
 from nanotape.cli.main import exit_status
 from nanotape.config import ConfigError, Settings, loads
@@ -130,6 +131,15 @@ def test_a_mistake_ends_a_unit_for_good_and_what_may_pass_is_tried_again(unit: s
     assert {exit_status(each) for each in mistakes} == final == {2}
     may_pass = [RingBusy("another runs it"), ReaderBusy("another reads"), ServiceError("ended"), StorageError("locked")]
     assert {exit_status(each) for each in may_pass} == {1}
+
+
+def test_a_unit_that_is_enabled_without_a_drop_in_is_of_the_default_configuration(tmp_path: pathlib.Path) -> None:
+    wants = tmp_path / UNIT_FOLDER / "nanotape.target.wants"
+    wants.mkdir(parents=True)
+    for name in ("nanotape-record@main.service", "nanotape-record@old.service", "nanotape-clock.service"):
+        (wants / name).symlink_to("/nowhere")
+    assert [each.unit for each in left_over(Settings(), Start(), tmp_path)] == ["nanotape-record@old.service"]
+    assert left_over(Settings(), Start(config=pathlib.Path("/etc/other.toml")), tmp_path) == []
 
 
 def test_a_capture_that_is_stopped_before_it_is_ready_has_not_failed() -> None:

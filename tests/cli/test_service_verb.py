@@ -69,6 +69,40 @@ def test_status_tells_what_is_there_what_is_missing_and_what_is_otherwise(
     assert lines[f"{root}/etc/systemd/system/nanotape.target"] == "differs"
 
 
+def test_what_was_put_in_place_for_a_ring_that_is_gone_is_removed_and_its_units_named(
+    config: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    root, words = tmp_path / "root", ("--config", config, "--root", tmp_path / "root")
+    system = root / "etc/systemd/system"
+    other = tmp_path / "other.toml"
+    other.write_text('[ring]\nname = "theirs"\n' + CONFIG)
+    assert call("service", "install", "--config", other, "--root", root)[0] == 0
+    config.write_text('[ring]\nname = "old"\n' + CONFIG)
+    assert call("service", "install", *words)[0] == 0
+    own = system / "nanotape-record@old.service.d" / "60-mine.conf"
+    own.write_text("[Service]\n")
+    config.write_text('[ring]\nname = "new"\n' + CONFIG)
+    gone = [system / f"nanotape-{part}@old.service.d" / "50-nanotape.conf" for part in ("capture", "record")]
+
+    status, output, _ = call("service", "status", *words)
+    assert status == 1
+    assert [line for line in output.splitlines() if line.startswith("left over")] == [
+        f"left over {path}" for path in gone
+    ]
+    _, _, talk = call("service", "install", "--dry-run", *words)
+    assert all(path.exists() and f"{path}: of a ring that is configured no longer" in talk for path in gone)
+
+    status, output, talk = call("service", "install", *words)
+    assert status == 0
+    assert output.splitlines()[0] == "systemctl disable --now nanotape-capture@old.service nanotape-record@old.service"
+    assert all(f"{path}: removed" in talk for path in gone)
+    assert not gone[0].parent.exists()
+    assert own.exists(), "who wrote it may want it back"
+    assert (system / "nanotape-record@theirs.service.d" / "50-nanotape.conf").exists(), "of another configuration"
+    assert call("service", "status", *words)[0] == 0
+    assert not call("service", "install", *words)[1].startswith("systemctl disable")
+
+
 def test_a_root_that_is_no_folder_is_refused(config: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "root").write_text("")
     words = ("service", "install", "--config", config, "--root", tmp_path / "root")

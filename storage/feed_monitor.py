@@ -64,6 +64,7 @@ class FeedMonitor:
         self._pending: list[Pending] = []
         self._told: list[Event] = []
         self._settled: list[Settled] = []
+        self._told_again: list[Settled] = []
         self._newest_ns: int | None = None
         self._complained: set[str] = set()
 
@@ -140,6 +141,11 @@ class FeedMonitor:
         settled, self._settled = self._settled, []
         return settled
 
+    def take_told_again(self) -> list[Settled]:
+        """Gaps found since the last call that an earlier recorder had told, and summed up: they are not to be again."""
+        told_again, self._told_again = self._told_again, []
+        return told_again
+
     @property
     def flows(self) -> Mapping[int, Any]:
         """Of the ring, by id."""
@@ -158,7 +164,9 @@ class FeedMonitor:
         now = self._clock.monotonic_ns()
         for each in findings:
             found = each if isinstance(each, Found) else Found.of(each)
-            if self.told_before and self.told_before.has(found):
+            told_as = self.told_before.cause_of(found) if self.told_before else None
+            if told_as:
+                self._told_again += [Settled(found, Blame(told_as))] if found.kind == LOST else []
                 continue
             if found.kind == LOST:
                 self._pending.append(Pending(found, now, self._source.covered_by(found)[0]))

@@ -156,8 +156,8 @@ class FeedRecording:
         self._journal.tell(self._monitor.take_events())
         settled = self._monitor.take_settled()
         self._journal.gaps(settled)
-        if settled:
-            self._blames.take(settled, names(self._ring))
+        if blamed := settled + self._monitor.take_told_again():
+            self._blames.take(blamed, names(self._ring))
 
     def _save(self, directory: Path, recorded_seq: int) -> None:
         """Not before all is told that it takes for told."""

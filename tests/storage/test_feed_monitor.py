@@ -145,3 +145,22 @@ def test_more_sessions_than_can_be_followed_are_said_once(tmp_path: Path) -> Non
         "ring demo: expected at most 65,536 sessions and keys, 16,384 of a line, found more; gaps in the others are "
         "not told: see that each channel has the framing of its feed"
     ]
+
+
+class ToldAlready:
+    """What an earlier recorder told: whatever comes before sequence 30."""
+
+    def cause_of(self, found: Found) -> str | None:
+        return "ours" if found.seq_first < 30 else None
+
+
+def test_a_gap_that_an_earlier_recorder_told_is_not_told_again_but_counts_as_whose_fault_it_was() -> None:
+    """Its state was saved before: what came after it is followed once more."""
+    watched = Watched()
+    watched.monitor.told_before = ToldAlready()  # type: ignore[assignment]
+    watched.monitor.resume([FOUND, replace(FOUND, kind="duplicate"), replace(FOUND, seq_first=30, seq_last=30)])
+    assert [each.seq_first for each in watched.monitor.pending] == [30]
+    assert not watched.monitor.take_settled()
+    [again] = watched.monitor.take_told_again()
+    assert (again.gap, again.blame.cause) == (FOUND, "ours")
+    assert not watched.monitor.take_told_again()

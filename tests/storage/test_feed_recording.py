@@ -16,8 +16,10 @@ from nanotape.capture.link_watch import LinkOutage
 from nanotape.storage import feed_recording
 from nanotape.storage.archive import Archive
 from nanotape.storage.errors import ArchiveError
+from nanotape.storage.feed_findings import Found
 from nanotape.storage.feed_options import FeedOptions
 from nanotape.storage.feed_state import STATE_NAME
+from nanotape.storage.feed_told import ToldBefore
 
 PROGRAM = Path(__file__).with_name("feed_ring.py")
 KINDS = ("feed_gap", "duplicate", "reorder", "feed_reset", "session")
@@ -63,6 +65,22 @@ def test_an_outage_that_ends_as_the_recorder_does_is_told_to_be_over(tmp_path: P
     recorder.finish()
     links = [each for each in Archive(tmp_path / "archive").rows("events").to_pylist() if each["kind"] == "link"]
     assert [each["severity"] for each in links] == ["warning"]
+
+
+def test_what_was_told_before_is_known_with_its_cause(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    record(path, 2_000)
+    ring = FeedRing(newest=2_000)
+    before = ToldBefore(Archive(path), ring, 0, 2_000)
+    [*_, event] = [each for each in Archive(path).rows("events").to_pylist() if each["kind"] == "feed_gap"]
+    flow = next(each for each in ring.flows() if each.line == event["line"])
+    session, _, key = event["feed_key"].partition("/")
+    found = Found(
+        "gap", 0, flow.id, session, key or None, None, event["seq_first"], event["seq_last"], 1, 1, 0, 0, 1, 2, None, 0
+    )
+    assert before.cause_of(found) == event["cause"] == "unknown"
+    assert before.cause_of(replace(found, seq_first=3, seq_last=3)) is None
+    assert before.cause_of(replace(found, ring_seq=2_001)) is None
 
 
 def test_without_a_state_sequences_are_followed_from_the_next_packet_on(tmp_path: Path) -> None:

@@ -125,6 +125,11 @@ class ClockPane(Pane):
         if self._picture is not None:
             self._draw(self._picture)
 
+    def on_resize(self) -> None:
+        """The plot is as wide as the screen, which is known only now."""
+        if self._picture is not None:
+            self._draw(self._picture)
+
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Another clock is chosen."""
         event.stop()

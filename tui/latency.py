@@ -73,6 +73,10 @@ class LatencyPane(Pane):
         self._table.show_rows({row.key: _cells(row, with_ring=several) for row in rows})
         self._draw_chosen()
 
+    def on_resize(self) -> None:
+        """Bars are as long as the screen is wide, which is known only now."""
+        self._draw_chosen()
+
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Another row is chosen."""
         event.stop()

@@ -50,6 +50,7 @@ class ReadersPane(Pane):
     def __init__(self, id: str | None = None) -> None:
         """Has seen nothing yet."""
         super().__init__(id=id)
+        self._picture: Picture | None = None
         self._rates: dict[tuple[str, str], WriteRate] = {}
         self._table = FactsTable(_COLUMNS, id="readers-table")
         self._legend = Static(_LEGEND, id="readers-legend", markup=False)
@@ -63,6 +64,7 @@ class ReadersPane(Pane):
 
     def show(self, picture: Picture) -> None:
         """Draws both."""
+        self._picture = picture
         rows = [row for ring in picture.rings for row in _readers(ring)]
         several = len(picture.rings) > 1
         self._table.show_rows({f"{row.ring}\t{row.name}": _cells(row, with_ring=several) for row in rows})
@@ -74,6 +76,11 @@ class ReadersPane(Pane):
         self._lines.show(
             recording_page(on_one_disk(recordings), width) if rows else [Text(each) for each in wrapped(nobody, width)]
         )
+
+    def on_resize(self) -> None:
+        """Lines are as long as the screen is wide, which is known only now."""
+        if self._picture is not None:
+            self.show(self._picture)
 
     def _recordings(self, ring: RingPicture, now_ns: int) -> Iterator[RecordingRow]:
         told = dict(ring.segments)

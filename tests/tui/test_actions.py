@@ -90,7 +90,7 @@ def test_a_rotation_is_asked_for_once_it_is_confirmed(settings: Settings, serve:
         await until(app, pilot, "rotate main: its segment is ended")
         assert service.asked == [{"do": "rotate"}]
 
-    driven(picture(settings=settings), play)
+    driven(picture(settings=settings), play, refresh_s=60)
 
 
 def test_what_is_not_confirmed_is_not_asked_for(settings: Settings, serve: Callable[..., Service]) -> None:
@@ -106,7 +106,7 @@ def test_what_is_not_confirmed_is_not_asked_for(settings: Settings, serve: Calla
         await pilot.pause(0.1)
         assert not isinstance(app.screen, ConfirmAction), "the other button"
 
-    driven(picture(settings=settings), play)
+    driven(picture(settings=settings), play, refresh_s=60)
     assert service.asked == []
 
 
@@ -119,7 +119,7 @@ def test_a_mark_takes_words_and_wants_some(settings: Settings, serve: Callable[.
         await pilot.press(*"quiet", "space", *"now", "enter")
         await until(app, pilot, 'mark main: "quiet now" stands in the archive')
 
-    driven(picture(settings=settings), play)
+    driven(picture(settings=settings), play, refresh_s=60)
     assert service.asked == [{"do": "mark", "text": "quiet now"}]
 
 
@@ -137,7 +137,7 @@ def test_a_refusal_is_shown_and_the_screen_goes_on_meanwhile(settings: Settings,
         service.may.set()
         await until(app, pilot, "reload main: REFUSED: ring.capacity: cannot be changed while it runs")
 
-    driven(picture(settings=settings), play, size=(120, 30))
+    driven(picture(settings=settings), play, size=(120, 30), refresh_s=60)
     assert service.asked == [{"do": "reload"}]
 
 
@@ -156,7 +156,7 @@ def test_who_may_not_is_told_why_and_cannot_confirm(
         titles = {each.title: each.help for each in app.get_system_commands(app.screen)}
         assert titles["Mark ring main"].startswith("NOT ALLOWED: ")
 
-    driven(picture(settings=settings), play)
+    driven(picture(settings=settings), play, refresh_s=60)
     assert service.asked == []
 
 
@@ -171,7 +171,7 @@ def test_of_several_rings_one_is_chosen(settings: Settings, serve: Callable[...,
         await pilot.press("enter")
         await until(app, pilot, "rotate second: its segment is ended")
 
-    driven(picture(ring_picture(), ring_picture(replace(RING, name="second")), settings=settings), play)
+    driven(picture(ring_picture(), ring_picture(replace(RING, name="second")), settings=settings), play, refresh_s=60)
     assert (first.asked, second.asked) == ([], [{"do": "rotate"}])
 
 
@@ -184,7 +184,7 @@ def test_where_no_service_runs_the_dialog_says_so(settings: Settings) -> None:
         await pilot.press("M")
         await pilot.pause()
 
-    driven(picture(rings=(), settings=settings), play)
+    driven(picture(rings=(), settings=settings), play, refresh_s=60)
 
 
 def test_leaving_does_not_wait_for_a_service_that_does_not_answer(
@@ -197,5 +197,5 @@ def test_leaving_does_not_wait_for_a_service_that_does_not_answer(
         await pilot.press("R", "enter")
         await until(app, pilot, "waiting for the answer")
 
-    driven(picture(settings=settings), play)
+    driven(picture(settings=settings), play, refresh_s=60)
     assert service.asked == [{"do": "rotate"}]

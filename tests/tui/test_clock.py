@@ -47,7 +47,7 @@ def on_screen(look: Picture | Callable[[], Picture], *expected: str, size: tuple
                 return
         raise AssertionError(f"expected {expected}, found:\n{screens[0]}")
 
-    driven(look, play, size)
+    driven(look, play, size, refresh_s=60 if isinstance(look, Picture) else 0.05)
     return screens[0]
 
 
@@ -102,7 +102,7 @@ def test_another_clock_is_chosen_with_the_cursor() -> None:
         await pilot.resize_terminal(20, 5)
         await pilot.pause()
 
-    driven(picture(clock=status()), play)
+    driven(picture(clock=status()), play, refresh_s=60)
 
 
 def test_what_is_wrong_with_clocks_and_programs_is_said() -> None:

@@ -61,7 +61,7 @@ def test_findings_are_shown_worst_first_with_what_mends_the_chosen_one(monkeypat
         await pilot.resize_terminal(20, 5)
         await pilot.pause()
 
-    driven(picture(), play)
+    driven(picture(), play, refresh_s=60)
 
 
 def test_doctor_looks_again_only_when_it_is_asked_and_the_screen_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_doctor_looks_again_only_when_it_is_asked_and_the_screen_does_not_wait(m
         await until(app, pilot, "0 fail, 0 warn, 0 unknown, 0 info, 1 ok")
         assert doctor.rounds == 2
 
-    driven(picture(), play)
+    driven(picture(), play, refresh_s=60)
 
 
 def test_a_doctor_that_fails_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_a_doctor_that_fails_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None
         await pilot.press("8")
         await until(app, pilot, "doctor could not look: OSError: gone; looked at")
 
-    driven(picture(), play)
+    driven(picture(), play, refresh_s=60)
 
 
 def test_leaving_does_not_wait_for_a_doctor_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_leaving_does_not_wait_for_a_doctor_that_hangs(monkeypatch: pytest.Monke
         await pilot.press("8")
         await until(app, pilot, "doctor looks at this host ...")
 
-    driven(picture(), play)
+    driven(picture(), play, refresh_s=60)
     assert doctor.rounds == 0
     doctor.may.set()
 

@@ -94,7 +94,7 @@ def test_the_screen_shows_the_figures_and_the_chosen_rows_bars() -> None:
         await pilot.pause()
         assert "3 in the last" in screen_text(app)
 
-    driven(picture(ring()), play)
+    driven(picture(ring()), play, refresh_s=60)
 
 
 def test_without_a_ring_it_says_so_and_small_screens_break_nothing() -> None:
@@ -105,7 +105,7 @@ def test_without_a_ring_it_says_so_and_small_screens_break_nothing() -> None:
         await pilot.resize_terminal(20, 5)
         await pilot.pause()
 
-    driven(picture(rings=()), play)
+    driven(picture(rings=()), play, refresh_s=60)
 
     async def shrink(app: Top, pilot: Pilot[None]) -> None:
         await pilot.press("3")
@@ -115,4 +115,4 @@ def test_without_a_ring_it_says_so_and_small_screens_break_nothing() -> None:
         await pilot.pause()
         assert "loop gaps" in screen_text(app)
 
-    driven(picture(ring(), ring_picture(loop(replace(RING, name="second")))), shrink)
+    driven(picture(ring(), ring_picture(loop(replace(RING, name="second")))), shrink, refresh_s=60)

@@ -24,7 +24,7 @@ def shown(pictured: Picture, *expected: str, size: tuple[int, int] = (80, 24)) -
         await pilot.pause()
         screens.append(screen_text(app))
 
-    driven(pictured, play, size)
+    driven(pictured, play, size, refresh_s=60)
     words = " ".join(screens[0].split())
     for each in expected:
         assert each in words, screens[0]

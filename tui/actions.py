@@ -21,7 +21,7 @@ from nanotape.tui.confirm import ConfirmAction, Confirmed
 from nanotape.tui.picture import Picture
 from nanotape.tui.steering import ACTIONS, Action, Outcome, Target, action, carry_out, target
 from nanotape.tui.style import ERROR, OK, QUIET
-from nanotape.tui.words import clock_time
+from nanotape.tui.words import clock_time, printable
 
 ACTION_BINDINGS = tuple(Binding(each.key, f"steer('{each.verb}')", each.title, show=False) for each in ACTIONS)
 """For the app, whose `action_steer` calls `ActionLine.begin`."""
@@ -98,7 +98,7 @@ class ActionLine(Static):
         self._waiting.discard((outcome.verb, outcome.ring))
         self._say(outcome.line, OK if outcome.is_done else ERROR)
         self.notify(
-            outcome.told,
+            printable(outcome.told),
             title=f"{outcome.verb} {outcome.ring}: {'done' if outcome.is_done else 'refused'}",
             severity="information" if outcome.is_done else "error",
             markup=False,
@@ -119,7 +119,7 @@ class ActionLine(Static):
 
     def _say(self, line: str, style: str) -> None:
         at = clock_time(self._picture.at_ns if self._picture else None)[:8]
-        self.update(Text(f"{at} {line}", style, overflow="ellipsis"))
+        self.update(Text(f"{at} {printable(line)}", style, overflow="ellipsis"))
         self.display = True
         if self._hides is not None:
             self._hides.stop()

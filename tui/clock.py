@@ -31,7 +31,7 @@ from nanotape.tui.named_lines import named_lines
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture
 from nanotape.tui.style import ACCENT, ERROR, HEAD
-from nanotape.tui.words import UNKNOWN, nanoseconds
+from nanotape.tui.words import UNKNOWN, nanoseconds, printable
 
 _COLUMNS = (
     Column("CLOCK", 14, is_right=False, grows=True),
@@ -160,7 +160,7 @@ class ClockPane(Pane):
         if told is not None:
             height = next(rows for least, rows in _PLOT_HEIGHTS if self.screen.size.height >= least)
             points = self._history.points(str(chosen), now_ns)
-            lines.append(Text(f"Offset of {chosen} to its master", HEAD))
+            lines.append(Text(printable(f"Offset of {chosen} to its master"), HEAD))
             lines += [Text(each, ACCENT) for each in plot_lines(points, now_ns, width, height)]
             lines += named_lines(clock_lines(told), width, _NAMES_WIDTH)
         return [*lines, Text("This host", HEAD), *named_lines(host_lines(status, self._around), width, _NAMES_WIDTH)]

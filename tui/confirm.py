@@ -19,6 +19,7 @@ from textual.widgets import Button, Input, Static
 from nanotape.capture.control.protocol import MARK_CHARACTERS
 from nanotape.tui.steering import Action, Target, wrong_mark
 from nanotape.tui.style import ERROR, HEAD, QUIET
+from nanotape.tui.words import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,16 @@ class ConfirmAction(ModalScreen[Confirmed | None]):
 
     def _draw(self) -> None:
         target, action = self.target, self._wanted
+        name = printable(target.ring)
         about = Text.assemble(
             (f"{action.title} ring {target.ring}", HEAD), "\n\n", action.does.format(ring=target.ring)
         )
         if len(self._targets) > 1:
             about.append(f"\n\nRing {self._place + 1} of {len(self._targets)}: up and down choose another.")
-        about.append(f"\n\nAsked at {target.socket}.", QUIET)
+        about.append(f"\n\nAsked at {printable(str(target.socket))}.", QUIET)
         self._about.update(about)
         refused = target.refusal is not None
-        self._wrong.update(Text(f"NOT ALLOWED: {target.refusal}" if refused else "", ERROR))
+        self._wrong.update(Text(printable(f"NOT ALLOWED: {target.refusal}") if refused else "", ERROR))
         self._do.disabled = self._text.disabled = refused
         if refused:
             self.query_one("#confirm-leave").focus()

@@ -9,6 +9,8 @@ from rich.text import Text
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
+from nanotape.tui.words import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -110,4 +112,6 @@ class FactsTable(DataTable[Text]):
 
 def _text(cell: Cell, column: Column) -> Text:
     written, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(written, style, justify="right" if column.is_right else "left", no_wrap=True, overflow="ellipsis")
+    return Text(
+        printable(written), style, justify="right" if column.is_right else "left", no_wrap=True, overflow="ellipsis"
+    )

@@ -31,6 +31,7 @@ from nanotape.tui.host_rows import (
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture
 from nanotape.tui.style import ERROR, QUIET
+from nanotape.tui.words import printable
 
 _COLUMNS = (
     Column("STATUS", 7, is_right=False),
@@ -147,7 +148,7 @@ class HostPane(Pane):
         table.add_column(width=_NAMES_WIDTH, style=QUIET)
         table.add_column()
         for name, said, style in result_lines(chosen) if chosen else ():
-            table.add_row(name, Text(said, style))
+            table.add_row(name, Text(printable(said), style))
         self._below.update(table)
 
 

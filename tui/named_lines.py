@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from nanotape.tui.style import QUIET
+from nanotape.tui.words import printable
 
 Named = tuple[str, str, str]
 """What it is about, what there is to say, its style."""
@@ -25,10 +26,10 @@ def named_lines(named: Iterable[Named], width: int, names_width: int) -> list[Te
     lines: list[Text] = []
     for name, said, style in named:
         for number, part in enumerate(wrapped(said, width - names_width)):
-            lines.append(Text.assemble((f"{'' if number else name:<{names_width}}", QUIET), (part, style)))
+            lines.append(Text.assemble((f"{'' if number else printable(name):<{names_width}}", QUIET), (part, style)))
     return lines
 
 
 def wrapped(said: str, width: int) -> list[str]:
     """In lines of so many cells, broken between words; at least one."""
-    return textwrap.wrap(said, max(_SAID_LEAST, width), break_on_hyphens=False) or [""]
+    return textwrap.wrap(printable(said), max(_SAID_LEAST, width), break_on_hyphens=False) or [""]

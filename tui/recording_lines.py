@@ -9,7 +9,7 @@ from rich.text import Text
 from nanotape.tui.named_lines import Named, named_lines, wrapped
 from nanotape.tui.reader_rows import RecordingRow
 from nanotape.tui.style import ERROR, HEAD, OK, WARNING
-from nanotape.tui.words import UNKNOWN, brief, count, seconds, share, size
+from nanotape.tui.words import UNKNOWN, brief, count, printable, seconds, share, size
 
 _FREE_WARNING, _FREE_ERROR = 0.10, 0.02
 _FULL_SOON_S = 3600.0
@@ -24,7 +24,7 @@ def recording_page(rows: Sequence[RecordingRow], width: int) -> list[Text]:
         return [Text(each) for each in wrapped(_NOBODY, width)]
     lines: list[Text] = []
     for row in rows:
-        lines.append(Text(f"Recorder {row.recorder} of ring {row.ring}", HEAD))
+        lines.append(Text(printable(f"Recorder {row.recorder} of ring {row.ring}"), HEAD))
         lines += named_lines(recording_lines(row), width, _NAMES_WIDTH)
     return lines
 

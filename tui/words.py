@@ -136,6 +136,14 @@ def chart(values: Sequence[float], width: int, height: int) -> list[str]:
     return rows
 
 
+def printable(said: str) -> str:
+    """A line from somewhere else, without what would be an order to the terminal: names and words of other programs.
+
+    Neither Textual nor rich takes escape sequences out of what they draw.
+    """
+    return said if said.isprintable() else "".join(each if each.isprintable() else "?" for each in said)
+
+
 def clipped(line: str, width: int) -> str:
     """A line that is not longer than so many characters; one that was ends with an ellipsis."""
     return line if len(line) <= width else f"{line[: max(0, width - 1)]}…"[:width]

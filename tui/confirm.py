@@ -121,9 +121,7 @@ class ConfirmAction(ModalScreen[Confirmed | None]):
     def _draw(self) -> None:
         target, action = self.target, self._wanted
         name = printable(target.ring)
-        about = Text.assemble(
-            (f"{action.title} ring {target.ring}", HEAD), "\n\n", action.does.format(ring=target.ring)
-        )
+        about = Text.assemble((f"{action.title} ring {name}", HEAD), "\n\n", action.does.format(ring=name))
         if len(self._targets) > 1:
             about.append(f"\n\nRing {self._place + 1} of {len(self._targets)}: up and down choose another.")
         about.append(f"\n\nAsked at {printable(str(target.socket))}.", QUIET)

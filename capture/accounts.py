@@ -44,6 +44,16 @@ def accounts(user: User) -> Accounts:
     )
 
 
+def account_number(name: str) -> int | None:
+    """A user's number; None: this host knows none of that name."""
+    if name.isdigit():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
 def _user(name: str, key: str) -> int:
     return _number(name, key, "user", lambda known: pwd.getpwnam(known).pw_uid, "useradd --system --no-create-home")
 

@@ -13,7 +13,8 @@ import typer
 
 from nanotape.capture.accounts import accounts, give_up_privilege
 from nanotape.capture.commands import RECORDER_NICE
-from nanotape.capture.control.orders import ORDERS_NAME, orders_identity, read_orders, read_receipt, receipt_path
+from nanotape.capture.control.orders import ORDERS_NAME, orders_identity, read_orders
+from nanotape.capture.control.receipts import own_receipt, read_receipt
 from nanotape.capture.notify import Notifier
 from nanotape.capture.places import places
 from nanotape.capture.processes import end_with_parent, session_gives_way
@@ -141,8 +142,9 @@ def _quiet(settings: Settings, channel: Channel) -> Quiet:
 
 def orders(folder: Path, reader_name: str, log: Log) -> Orders:
     """What the service of a ring writes down for its recorder; `folder` is RUN_DIR/RING."""
-    path, receipt, clock = folder / ORDERS_NAME, receipt_path(folder, reader_name), SystemClock()
-    done = read_receipt(receipt, os.geteuid())[0]  # other readers may write beside it
+    path, uid, clock = folder / ORDERS_NAME, os.geteuid(), SystemClock()
+    receipt = partial(own_receipt, folder, reader_name, uid)  # other readers may write beside it
+    done = read_receipt(folder, reader_name, {uid})[0]
     slept_through = max((each.number for each in read_orders(path)), default=0)
     return Orders(partial(read_orders, path), receipt, done, clock, log, partial(orders_identity, path), slept_through)
 

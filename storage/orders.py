@@ -45,8 +45,8 @@ class Orders:
 
     read: Callable[[], Sequence[Order]]
     """Gives those that are written down, in order."""
-    receipt: Path
-    """Where it says what it has done."""
+    receipt: Callable[[], Path]
+    """Where it says what it has done; asked each time, for somebody may have taken a name meanwhile."""
     done: int
     """Number of the last that was carried out, by this recorder or those before it."""
     clock: Clock
@@ -85,8 +85,8 @@ class Orders:
             self._tell()
 
     def _tell(self) -> None:
-        kept = dict(list(self.failed.items())[-_FAILURES_KEPT:])
+        kept, receipt = dict(list(self.failed.items())[-_FAILURES_KEPT:]), self.receipt()
         try:
-            tell_file(self.receipt, json.dumps({"done": self.done, "failed": kept}), durable=True)
+            tell_file(receipt, json.dumps({"done": self.done, "failed": kept}), durable=True)
         except OSError as error:  # who ordered it is not told; it is done all the same
-            self.log(f"{self.receipt}: cannot be written: {error.strerror}")
+            self.log(f"{receipt}: cannot be written: {error.strerror}")

@@ -1,19 +1,19 @@
 """How a service reaches its recorder, which is another user's process: a file of orders that it polls, and its receipt.
 
-`RUN_DIR/RING/orders.json` is written by the service alone, `RUN_DIR/RING/readers/NAME.orders.json` by the recorder
-alone, each whole or not at all. An order is carried out once, over restarts of either side.
+`RUN_DIR/RING/orders.json` is written by the service alone, the receipt (receipts.py) by the recorder alone, each whole
+or not at all. An order is carried out once, over restarts of either side.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from nanotape.capture.accounts import Accounts
+from nanotape.capture.control.receipts import read_receipt
 from nanotape.capture.errors import ControlError
-from nanotape.capture.foreign_file import read_foreign
 from nanotape.capture.plan import write_owned
 
 ORDERS_NAME = "orders.json"
@@ -38,11 +38,6 @@ class Order:
         return self.number
 
 
-def receipt_path(folder: Path, reader_name: str) -> Path:
-    """Where a recorder says what it has done; `folder` is RUN_DIR/RING."""
-    return folder / "readers" / f"{reader_name}.orders.json"
-
-
 def read_orders(path: Path) -> tuple[Order, ...]:
     """Those that a service keeps; none where there is no file, or none that can be read."""
     try:
@@ -62,20 +57,6 @@ def orders_identity(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def read_receipt(path: Path, uid: int | None = None) -> tuple[int, Mapping[str, str]]:
-    """Number of the last order that was carried out, and by number what went wrong; 0: none was.
-
-    Args:
-        path: See `receipt_path`.
-        uid: By whom it has to be written to count; None: whoever may write there.
-    """
-    try:
-        told = json.loads(read_foreign(path, uid))
-        return int(told["done"]), {str(key): str(value) for key, value in told["failed"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
-        return 0, {}
-
-
 class OrderBook:
     """The service's side."""
 
@@ -83,6 +64,7 @@ class OrderBook:
         self,
         folder: Path,
         owners: Accounts,
+        recorders: Collection[int],
         utc_ns: Callable[[], int] = time.time_ns,
         sleep: Callable[[float], object] = time.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,
@@ -92,11 +74,12 @@ class OrderBook:
         Args:
             folder: RUN_DIR/RING.
             owners: Who may read it.
+            recorders: Users whose receipt counts.
             utc_ns: For numbers.
             sleep: Between two looks at the receipt.
             monotonic_s: For how long to look.
         """
-        self._folder, self._owners = folder, owners
+        self._folder, self._owners, self._recorders = folder, owners, recorders
         self._utc_ns, self._sleep, self._monotonic_s = utc_ns, sleep, monotonic_s
 
     def give(self, do: Literal["rotate", "mark"], text: str = "") -> Order:
@@ -121,7 +104,7 @@ class OrderBook:
         """
         end = self._monotonic_s() + timeout_s
         while True:
-            done, failed = read_receipt(receipt_path(self._folder, reader_name))
+            done, failed = read_receipt(self._folder, reader_name, self._recorders)
             if (why := failed.get(str(order.number))) is not None:
                 raise ControlError(f"{order.do}: the recorder could not: {why}")
             if done >= order.number:
@@ -129,6 +112,6 @@ class OrderBook:
             if self._monotonic_s() >= end:
                 raise ControlError(
                     f"{order.do}: written down, but recorder {reader_name} has not carried it out within "
-                    f"{timeout_s:.0f} s; it will when it runs again"
+                    f"{timeout_s:.0f} s; it will when it runs again (as user.record: no other's word counts)"
                 )
             self._sleep(_POLL_S)

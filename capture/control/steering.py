@@ -10,6 +10,7 @@ from nanotape.capture.accounts import accounts
 from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER
 from nanotape.capture.control.orders import OrderBook
 from nanotape.capture.control.protocol import Request
+from nanotape.capture.control.receipts import recorder_uids
 from nanotape.capture.errors import ControlError
 from nanotape.capture.findings import ring_findings, unreadable
 from nanotape.capture.health import RingHealth
@@ -82,7 +83,8 @@ class Steering:
         if run.has_ended:
             raise ControlError(f"{do}: ring {run.name} has ended; start it again")
         settings = run.settings
-        book = OrderBook(Path(settings.paths.run_dir) / run.name, accounts(settings.user))
+        user = settings.user
+        book = OrderBook(Path(settings.paths.run_dir) / run.name, accounts(user), recorder_uids(user))
         with self._order_locks[run.name]:
             order = book.give(do, text)
         book.wait_done(order, settings.recorder.name, _ORDER_S)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 import service_probe
+from command_line import call
 from deadline import wait_for
 from namespaces import missing_for_namespaces, namespace_pair
 from ring_probe import DONE
@@ -79,6 +81,26 @@ def test_the_captures_user_can_talk_to_the_holder_and_reach_into_nobody_else(ser
     assert "holder's socket: connect" in found
     beside = {what for what in found if not what.startswith((f"{CAPTURE}:", "readers:"))}
     assert beside == (MEMBERS | {"holder's socket: connect"}) - {"readers: make a file"}
+
+
+def test_a_member_who_takes_the_name_of_the_recorders_receipt_can_neither_forge_nor_prevent_one(
+    service: tuple[Rig, int],
+) -> None:
+    rig, _ = service
+    taken = rig.folder / "run" / "test" / "readers" / "recorder.orders.json"
+    become = ("setpriv", "--reuid", str(NOBODY), "--regid", str(RING_GID), "--clear-groups")
+    forged = '{"done": 9223372036854775807, "failed": {}}'
+    subprocess.run([*become, "sh", "-c", f"echo '{forged}' > {taken}"], check=True)
+    before = segments(rig)
+    status, _, talk = call("ctl", "rotate", "--config", rig.config)
+    assert status == 0, talk
+    assert segments(rig) > before, "it is done when the receipt says so, and by the recorder's own"
+    assert taken.stat().st_uid == NOBODY
+
+
+def segments(rig: Rig) -> int:
+    """Those of packets that are complete."""
+    return len(list((rig.folder / "archive" / "segments" / "test").glob("*.arrow")))
 
 
 def test_root_can_do_all_of_it(service: tuple[Rig, int]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 from functools import partial
 
 import pytest
+from service_rig import NOBODY
 
 from nanotape.capture.accounts import Accounts
 from nanotape.capture.control.orders import (
@@ -15,14 +17,15 @@ from nanotape.capture.control.orders import (
     OrderBook,
     orders_identity,
     read_orders,
-    read_receipt,
-    receipt_path,
 )
+from nanotape.capture.control.receipts import own_receipt, read_receipt, receipt_path, recorder_uids
 from nanotape.capture.errors import ControlError
+from nanotape.config.settings import User
 from nanotape.storage.errors import StorageError
 from nanotape.storage.orders import Order, Orders
 
 OWNERS = Accounts(1, 1, 1, switches=False)
+US = os.geteuid()
 
 
 class Time:
@@ -49,9 +52,9 @@ class Recorder:
         self.done: list[str] = []
         self.lines: list[str] = []
         self.failure: StorageError | None = None
-        path, receipt = folder / ORDERS_NAME, receipt_path(folder, "recorder")
+        path, receipt = folder / ORDERS_NAME, partial(own_receipt, folder, "recorder", US)
         self.orders = Orders(
-            partial(read_orders, path), receipt, read_receipt(receipt)[0], time, self.lines.append,
+            partial(read_orders, path), receipt, read_receipt(folder, "recorder", {US})[0], time, self.lines.append,
             partial(orders_identity, path), max((each.number for each in read_orders(path)), default=0),
         )  # fmt: skip
 
@@ -78,7 +81,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.fixture
 def book(folder: pathlib.Path, time: Time) -> OrderBook:
-    return OrderBook(folder, OWNERS, time.utc_ns, time.sleep, lambda: time.monotonic_ns() / 1e9)
+    return OrderBook(folder, OWNERS, {US}, time.utc_ns, time.sleep, lambda: time.monotonic_ns() / 1e9)
 
 
 def test_an_order_is_carried_out_once_and_its_receipt_is_waited_for(
@@ -117,8 +120,37 @@ def test_a_rotation_is_carried_out_though_the_clock_was_set_back(
 def test_a_receipt_of_another_user_is_none(folder: pathlib.Path) -> None:
     receipt = receipt_path(folder, "recorder")
     receipt.write_text('{"done": 9, "failed": {}}', encoding="utf-8")
-    assert read_receipt(receipt, os.geteuid()) == (9, {})
-    assert read_receipt(receipt, os.geteuid() + 1) == (0, {})
+    assert read_receipt(folder, "recorder", {US}) == (9, {})
+    assert read_receipt(folder, "recorder", {US + 1}) == (0, {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make another's files")
+@pytest.mark.parametrize("taken", ["recorder.orders.json", ".recorder.orders.json.new"])
+def test_who_takes_the_receipts_name_can_neither_forge_nor_prevent_one(
+    folder: pathlib.Path, book: OrderBook, time: Time, taken: str
+) -> None:
+    forged = folder / "readers" / taken
+    forged.write_text(json.dumps({"done": 1 << 62, "failed": {}}), encoding="utf-8")
+    os.chown(forged, NOBODY, NOBODY)
+    order = book.give("mark", "x")
+    with pytest.raises(ControlError, match="has not carried it out"):
+        book.wait_done(order, "recorder", 3)
+    assert Recorder(folder, time).look() == ["x"]
+    book.wait_done(order, "recorder", 3)
+    assert forged.stat().st_uid == NOBODY, "it is not ours to touch"
+    again = book.give("rotate")
+    recorder = Recorder(folder, time)  # a successor goes on with what the first has said
+    assert recorder.look() == []
+    last = book.give("rotate")
+    assert recorder.look() == ["rotate"]
+    book.wait_done(last, "recorder", 3)
+    assert again.number < last.number
+    assert len(list((folder / "readers").glob("recorder.orders.*.json"))) == 1, "one other name, and the same again"
+
+
+def test_a_service_believes_the_configured_recorder_and_its_own_user() -> None:
+    assert recorder_uids(User(record="64203")) == {US, 64203}
+    assert recorder_uids(User(record="no-such-user-here")) == {US}
 
 
 def test_a_link_in_the_place_of_a_draft_has_nothing_overwritten(

@@ -12,7 +12,7 @@ from nanotape.tui import style, words
 from nanotape.tui.channel_columns import lead_text, share_text, state_cell
 from nanotape.tui.channel_rows import ChannelRow
 from nanotape.tui.event_rows import event_text
-from nanotape.tui.event_source import SHARED, Event
+from nanotape.tui.event_source import SHARED, UNSEEN_S, Event
 from nanotape.tui.picture import Picture
 
 _SECONDS_KEPT = 120
@@ -90,8 +90,9 @@ class ChannelDetail(VerticalScroll):
         SHARED.stop()
 
     def hide(self) -> None:
-        """Nothing is shown: what is drawn next is drawn anew."""
+        """Nothing is shown: what is drawn next is drawn anew; the archive is read a little longer."""
         self._drawn = None
+        self.set_timer(UNSEEN_S, SHARED.stop_unseen)
 
 
 def detail_text(row: ChannelRow, siblings: Sequence[ChannelRow], history: Sequence[int], width: int) -> Text:

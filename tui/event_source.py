@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ SINCE_NS = 24 * 3600 * 10**9
 """So far back."""
 _AGAIN_S = 5.0
 _STOP_S = 2.0
+UNSEEN_S = 60.0
+"""So long it goes on when nothing shows events any more."""
 Event = dict[str, Any]
 """A row of `events`; stamps in nanoseconds."""
 Command = Callable[[Path, int], list[str]]
@@ -65,11 +68,11 @@ class EventSource:
         with self._lock:
             return sorted(self._events.values(), key=lambda event: event["ts_start"])
 
-    def stop(self) -> None:
-        """Ends the process, and waits for its end; not for a disk that hangs."""
+    def stop(self, wait_s: float = _STOP_S) -> None:
+        """Ends the process, and waits for its end, so long at most: a disk may hang."""
         self._ended.set()
         self._end_process()
-        self._thread.join(_STOP_S)
+        self._thread.join(wait_s)
 
     def _end_process(self) -> None:
         process = self._process
@@ -128,14 +131,17 @@ class EventSource:
 class SharedEvents:
     """The one source that several panes look at, made when the first of them asks."""
 
-    def __init__(self, make: Callable[[Path, int], EventSource] = EventSource) -> None:
-        """Makes nothing yet."""
-        self._make = make
+    def __init__(
+        self, make: Callable[[Path, int], EventSource] = EventSource, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Makes nothing yet; `ticks` gives seconds."""
+        self._make, self._ticks = make, ticks
+        self._asked_s = 0.0
         self._source: EventSource | None = None
 
     def of(self, settings: Settings, now_ns: int) -> EventSource:
         """Of the configured archive."""
-        archive = Path(settings.paths.archive)
+        archive, self._asked_s = Path(settings.paths.archive), self._ticks()
         if self._source is None or self._source.archive != archive:
             self.stop()
             self._source = self._make(archive, now_ns)
@@ -145,6 +151,12 @@ class SharedEvents:
         """Ends it; asked again, another is made."""
         if self._source is not None:
             self._source.stop()
+            self._source = None
+
+    def stop_unseen(self) -> None:
+        """Ends it, unless somebody asked lately; waits for nothing."""
+        if self._source is not None and self._ticks() - self._asked_s > UNSEEN_S / 2:
+            self._source.stop(0)
             self._source = None
 
 

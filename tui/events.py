@@ -9,7 +9,7 @@ from textual.widgets import Input, Static
 
 from nanotape.tui import words
 from nanotape.tui.event_rows import Event, EventFilter, event_key, event_severity, event_words
-from nanotape.tui.event_source import SHARED, EventSource
+from nanotape.tui.event_source import SHARED, UNSEEN_S, EventSource
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture
 from nanotape.tui.rows_view import RowsColumn, RowsView
@@ -64,6 +64,10 @@ class EventsPane(Pane):
         """Draws what is new."""
         source = self._source = SHARED.of(picture.settings, picture.at_ns)
         self._draw(source)
+
+    def hide(self) -> None:
+        """The archive is read a little longer."""
+        self.set_timer(UNSEEN_S, SHARED.stop_unseen)
 
     def _draw(self, source: EventSource) -> None:
         version = source.version

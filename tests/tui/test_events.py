@@ -1,6 +1,7 @@
 """The events' pane: what another process tells, newest first or following, filtered, whatever becomes of an archive."""
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -182,6 +183,29 @@ def test_of_more_events_than_there_is_room_for_the_oldest_are_forgotten(
     source.stop()
 
 
+def test_the_archive_is_read_no_more_once_nobody_has_asked_for_a_while(tmp_path: Path) -> None:
+    class Stopped:
+        """Takes the place of a source."""
+
+        def __init__(self, archive: Path, _now_ns: int) -> None:
+            self.archive, self.is_stopped = archive, False
+
+        def stop(self, _wait_s: float = 0) -> None:
+            self.is_stopped = True
+
+    now_s = [100.0]
+    shared = SharedEvents(Stopped, lambda: now_s[0])  # type: ignore[arg-type]
+    settings = loads(f'[paths]\narchive = "{tmp_path}"\n')
+    source: Any = shared.of(settings, NOW_NS)
+    now_s[0] += 20
+    shared.stop_unseen()
+    assert not source.is_stopped, "another pane asked meanwhile"
+    now_s[0] += 60
+    shared.stop_unseen()
+    assert source.is_stopped
+    assert shared.of(settings, NOW_NS) is not source
+
+
 def test_words_of_a_filter_are_looked_for_in_all_that_is_said_of_an_event() -> None:
     assert EventFilter(typed="ITCH upstream").fits(GAP)
     assert EventFilter(typed="channel:itch line:a").fits(GAP)
@@ -191,3 +215,9 @@ def test_words_of_a_filter_are_looked_for_in_all_that_is_said_of_an_event() -> N
     assert not EventFilter(least="warning").fits(START)
     assert event_words(LINK) == "main  eth1 is down"
     assert event_words({**LINK, "ts_end": LINK["ts_start"] + 2 * 10**9}) == "for 2.0 s  main  eth1 is down"
+
+
+def test_channels_and_events_load_no_arrow() -> None:
+    """It takes more memory than all the rest."""
+    program = "import sys; from nanotape.tui import channels, events; sys.exit('pyarrow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0

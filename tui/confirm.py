@@ -36,7 +36,7 @@ class ConfirmAction(ModalScreen[Confirmed | None]):
 
     DEFAULT_CSS = """
     ConfirmAction { align: center middle; }
-    ConfirmAction #confirm { width: 72; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
+    ConfirmAction #confirm { width: 72; max-width: 100%; height: auto; max-height: 100%; padding: 0 1;
         background: $surface; border: round $primary; }
     ConfirmAction Static { height: auto; }
     ConfirmAction Input { margin: 1 0 0 0; }
@@ -63,7 +63,7 @@ class ConfirmAction(ModalScreen[Confirmed | None]):
         self._place = names.index(ring) if ring in names else 0
         self._about = Static("", id="confirm-about")
         self._wrong = Static("", id="confirm-wrong")
-        self._text = Input(placeholder="what happened, in your words", max_length=MARK_CHARACTERS)
+        self._text = Input(placeholder="what happened, in your words", max_length=MARK_CHARACTERS, compact=True)
         self._do = Button(action.title, id="confirm-do", variant="primary", compact=True)
 
     @property
@@ -128,7 +128,7 @@ class ConfirmAction(ModalScreen[Confirmed | None]):
         self._about.update(about)
         refused = target.refusal is not None
         self._wrong.update(Text(printable(f"NOT ALLOWED: {target.refusal}") if refused else "", ERROR))
-        self._do.disabled = self._text.disabled = refused
+        self._do.display = self._text.display = not refused
         if refused:
             self.query_one("#confirm-leave").focus()
         else:

@@ -53,9 +53,9 @@ class EventWatch:
         try:
             # A reader for each look: the archive may have been taken away and made anew.
             found = EventFollower(open_archive(self._archive), _selection(start_ns, now_ns)).new()
-        except StorageError as error:
+        except (StorageError, OSError, ValueError) as error:  # the last is Arrow's, of a damaged file
             self._looks = 0
-            self._tell({"trouble": str(error)})
+            self._tell({"trouble": str(error) if isinstance(error, StorageError) else f"{self._archive}: {error}"})
             return
         self._looks += 1
         new = [each for each in found if self._given.get(each["id"], -1) != each["ts_end"]]

@@ -27,6 +27,12 @@ class LooksAtPackets(Protocol):
 _NO_LINES = "No ring can be read, and no channel is configured: nanotape run captures."
 
 
+class ChannelsTable(RowsView[ChannelRow]):
+    """Says in the footer what Enter does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "Detail")]
+
+
 class ChannelsPane(Pane):
     """A table, a line below it that says what it shows, and a field for the filter."""
 
@@ -59,7 +65,7 @@ class ChannelsPane(Pane):
         self._typed = ""
         self._picture: Picture | None = None
         self._shown_of: object = None
-        self._table: RowsView[ChannelRow] = RowsView(_columns(CHANNEL_COLUMNS, several=False), _key, "channels-rows")
+        self._table = ChannelsTable(_columns(CHANNEL_COLUMNS, several=False), _key, "channels-rows")
         self._said = Static(_NO_LINES, id="channels-said", markup=False)
         self._filter = Input(placeholder="words of a channel, line, state, group", id="channels-filter", compact=True)
         self._detail = ChannelDetail()

@@ -1,30 +1,44 @@
 """The packets' pane: the newest of a ring as they come, chosen by a filter; one decoded; what is shown, to a file."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.message import Message
 from textual.widgets import Input, Static
 
 from nanotape.storage.errors import StorageError
 from nanotape.tui import words
-from nanotape.tui.packet_export import export
-from nanotape.tui.packet_facts import PacketFacts
-from nanotape.tui.packet_query import PacketQuery, packet_query
-from nanotape.tui.packet_tail import PacketRow, PacketTail
+from nanotape.tui.packet_parts import PacketParts
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture, RingPicture
 from nanotape.tui.rows_view import RowsColumn, RowsView
+
+if TYPE_CHECKING:  # they load Arrow
+    from nanotape.tui.packet_facts import PacketFacts
+    from nanotape.tui.packet_query import PacketQuery
+    from nanotape.tui.packet_tail import PacketRow, PacketTail
 
 _COLUMNS: tuple[RowsColumn[PacketRow], ...] = (
     RowsColumn("SEQUENCE", 11, lambda row: str(row.ring_seq), rank=1),
     RowsColumn("PACKET", 18, lambda row: row.text, False, 0, grows=True),
 )
 _NO_RING = "No ring can be read: there are no packets to see. nanotape run captures."
+
+
+class _Loaded(Message):
+    """They are loaded."""
+
+    def __init__(self, parts: PacketParts) -> None:
+        super().__init__()
+        self.parts = parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,7 @@ class PacketsPane(Pane):
         """Looks at nothing yet."""
         super().__init__(id=id)
         self._wanted = _Wanted("", "")
+        self._parts: PacketParts | None = None
         self._tail: PacketTail | None = None
         self._tail_of: _Wanted | None = None
         self._rows: list[PacketRow] = []
@@ -81,6 +96,20 @@ class PacketsPane(Pane):
         yield self._said
         yield self._filter
         yield self._file
+
+    def on_mount(self) -> None:
+        """Begins to load."""
+        self._load()
+
+    @work(thread=True)
+    def _load(self) -> None:
+        self.post_message(_Loaded(PacketParts()))
+
+    @on(_Loaded)
+    def _is_loaded(self, message: _Loaded) -> None:
+        self._parts = message.parts
+        if self._picture is not None and self.display:
+            self.show(self._picture)
 
     def show(self, picture: Picture) -> None:
         """Draws what has come."""
@@ -121,21 +150,24 @@ class PacketsPane(Pane):
         if self._tail is not None and self._tail_of == self._wanted:
             return
         query = self._query()
-        if query is None:
+        if query is None or self._parts is None:
             return
         self._stop()
         self._tail_of = self._wanted
-        self._tail = PacketTail(self._wanted.ring, Path(picture.settings.paths.shm_dir), query)
+        self._tail = self._parts.tail(self._wanted.ring, Path(picture.settings.paths.shm_dir), query)
 
     def _query(self) -> PacketQuery | None:
-        """What was typed; None: it is refused, and the words say why."""
+        """What was typed; None: it is refused, and the words say why, or cannot be understood yet."""
+        if self._parts is None:
+            self._said.update("one moment")
+            return None
         if self._refused and self._refused_for == self._wanted:
             return None
         self._refused_for = self._wanted
         ring = self._ring
         channels = {flow.channel for flow in ring.flows} if ring else set()
         try:
-            query = packet_query(self._wanted.typed, channels)
+            query = self._parts.query(self._wanted.typed, channels)
         except (ValueError, StorageError) as error:
             self._refused = str(error)
             self._draw_said()
@@ -145,12 +177,12 @@ class PacketsPane(Pane):
 
     def _draw_one(self) -> None:
         row, ring = self._table.current, self._ring
-        if row is None or ring is None or self._picture is None:
+        if row is None or ring is None or self._picture is None or self._parts is None:
             self._one.update("")
             return
         known = (self._picture.settings, len(ring.flows), ring.look.facts.created_ns)
         if self._facts is None or self._facts[0] != known:
-            self._facts = (known, PacketFacts(self._picture.settings, ring.flows))
+            self._facts = (known, self._parts.facts(self._picture.settings, ring.flows))
         self._one.update(self._facts[1].text(row))
 
     def _draw_said(self) -> None:
@@ -240,11 +272,11 @@ class PacketsPane(Pane):
 
     def _export(self, name: str) -> None:
         ring = self._ring
-        if ring is None or not name:
+        if ring is None or self._parts is None or not name:
             self.app.notify(_NO_RING if ring is None else "expected a file's name", severity="error")
             return
         try:
-            written = export(Path(name).expanduser(), self._rows, ring.look.facts)
+            written = self._parts.export(Path(name).expanduser(), self._rows, ring.look.facts)
         except StorageError as error:
             self.app.notify(str(error), severity="error")
             return

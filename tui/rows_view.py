@@ -54,7 +54,7 @@ class RowsView(ScrollView, Generic[Row], can_focus=True):
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home", "jump(0)", "First", show=False),
         Binding("end", "jump(-1)", "Last", show=False),
-        Binding("enter", "choose", "Detail"),
+        Binding("enter", "choose", "Choose", show=False),
     ]
 
     class Moved(Message):

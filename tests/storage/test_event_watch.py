@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from nanotape.storage import event_watch
@@ -92,6 +93,24 @@ def test_an_archive_that_is_not_there_is_trouble_until_it_is(tmp_path: Path) -> 
     append_events(tmp_path / "archive", [OUTAGE], NOW_NS)
     watch.look()
     assert told[-1] == {"read_ns": NOW_NS}
+    assert events_of(told) == [("eth1 is down", False)]
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), pa.ArrowInvalid("no such footer")])
+def test_whatever_cannot_be_read_is_trouble_and_no_end(
+    error: Exception, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_path: Path) -> None:
+        raise error
+
+    told: list[dict[str, Any]] = []
+    watch = EventWatch(archive.path, NOW_NS - HOUR_NS, told.append, Time())
+    with monkeypatch.context() as patch:
+        patch.setattr(event_watch, "open_archive", refused)
+        watch.look()
+    assert told.pop()["trouble"].startswith(f"{archive.path}: ")
+    append_events(archive.path, [OUTAGE], NOW_NS)
+    watch.look()
     assert events_of(told) == [("eth1 is down", False)]
 
 

@@ -217,7 +217,7 @@ def test_words_of_a_filter_are_looked_for_in_all_that_is_said_of_an_event() -> N
     assert event_words({**LINK, "ts_end": LINK["ts_start"] + 2 * 10**9}) == "for 2.0 s  main  eth1 is down"
 
 
-def test_channels_and_events_load_no_arrow() -> None:
+def test_panes_load_no_arrow_while_a_key_waits_for_them() -> None:
     """It takes more memory than all the rest."""
-    program = "import sys; from nanotape.tui import channels, events; sys.exit('pyarrow' in sys.modules)"
+    program = "import sys; from nanotape.tui import channels, events, packets; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0

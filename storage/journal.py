@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from nanotape.storage.archive import Archive
@@ -22,6 +21,7 @@ from nanotape.storage.feed_attribution import Attribution
 from nanotape.storage.gap_stats import Settled, gap_rows
 from nanotape.storage.log import Log
 from nanotape.storage.packets import RingFacts
+from nanotape.storage.ring_events import RingEvents
 from nanotape.storage.settlement import Loss
 from nanotape.storage.side_tables import SideTables
 from nanotape.storage.traffic_stats import SOURCE_COLUMNS, Belonging, TrafficStats
@@ -67,6 +67,7 @@ class Journal:
         self._archive, self._ring, self._tables, self._clock = archive, ring, tables, clock
         self._log, self._read_recorder = log, read_recorder
         self._belonging = Belonging(ring.host, ring.name, ring.ring_id)
+        self._events = RingEvents(ring)
         self._stats = TrafficStats(self._belonging)
         self._recorded_seq = 0
         self._told_seq = 0
@@ -100,7 +101,7 @@ class Journal:
         through = rows.column("ring_seq")[-1].as_py()
         if self.attribution:
             self.attribution.lost(losses)
-        events = [self._loss_event(loss, *_around(loss, rows, self._last_ts_ns), through) for loss in losses]
+        events = [self._events.of_loss(loss, rows, self._last_ts_ns, through) for loss in losses]
         self._told_seq = max(self._told_seq, through)
         self._tables.add("events", event_batch(events))
         self._tables.write("events")  # or it waits
@@ -143,20 +144,7 @@ class Journal:
 
     def tell_links(self, outages: Sequence[Any]) -> None:
         """Tells of what befell links: `nanotape.capture.link_outage.LinkOutage`."""
-        ring = (self._ring.host, self._ring.name, self._ring.ring_id)
-        self.tell(
-            [
-                Event(
-                    "link",
-                    each.ts_start_ns,
-                    each.ts_end_ns,
-                    each.severity,
-                    *ring,
-                    detail=each.detail,
-                )
-                for each in outages
-            ]
-        )
+        self.tell([self._events.of_link(each) for each in outages])
 
     def is_all_told(self) -> bool:
         """Writes the events that wait; whether all of them are written."""
@@ -231,33 +219,9 @@ class Journal:
         stage: str | None = None,
         detail: str | None = None,
     ) -> None:
-        event = Event(
-            kind,
-            start_ns,
-            end_ns,
-            severity,
-            *(self._ring.host, self._ring.name, self._ring.ring_id),
-            ring_seq=max(self._recorded_seq, self._told_seq),
-            stage=stage,
-            detail=detail,
-        )
+        ring_seq = max(self._recorded_seq, self._told_seq)
+        event = self._events.of(kind, start_ns, end_ns, severity, ring_seq=ring_seq, stage=stage, detail=detail)
         self._tables.add("events", event_batch([event]))
-
-    def _loss_event(self, loss: Loss, start_ns: int, end_ns: int, ring_seq: int) -> Event:
-        return Event(
-            "capture_loss",
-            start_ns,
-            max(start_ns, end_ns),
-            "error",
-            *(self._ring.host, self._ring.name, self._ring.ring_id),
-            ring_seq=ring_seq,
-            stage=loss.stage,
-            cause="ours",
-            seq_kind="ring",
-            seq_first=loss.first_seq,
-            seq_last=loss.last_seq,
-            packets_lost=loss.packets,
-        )
 
     def _tell_flows(self) -> None:
         """The flows in force, if they are others than those that the archive knows of this ring."""
@@ -315,7 +279,7 @@ class Journal:
         losses = UntoldLosses(self._archive, self._ring.ring_id, after)
         for rows in rows_after(self._archive, self._ring.ring_id, after):
             for loss in losses.look(rows):
-                event = self._loss_event(loss, *_around(loss, rows, self._last_ts_ns), self._recorded_seq)
+                event = self._events.of_loss(loss, rows, self._last_ts_ns, self._recorded_seq)
                 self._tables.add("events", event_batch([event]))
             self._sum_up(rows)
 
@@ -326,12 +290,3 @@ class Journal:
         if rows is not None:
             self._summed_seq = rows.column("ring_seq")[-1].as_py()
             self._tables.add("stats", rows)
-
-
-def _around(loss: Loss, rows: pa.RecordBatch, before_ns: int | None) -> tuple[int, int]:
-    """The stamps of the packets before and after a loss, UTC; `before_ns` is that of the packet before the rows."""
-    stamps = rows.column("ts").cast(pa.int64())
-    after = min(int(np.searchsorted(rows.column("ring_seq").to_numpy(), loss.last_seq)), len(stamps) - 1)
-    after_ns = stamps[after].as_py()
-    start_ns = stamps[after - 1].as_py() if after else before_ns
-    return (after_ns if start_ns is None else min(start_ns, after_ns)), after_ns

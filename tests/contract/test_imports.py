@@ -76,7 +76,7 @@ def test_a_bare_import_of_a_part_is_refused(repository: pathlib.Path, tmp_path: 
 READ_ONLY = """
 import importlib, pkgutil, sys
 import nanotape.storage.archive, nanotape.storage.schema
-reading = {"record", "capture_files", "import_ring", "import_session", "pcap_import"}
+reading = {"record", "record_options", "capture_files", "import_ring", "import_session", "pcap_import"}
 for module in pkgutil.walk_packages(nanotape.storage.__path__, "nanotape.storage."):
     if module.name.rpartition(".")[2] not in reading:
         importlib.import_module(module.name)

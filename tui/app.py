@@ -72,7 +72,7 @@ class Top(App[None]):
         self._screenshots = screenshots or Path.cwd()
         self._ended = threading.Event()
         self.theme = theme
-        self.entries = tuple(entry for entry in PANES if entry.is_there)
+        self.entries = PANES
         self.picture: Picture | None = None
         """The newest."""
         self.actions = ActionLine(id="answer")

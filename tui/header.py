@@ -117,4 +117,5 @@ class KeyBar(Said):
                 seen.add(binding.action)
                 line.append(f" {self.app.get_key_display(binding)}", style.ACCENT)
                 line.append(f" {binding.description} ")
+        line.append(" ^p", style.ACCENT).append(" Palette")
         self.show(line)

@@ -8,6 +8,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Static
 
+from nanotape.tui.words import printable
+
 
 class Lines(ScrollView, can_focus=True):
     """Some lines; those that are wider than the screen are cut off."""
@@ -24,7 +26,7 @@ class Lines(ScrollView, can_focus=True):
 
     def show(self, lines: Sequence[Text]) -> None:
         """Shows these, and keeps the place that was scrolled to."""
-        before, self._lines = self._lines, list(lines)
+        before, self._lines = self._lines, [drawable(line) for line in lines]
         if len(before) != len(self._lines):
             self.virtual_size = Size(0, len(self._lines))
             self.refresh()
@@ -58,8 +60,18 @@ class Said(Static):
 
     def show(self, said: Text) -> bool:
         """Says it; False: it was said already."""
+        said = drawable(said)
         if said == self._said:
             return False
         self._said = said
         self.update(said, layout=False)
         return True
+
+
+def drawable(said: Text) -> Text:
+    """A line without what would be an order to the terminal: names and words in it come from other programs."""
+    if said.plain.isprintable():
+        return said
+    safe = said.copy()
+    safe.plain = printable(said.plain)
+    return safe

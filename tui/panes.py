@@ -2,7 +2,6 @@
 
 import importlib
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import cast
 
 from nanotape.tui.pane import Pane
@@ -21,11 +20,6 @@ class PaneEntry:
     """Of its class."""
     answers: str
     """What an operator finds there."""
-
-    @property
-    def is_there(self) -> bool:
-        """Whether its module is installed."""
-        return find_spec(f"nanotape.tui.{self.module}") is not None
 
     def make(self) -> Pane:
         """The pane itself."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from nanotape.capture.finding import Severity
 from nanotape.capture.recorded_feeds import RecordedFeeds
+from nanotape.tui import words
 from nanotape.tui.overview_lines import overview_lines
 from nanotape.tui.picture import Picture, RingPicture
 from nanotape.tui.ring_rates import ring_rates
@@ -15,7 +16,8 @@ ONCE_COLUMNS = 80
 
 def once_lines(picture: Picture, columns: int = ONCE_COLUMNS) -> list[str]:
     """The overview as text: the headline, as long as it is, and lines of at most so many columns."""
-    return [picture.headline, *(line.plain.rstrip() for line in overview_lines(picture, columns))]
+    lines = [picture.headline, *(line.plain.rstrip() for line in overview_lines(picture, columns))]
+    return [words.printable(line) for line in lines]
 
 
 def as_json(picture: Picture) -> dict[str, Any]:

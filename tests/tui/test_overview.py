@@ -10,7 +10,10 @@ from crafted_looks import NOW_NS, RING, SECOND_NS, later, stats
 from pictures import driven, picture, ring_picture, screen_text
 from textual.pilot import Pilot
 
+from nanotape.capture.findings import unreadable
+from nanotape.capture.listing import UnreadableRing
 from nanotape.capture.recorded_feeds import RecordedFeeds, RecordedTraffic
+from nanotape.tui import snapshot
 from nanotape.tui.app import Top
 from nanotape.tui.overview_lines import overview_lines
 from nanotape.tui.picture import Picture, RateHistory, SourceLoad
@@ -76,6 +79,24 @@ def test_the_first_errors_are_above_the_rings_with_what_to_do() -> None:
     assert lines[1].startswith("ERROR main: losing packets before the ring: rx_dropped 7")
     assert lines[2].strip().startswith("do: raise source.descriptors")
     assert lines.index(next(line for line in lines if line.startswith("main  capturing"))) > 2
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_no_escape_sequence_of_others_reaches_the_terminal(size: tuple[int, int]) -> None:
+    order = "x\x1b]0;owned\x07\x1b[2J\n"
+    bad = UnreadableRing(order, order, order)
+    loads = (replace(LOADS[0], name=order, interface=order),)
+    hostile = picture(replace(FULL, name=order, loads=loads), unreadable=(bad,), headline=order, absent=(order,))
+    hostile = replace(hostile, findings=(unreadable(bad),))
+    assert all(each.isprintable() for each in snapshot.once_lines(hostile))
+
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        for strip in app.screen._compositor.render_strips():
+            assert "\x1b]0;owned" not in strip.text
+            assert "\x1b[2J" not in strip.text
+        assert "x?]0;owned" in screen_text(app)
+
+    driven(hostile, play, size)
 
 
 def test_it_says_plainly_that_there_is_nothing_to_watch() -> None:

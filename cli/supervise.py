@@ -1,6 +1,7 @@
 """Runs services in the foreground until a signal, for `run` and `capture`, and reports their books at the end."""
 
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -116,6 +117,8 @@ def _run(
             _serve_metrics(services, stack, log)
             while not signals.caught and services.wait(_TICK_S, signals.fileno()):
                 watchdog.look([run.name for run in services.runs if not run.has_ended])
+                # Needed at the end, when an upgrade may have put another in its place; at the start it would cost time.
+                importlib.import_module("nanotape.storage.settlement")
                 if signals.take_reload():
                     # Beside the watchdog, which has to be fed meanwhile.
                     threading.Thread(target=_reload, args=(reload, log), name="nanotape-reload", daemon=True).start()
@@ -207,7 +210,7 @@ def _where_to(options: ServiceOptions, places: Places) -> str:
 
 def _unrecorded(ring: Ring, books: RingBooks, places: Places) -> int:
     """Records at the ring's end that the archive does not account for: by its own files, whatever the recorder says."""
-    from nanotape.storage.settlement import accounted_end  # loads pyarrow, which would hold up a start
+    from nanotape.storage.settlement import accounted_end  # loaded a second after the start: see _run
 
     return books.last_seq - accounted_end(places.archive / "segments" / ring.name, ring.ring_id)
 

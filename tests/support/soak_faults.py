@@ -118,7 +118,7 @@ class World:
             check=False,
         )
         found = [line.split()[0] for line in listed.stdout.splitlines() if _WORDS[name] in line]
-        found = [pid for pid in found if "--listeners" not in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
+        found = [pid for pid in found if _is_for_long(pid)]
         return int(found[0]) if found else None
 
     def in_ring(self) -> int:
@@ -311,3 +311,10 @@ def holdings(name: str, pid: int) -> Holdings:
             targets[re.sub(r"\d+", "#", os.readlink(each))] += 1
     files = {target: count for target, count in targets.items() if ".arrow." in target}
     return Holdings(name, targets - collections.Counter(files), sum(files.values()), resident)
+
+
+def _is_for_long(pid: str) -> bool:
+    """Whether a process is there, and is no look for listeners, which comes and goes."""
+    with contextlib.suppress(OSError):
+        return "--listeners" not in pathlib.Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    return False

@@ -109,16 +109,21 @@ def detail_text(row: ChannelRow, siblings: Sequence[ChannelRow], history: Sequen
     vlan = f" vlan {row.vlan}" if row.vlan is not None else ""
     source = f" from {row.source}" if row.source else ""
     lines = [
-        Text.assemble((f"{row.channel} line {row.line}", style.HEAD), "  ", (state, state_style), f"  {row.framing}"),
-        Text(
+        Text.assemble(
+            (words.printable(f"{row.channel} line {row.line}"), style.HEAD),
+            "  ",
+            (state, state_style),
+            words.printable(f"  {row.framing}"),
+        ),
+        _line(
             f"ring {row.ring}, feed {row.feed or words.UNKNOWN}, {row.interface}{vlan} {row.group}:{row.port}{source}"
         ),
         Text(),
-        Text(f"packets  {words.rate(told.packets_per_s):>9}   at most {words.rate(told.peak_packets_per_s):>9}"),
-        Text(
+        _line(f"packets  {words.rate(told.packets_per_s):>9}   at most {words.rate(told.peak_packets_per_s):>9}"),
+        _line(
             f"messages {words.rate(told.messages_per_s):>9}   1 ms    {words.count(told.peak_1ms_packets):>9} packets"
         ),
-        Text(f"bits     {words.bits(told.bits_per_s):>9}   at most {words.bits(told.peak_bits_per_s):>9}"),
+        _line(f"bits     {words.bits(told.bits_per_s):>9}   at most {words.bits(told.peak_bits_per_s):>9}"),
         Text(words.sparkline(history, min(width, _SECONDS_KEPT)) if history else "(no second yet)", style.ACCENT),
         Text(),
         *_counts(row),
@@ -138,11 +143,11 @@ def _counts(row: ChannelRow) -> list[Text]:
         f"nobody knows {words.count(row.unexplained)}"
     )
     return [
-        Text(f"packets  {words.count(told.packets):>9}   last {age} ago at {words.clock_time(told.last_ts_ns)} UTC"),
-        Text(f"sequence {words.count(told.last_seq):>9}   {key}".rstrip()),
-        Text(gaps, style.of_loss(told.gaps_ours) if told.gaps_ours else ""),
+        _line(f"packets  {words.count(told.packets):>9}   last {age} ago at {words.clock_time(told.last_ts_ns)} UTC"),
+        _line(f"sequence {words.count(told.last_seq):>9}   {key}".rstrip()),
+        _line(gaps, style.of_loss(told.gaps_ours) if told.gaps_ours else ""),
         Text(whose),
-        Text(
+        _line(
             f"doubled  {words.count(told.duplicates):>9}   late {words.count(told.reordered)}, "
             f"not of the framing {words.count(told.bad)}"
         ),
@@ -156,7 +161,7 @@ def _firsts(siblings: Sequence[ChannelRow], width: int) -> list[Text]:
     for each in siblings:
         share, lead = share_text(each.told.first_share), lead_text(each.told.lead_p50_ns)
         lines.append(
-            Text(f"line {each.line:<4} first {share:>5}, by {lead:>7}, others behind it since the recorder began:")
+            _line(f"line {each.line:<4} first {share:>5}, by {lead:>7}, others behind it since the recorder began:")
         )
         lines += _histogram(each.told.skew_log2, width)
     return lines
@@ -171,7 +176,7 @@ def _histogram(counts: Sequence[int] | None, width: int) -> list[Text]:
     for place, count in enumerate(counts[first:], first):
         bound = "none" if place == 0 else f"< {words.nanoseconds(1 << place)}"
         bar = words.bar(count / max(counts), max(1, min(40, width - 34)))
-        lines.append(Text(f"  {bound:>12} {words.short(count):>6} {words.share(count / total):>6} {bar}"))
+        lines.append(_line(f"  {bound:>12} {words.short(count):>6} {words.share(count / total):>6} {bar}"))
     return lines
 
 
@@ -179,7 +184,11 @@ def _event_lines(events: Iterable[Event], trouble: str | None) -> list[Text]:
     newest = list(events)[-_EVENTS_SHOWN:][::-1]
     lines = [Text(), Text("Lately, the newest first:", style.HEAD), *map(event_text, newest)]
     if trouble:
-        lines.append(Text(trouble, style.WARNING))
+        lines.append(_line(trouble, style.WARNING))
     elif not newest:
         lines.append(Text("nothing in 24 hours", style.QUIET))
     return lines
+
+
+def _line(said: str, styled: str = "") -> Text:
+    return Text(words.printable(said), styled)

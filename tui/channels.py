@@ -102,11 +102,11 @@ class ChannelsPane(Pane):
         else:
             self._table.mark("")
         self._table.show_rows(shown)
-        self._said.update(self._words(rows, shown, picture))
+        self._said.update("\n".join(map(words.printable, self._words(rows, shown, picture))))
 
-    def _words(self, rows: tuple[ChannelRow, ...], shown: list[ChannelRow], picture: Picture) -> str:
+    def _words(self, rows: tuple[ChannelRow, ...], shown: list[ChannelRow], picture: Picture) -> list[str]:
         if not rows:
-            return "\n".join([_NO_LINES, *notes(picture)])
+            return [_NO_LINES, *notes(picture)]
         arriving, alarms = sum(row.state == "arriving" for row in rows), sum(map(is_alarm, rows))
         said = f"{words.count(len(rows))} lines: {words.count(arriving)} arriving"
         said += f", {words.count(alarms)} ought to and do not" if alarms else ""
@@ -114,7 +114,7 @@ class ChannelsPane(Pane):
             said += f"; {words.count(len(shown))} shown: {self._typed!r}"
         if self._sorted_by is not None:
             said += f"; by {self._sorted_by.title}"
-        return "\n".join([said, *notes(picture)])
+        return [said, *notes(picture)]
 
     def _again(self) -> None:
         if self._picture is not None:

@@ -71,7 +71,7 @@ def event_key(event: Event) -> object:
 
 def event_severity(event: Event) -> tuple[str, str]:
     """The severity's word and its colour."""
-    severity = str(event["severity"])
+    severity = words.printable(str(event["severity"]))
     return severity, _STYLES.get(severity, "")
 
 
@@ -108,6 +108,6 @@ def event_text(event: Event) -> Text:
     return Text.assemble(
         f"{words.date_time(event['ts_start'])[5:]} ",
         (f"{severity:<8}", styled),
-        f"{event['kind']:<12} ",
-        event_words(event),
+        f"{words.printable(str(event['kind'])):<12} ",
+        words.printable(event_words(event)),
     )

@@ -84,11 +84,13 @@ class EventsPane(Pane):
         order = "the newest last, following" if self._follows else "the newest first"
         said = f"{words.count(len(shown))} of {words.count(len(self._events))} events of 24 hours, {order}"
         said += "" if self._filter_by.is_open else f"; {self._filter_by.words}"
-        self._said.update(source.trouble if source.trouble else said)
+        self._said.update(words.printable(source.trouble or said))
 
     def _draw_whole(self) -> None:
         event = self._table.current
-        self._whole.update("" if event is None else f"{words.clock_time(event['ts_start'])}  {event_words(event)}")
+        self._whole.update(
+            "" if event is None else f"{words.clock_time(event['ts_start'])}  {words.printable(event_words(event))}"
+        )
 
     def _filter_with(self, wanted: EventFilter) -> None:
         self._filter_by = wanted

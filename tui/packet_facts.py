@@ -37,10 +37,10 @@ class PacketFacts:
             f"{flow.feed or words.UNKNOWN} {flow.channel} line {flow.line}, {flow.framing}" if flow else "no channel"
         )
         lines = [
-            Text.assemble((f"ring sequence {packet.ring_seq:,}", style.HEAD), f"  {whose}"),
+            Text.assemble((f"ring sequence {packet.ring_seq:,}", style.HEAD), words.printable(f"  {whose}")),
             Text(_stamps(packet)),
             Text(_addresses(packet)),
-            Text(self._header(rows), style.ACCENT),
+            Text(words.printable(self._header(rows)), style.ACCENT),
         ]
         return Text("\n").join([*lines, *_bytes(packet)])
 

@@ -199,7 +199,8 @@ class PacketsPane(Pane):
         if self._is_held:
             said.append("HELD: space goes on")
         trouble = self._refused or (tail.trouble if tail is not None else None)
-        self._said.update("; ".join(said) + (f"\n{trouble}" if trouble else ""))
+        lines = ["; ".join(said), *([trouble] if trouble else [])]
+        self._said.update("\n".join(map(words.printable, lines)))
 
     def hide(self) -> None:
         """Reads nothing unseen; what is shown stays."""

@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from nanotape.tui import style
-from nanotape.tui.words import clipped
+from nanotape.tui.words import clipped, printable
 
 Cell = str | tuple[str, str]
 """What is written, or that and its style."""
@@ -209,7 +209,7 @@ class RowsView(ScrollView, Generic[Row], can_focus=True):
         segments = []
         for (column, room), cell in zip(columns, cells, strict=False):
             written, styled = (cell, "") if isinstance(cell, str) else cell
-            written = clipped(written, room)
+            written = clipped(printable(written), room)
             padded = written.rjust(room) if column.is_right else written.ljust(room)
             segments.append(Segment(f"{padded}{' ' * _GAP}", base + Style.parse(styled) if styled else base))
         return Strip(segments).adjust_cell_length(width, base)

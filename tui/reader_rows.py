@@ -10,6 +10,8 @@ from nanotape.capture.recorded_segments import RecordedSegments
 
 SILENT_AFTER_S = 3.0
 """A recorder tells each second; with a second for a stolen core."""
+_LAG_TOLD = 0.1
+"""Of the ring: less is but the beat of its reading, and says nothing of when it is lapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class ReaderRow:
     holds_s: float | None
     """Seconds until it is lapped, should it stop now; None: unknown, or nothing comes in."""
     lapped_in_s: float | None
-    """Seconds until it is lapped if all goes on as it does; None: unknown, or it does not fall behind."""
+    """Seconds until it is lapped if all goes on as it does; None: unknown, or it does not fall behind, or hardly."""
     lost: int
     """Since it began."""
     lost_now: int
@@ -116,7 +118,7 @@ def _reader(ring: str, reader: ReaderHealth, published_s: float | None, *, write
         lag_share=reader.lag_share,
         lag_s=lag_s,
         holds_s=reader.holds_s,
-        lapped_in_s=reader.lapped_in_s,
+        lapped_in_s=reader.lapped_in_s if (reader.lag_share or 0.0) > _LAG_TOLD else None,
         lost=reader.lost,
         lost_now=reader.lost_now,
         recorded=reader.recorded,

@@ -20,12 +20,18 @@ def rows(second: RingFacts, first: RingFacts = RING) -> tuple[ReaderRow, ...]:
 
 def test_lag_is_told_in_bytes_in_time_and_against_the_ring() -> None:
     published = RING.published_bytes + 16 * MIB
-    [row] = rows(replace(recorder(later(), lag_bytes=4 * MIB, lag_share=1 / 16), published_bytes=published))
-    assert (row.lag_bytes, row.lag_share) == (4 * MIB, 1 / 16)
-    assert row.lag_s == pytest.approx(0.25)
-    assert row.holds_s == pytest.approx(60 / 16), "of 64 MiB 60 are left"
-    assert row.lapped_in_s == pytest.approx(60 / 3), "it fell behind by 3 MiB in the second"
+    [row] = rows(replace(recorder(later(), lag_bytes=8 * MIB, lag_share=1 / 8), published_bytes=published))
+    assert (row.lag_bytes, row.lag_share) == (8 * MIB, 1 / 8)
+    assert row.lag_s == pytest.approx(0.5)
+    assert row.holds_s == pytest.approx(56 / 16), "of 64 MiB 56 are left"
+    assert row.lapped_in_s == pytest.approx(56 / 7), "it fell behind by 7 MiB in the second"
     assert (row.state, row.recorded, row.lost) == ("records", 900, 0)
+
+
+def test_a_small_lag_is_the_beat_of_reading_and_says_nothing_of_being_lapped() -> None:
+    published = RING.published_bytes + 16 * MIB
+    [row] = rows(replace(recorder(later(), lag_bytes=4 * MIB, lag_share=1 / 16), published_bytes=published))
+    assert row.lapped_in_s is None
 
 
 def test_while_nothing_comes_the_lag_in_time_is_unknown_unless_there_is_none() -> None:

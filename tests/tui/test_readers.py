@@ -33,14 +33,14 @@ def shown(pictured: Picture, *expected: str, size: tuple[int, int] = (80, 24)) -
 
 def lagging(**changes: object) -> RingFacts:
     published = RING.published_bytes + 16 * MIB
-    return replace(recorder(later(), lag_bytes=4 * MIB, lag_share=1 / 16, **changes), published_bytes=published)
+    return replace(recorder(later(), lag_bytes=8 * MIB, lag_share=1 / 8, **changes), published_bytes=published)
 
 
 def test_a_readers_lag_and_what_is_recorded_are_on_the_screen() -> None:
     told = {"segments": (("recorder", TOLD),)}
     screen = shown(
         picture(ring_picture(second=lagging(), **told)),
-        "recorder records 4.00 MiB 6.2% 0.25 s 3.75 s 20 s 0",
+        "recorder records 8.00 MiB 12.5% 0.50 s 3.50 s 8.00 s 0",
         "900 packets recorded",
         "4 ended since it began; open 20261128T100000.000000000Z-000000000001, 5.00 MiB, 900 rows, 1.0 min old",
         "1 min 1 s ago",
@@ -65,6 +65,13 @@ def test_a_disk_that_fills_says_when_and_one_that_makes_room_never() -> None:
     kept = replace(SPACE, kept_bytes=10 * GIB)
     shown(picture(ring_picture(space=kept)), "never full: 10.0 GiB are kept free")
     shown(picture(ring_picture(space=None)), "its file system cannot be asked")
+
+
+def test_lag_and_what_is_written_are_drawn_for_the_seconds_that_were_watched() -> None:
+    screen = shown(
+        picture(ring_picture(second=lagging())), "lag of recorder", "at most 12.5% of the ring", size=(120, 30)
+    )
+    assert next(line for line in screen.splitlines() if "lag of recorder" in line).count("█") == 1
 
 
 def test_two_rings_are_told_apart_and_nobody_is_said_so() -> None:

@@ -173,9 +173,9 @@ class Top(App[None]):
         try:
             saved = self.save_screenshot(filename, path or str(self._screenshots))
         except OSError as error:
-            self.notify(f"{self._screenshots}: no screenshot: {error.strerror}", severity="error")
+            self.notify(f"{self._screenshots}: no screenshot: {error.strerror}", severity="error", markup=False)
         else:
-            self.notify(f"saved {saved}")
+            self.notify(f"saved {saved}", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from command_line import call
+from command_line import as_nobody, call
 from deadline import wait_for
 from pictures import driven, screen_text
 from running_service import running
@@ -210,3 +211,14 @@ def test_its_first_line_is_that_of_status_on_a_quiet_service(wired: Rig) -> None
         _, once, _ = call("top", "--once", "--config", wired.config)
         _, status, _ = call("status", "--config", wired.config, "--interval", "0.2")
     assert once.splitlines()[0] == status.splitlines()[0]
+
+
+@pytest.mark.parametrize("is_member", [True, False])
+def test_whoever_may_read_the_ring_sees_it_without_any_privilege(wired: Rig, is_member: bool) -> None:
+    with running(wired), as_nobody(gid=RING_GID if is_member else NOBODY) as (prefix, _):
+        command = [*prefix, "top", "--json", "--config", str(wired.config)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    told = json.loads(done.stdout)
+    assert len(told["rings"]) == is_member
+    assert len(told["unreadable"]) == (not is_member) or any("cannot be listed" in each for each in told["troubles"])
+    assert done.stderr == ""

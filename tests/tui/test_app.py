@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import crafted_looks
 import pytest
 from pictures import driven, picture, ring_picture, screen_text
 from textual.pilot import Pilot
 
 from nanotape.tui.app import Top
+from nanotape.tui.style import PLAIN_THEME, RICH_THEME, theme_of
 
 
 def test_the_headline_of_status_is_the_first_line() -> None:
@@ -45,3 +48,72 @@ def test_a_pause_lets_the_pane_stand_still_and_not_the_headline() -> None:
         assert "main  capturing" in text
 
     driven(lambda: seen[0], play)
+
+
+def test_the_help_names_the_panes_and_the_keys_of_the_one_that_is_shown() -> None:
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("2", "?")
+        await pilot.pause()
+        seen = screen_text(app)
+        assert "Overview: is data lost" in seen
+        assert "Filter" in seen
+        await pilot.press("end")
+        await pilot.pause()
+        assert "- is unknown, which is never 0" in screen_text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.pane is not None
+        assert app.pane.id == "channels"
+
+    driven(picture(), play)
+
+
+def test_a_tab_is_shown_by_a_click() -> None:
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        await pilot.click("#tabs", offset=(25, 0))
+        await pilot.pause()
+        assert app.pane is not None
+        assert app.pane.id == "latency"
+
+    driven(picture(), play)
+
+
+def test_a_screenshot_is_saved_where_it_is_to_be_and_a_place_that_is_none_is_said(tmp_path: Path) -> None:
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("s")
+        await pilot.pause()
+        [saved] = tmp_path.glob("*.svg")
+        assert "Overview" in saved.read_text(encoding="utf-8")
+        app._screenshots = tmp_path / "none"
+        await pilot.press("s")
+        while not any("no screenshot" in each.message for each in app._notifications):
+            await pilot.pause(0.01)
+
+    driven(picture(), play, screenshots=tmp_path)
+
+
+def test_pictures_come_while_a_dialog_or_the_palette_is_above(tmp_path: Path) -> None:
+    seen = [picture(), picture(rings=())]
+
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        for key in ("ctrl+p", "?"):
+            await pilot.press(key)
+            await pilot.pause(0.2)
+            assert len(app.screen_stack) == 2
+            await pilot.press("escape")
+            await pilot.pause(0.1)
+        seen.pop(0)
+        while app.picture is not seen[0]:
+            await pilot.pause(0.01)
+        await pilot.pause()
+        assert "nothing is captured" in screen_text(app)
+
+    driven(lambda: seen[0], play)
+
+
+@pytest.mark.parametrize(
+    ("environ", "theme"),
+    [({}, PLAIN_THEME), ({"COLORTERM": "truecolor"}, RICH_THEME), ({"COLORTERM": "yes"}, PLAIN_THEME)],
+)
+def test_only_a_terminal_that_says_so_gets_all_colours(environ: dict[str, str], theme: str) -> None:
+    assert theme_of(environ) == theme

@@ -14,10 +14,10 @@ from nanotape.tui.named_lines import wrapped
 from nanotape.tui.pane import Pane
 from nanotape.tui.picture import Picture, RingPicture
 from nanotape.tui.reader_rows import ReaderRow, RecordingRow, WriteRate, on_one_disk, reader_rows, recording_row
+from nanotape.tui.readers_watched import ReadersWatched
 from nanotape.tui.recording_lines import recording_page
-from nanotape.tui.seconds_history import KEPT_S, SecondsHistory, bars
-from nanotape.tui.style import ACCENT, ERROR, HEAD, OK, QUIET, of_loss, of_share
-from nanotape.tui.words import brief, printable, share, short, size
+from nanotape.tui.style import ERROR, OK, QUIET, of_loss, of_share
+from nanotape.tui.words import brief, share, short, size
 
 _COLUMNS = (
     Column("READER", 15, is_right=False, grows=True),
@@ -31,7 +31,6 @@ _COLUMNS = (
 )
 _STATE_STYLES = {"records": OK, "reads": OK, "silent": ERROR, "died": ERROR, "earlier": QUIET}
 _LAG_WARNING, _LAG_ERROR = 0.25, 0.5
-_BARS_NAME, _BARS_MOST = 20, KEPT_S
 _NOBODY = "Nobody reads: what is captured is kept in the ring alone. nanotape run records, nanotape record too."
 _NO_RING = "No ring can be read: there is nobody to read it. nanotape run captures and records."
 _LEGEND = (
@@ -54,8 +53,7 @@ class ReadersPane(Pane):
         super().__init__(id=id)
         self._picture: Picture | None = None
         self._rates: dict[tuple[str, str], WriteRate] = {}
-        self._lags: dict[tuple[str, str], SecondsHistory] = {}
-        self._writes: dict[tuple[str, str], SecondsHistory] = {}
+        self._watched = ReadersWatched()
         self._table = FactsTable(_COLUMNS, id="readers-table")
         self._legend = Static(_LEGEND, id="readers-legend", markup=False)
         self._lines = Lines(id="readers-lines")
@@ -75,11 +73,13 @@ class ReadersPane(Pane):
         if self._table.display != bool(rows):
             self._table.display = self._legend.display = bool(rows)
         recordings = [row for ring in picture.rings for row in self._recordings(ring, picture.at_ns)]
+        there = {(row.ring, row.recorder) for row in recordings}
+        self._rates = {key: rate for key, rate in self._rates.items() if key in there}
         width = max(1, self.size.width - 1)
         if rows:
             lines = [
                 *recording_page(on_one_disk(recordings), width),
-                *self._watched(rows, recordings, picture.at_ns, width),
+                *self._watched.lines(rows, recordings, picture.at_ns, width),
             ]
         else:
             lines = [Text(each) for each in wrapped(_NOBODY if picture.rings else _NO_RING, width)]
@@ -98,29 +98,6 @@ class ReadersPane(Pane):
             rate = self._rates.setdefault((ring.name, reader.name), WriteRate())
             written_s = rate.add(counted.updated_ns, counted.written_bytes) if reader.alive else None
             yield recording_row(ring.health, reader, told.get(reader.name), written_s, now_ns)
-
-    def _watched(
-        self, rows: list[ReaderRow], recordings: list[RecordingRow], now_ns: int, width: int
-    ) -> Iterator[Text]:
-        """How lags and writing went since this screen is seen."""
-        yield Text("A bar for each second that this screen was seen, the newest to the right", HEAD)
-        for row in rows:
-            lags = self._lags.setdefault((row.ring, row.name), SecondsHistory())
-            lags.add(now_ns, row.lag_share)
-            most = lags.most
-            said = f"at most {share(most)} of the ring"
-            yield _bars_line(f"lag of {row.name}", lags, now_ns, most or 0.0, said, width)
-        for each in recordings:
-            writes = self._writes.setdefault((each.ring, each.recorder), SecondsHistory())
-            writes.add(now_ns, each.written_s)
-            said = f"at most {size(writes.most)}/s"
-            yield _bars_line(f"{each.recorder} writes", writes, now_ns, writes.most or 0.0, said, width)
-
-
-def _bars_line(name: str, history: SecondsHistory, now_ns: int, top: float, said: str, width: int) -> Text:
-    room = min(_BARS_MOST, width - _BARS_NAME - len(said) - 2)
-    drawn = bars(history.columns(now_ns, room), top) if room > 0 else ""
-    return Text.assemble((f"{printable(name):<{_BARS_NAME}.{_BARS_NAME}}", QUIET), (drawn, ACCENT), f"  {said}")
 
 
 def _readers(ring: RingPicture) -> tuple[ReaderRow, ...]:

@@ -15,9 +15,10 @@ import fault_truth
 import pyarrow.compute as pc
 import pytest
 from deadline import wait_for
-from service_rig import NOBODY, RING_GID, Rig
+from service_rig import NOBODY, RING, RING_GID, Rig
 
 from nanotape.capture.readers import list_readers
+from nanotape.capture.recorded_feeds import read_feeds
 from nanotape.capture.sent_log import SentLog
 from nanotape.capture.service import CAPTURE, RECORDER, Service
 from nanotape.storage import open_archive
@@ -105,7 +106,21 @@ def assert_ours(rig: Rig, sent: SentLog, stages: set[str], *, packets_known: boo
             (each["seq_first"], "ours") for each in lost
         }
         assert upstream == {(gap.first_sequence, "upstream") for gap in line.gaps}
+        assert_told_so(rig, line.name, gaps)
     assert {each.kind for each in fault_truth.found(told)} == {"feed_gap", "session"}, "the end, and nothing else"
+
+
+def assert_told_so(rig: Rig, line: str, gaps: list[dict[str, Any]]) -> None:
+    """What the recorder told of a line last, for whoever looks on, is what the archive says."""
+    feeds = read_feeds(rig.folder / "run", RING, rig.settings.recorder.name)
+    assert feeds is not None
+    [told] = [each for (_, name), each in feeds.lines.items() if name == line]
+    for cause, counted, missing in (
+        ("ours", told.gaps_ours, told.missing_ours),
+        ("upstream", told.gaps_theirs, told.missing_theirs),
+    ):
+        mine = [each for each in gaps if each["line"] == line and each["cause"] == cause]
+        assert (counted, missing) == (len(mine), sum(each["messages_lost"] for each in mine))
 
 
 def test_what_a_small_rx_ring_lost_while_the_capture_stood_still_is_told_as_that(

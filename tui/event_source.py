@@ -28,7 +28,7 @@ Command = Callable[[Path, int], list[str]]
 
 
 def _command(archive: Path, since_ns: int) -> list[str]:
-    return [sys.executable, "-m", "nanotape.storage.event_watch", str(archive), str(since_ns)]
+    return [sys.executable, "-P", "-m", "nanotape.storage.event_watch", str(archive), str(since_ns)]
 
 
 class EventSource:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +96,25 @@ def test_latency_counts_each_packet_of_the_ring(running: Running) -> None:
         assert shown[1] in counts
         now = await until(app, pilot, rf"{re.escape(before.name)} now ([\d.]+)(k?)")
         assert 0 < float(now[1]) * (1000 if now[2] else 1) <= 5000 * 7
+
+    driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.1)
+
+
+def test_a_recorder_that_is_killed_is_shown_anew_with_the_segment_that_it_left(running: Running) -> None:
+    rig, _ = running
+
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("5")
+        await until(app, pilot, "packets recorded")
+        before, reader = told(rig), facts(rig).readers[0]
+        assert before is not None
+        os.kill(reader.pid, signal.SIGKILL)
+        await until(app, pilot, "1 ended since it began; open 2")
+        assert facts(rig).readers[0].pid != reader.pid
+        assert (rig.folder / "archive" / "segments" / RING / f"{before.open_name}.arrow").exists()
+        rate = await until(app, pilot, r"writes ([\d.]+) (KiB|MiB)/s")
+        assert float(rate[1]) > 0
+        await until(app, pilot, r"last rotation [\d.]+ s ago")
 
     driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.1)
 

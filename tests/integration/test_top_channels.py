@@ -26,7 +26,7 @@ from nanotape.tui.rows_view import RowsView
 
 pytestmark = pytest.mark.root
 
-RATE, PACKETS = 2000, 60_000
+RATE, PACKETS = 2000, 44_000
 LATE_NS = 1_500_000
 CLASSES = 32
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -117,6 +118,41 @@ def test_a_recorder_that_is_killed_is_shown_anew_with_the_segment_that_it_left(r
         await until(app, pilot, r"last rotation [\d.]+ s ago")
 
     driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.1)
+
+
+@pytest.mark.root
+def test_a_full_disk_is_said_and_the_screen_goes_on() -> None:
+    mounted: list[str] = []
+
+    def small_disk(rig: Rig) -> None:
+        archive = rig.folder / "archive"
+        archive.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0777", "nanotape-test", str(archive)]
+        subprocess.run(command, check=True)
+        mounted.append(str(archive))
+
+    try:
+        with synthetic_service(rate=20_000, prepare=small_disk) as (rig, _):
+
+            async def play(app: Top, pilot: Pilot[None]) -> None:
+                await pilot.press("5")
+                await until(app, pilot, r"[\d,]+ packets could NOT BE WRITTEN")
+                await until(app, pilot, "the disk DOES NOT KEEP UP")
+                await until(app, pilot, r"disk 0 B of 1.00 MiB free \(0.0%\)|disk [\d.]+ KiB of 1.00 MiB free")
+                before = facts(rig).readers[0].write_failures or 0
+                shown = 0
+                while shown < before:
+                    found = await until(app, pilot, r"([\d,]+) packets could NOT BE WRITTEN")
+                    shown = int(found[1].replace(",", ""))
+                assert shown <= (facts(rig).readers[0].write_failures or 0)
+                await pilot.press("R", "enter")
+                await until(app, pilot, "rotate test: ")
+
+            driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.1)
+    finally:
+        for place in mounted:
+            subprocess.run(["umount", "--lazy", place], check=True)
+            shutil.rmtree(Path(place).parent, ignore_errors=True)
 
 
 def test_the_clock_service_is_shown_and_that_it_was_killed_too(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import IO, Any
 from nanotape.capture.errors import ServiceError
 
 READY = b"ready\n"
+PREPARED = b"prepared\n"
 STOP_TIMEOUT_S = 15.0
 INTERRUPTED = 130
 """Exit status of a command that a signal ended before its work had begun."""
@@ -25,7 +26,12 @@ class Child:
     """A running process."""
 
     def __init__(
-        self, name: str, command: Sequence[str], talk: IO[Any] | None = None, stdin: int | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        talk: IO[Any] | None = None,
+        stdin: int | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         """Starts it.
 
@@ -34,6 +40,7 @@ class Child:
             command: Program and arguments.
             talk: Where its standard error goes; None: to ours.
             stdin: Its standard input, which stays the caller's; None: nothing.
+            pass_fds: Further descriptors of the caller's that it has by the same numbers.
 
         Raises:
             ServiceError: It cannot be started.
@@ -48,6 +55,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=talk,
                 start_new_session=True,
+                pass_fds=tuple(pass_fds),
             )
         except OSError as error:
             raise ServiceError(f"{name}: {command[0]} cannot be started: {error.strerror}") from None
@@ -68,19 +76,20 @@ class Child:
         """Exit status, negative the signal that killed it; None while it runs."""
         return self._process.poll()
 
-    def wait_ready(self, timeout_s: float, wake: int | None = None) -> None:
+    def wait_ready(self, timeout_s: float, wake: int | None = None, word: bytes = READY) -> None:
         """Waits until it says `ready`.
 
         Args:
             timeout_s: The longest to wait.
             wake: A file descriptor that ends the wait when it becomes readable.
+            word: What else to wait for.
 
         Raises:
             ServiceError: It ended first, took too long, or the wait was ended; it is ended then.
         """
         deadline = time.monotonic() + timeout_s
         watched: list[Any] = [self._stdout] if wake is None else [self._stdout, wake]
-        while READY not in self._said:
+        while word not in self._said:
             left = max(deadline - time.monotonic(), 0.0)
             readable = select.select(watched, [], [], left)[0]
             if wake in readable:

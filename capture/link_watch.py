@@ -50,6 +50,11 @@ class LinkWatch:
         now_ns = self._clock()
         return [outage for link in self._links for outage in link.look(now_ns, opened)]
 
+    def handed_over(self) -> None:
+        """The XDP programs that the next look finds are ours."""
+        for link in self._links:
+            link.xdp.handed_over()
+
     @property
     def down(self) -> tuple[LinkOutage, ...]:
         """Outages that went on at the last look: nothing comes in."""

@@ -24,8 +24,12 @@ class ProgramWatch:
         self._interface, self._index, self._opened = interface, state.index, opened
         self._expected = None if opened is None else state.xdp_id
         self._fine_ns = now_ns
-        self._is_suspect = False
+        self._is_suspect = self._is_handed_over = False
         self.outage: LinkOutage | None = None
+
+    def handed_over(self) -> None:
+        """The program that the next look finds is the right one, put in the place of the last without a gap."""
+        self._is_handed_over = self._expected is not None
 
     def look(self, state: LinkState, now_ns: int, opened: object) -> list[LinkOutage]:
         """What is to be told: it is not the right one, or it is again.
@@ -37,6 +41,8 @@ class ProgramWatch:
         """
         if state.index != self._index:  # all there was went with the other interface
             self._index, self._expected = state.index, None
+        if self._is_handed_over and state.xdp_id is not None:
+            self._is_handed_over, self._expected = False, state.xdp_id
         if opened != self._opened:
             return self._open(state, now_ns, opened)
         if self._expected is None or state.xdp_id in (None, self._expected):

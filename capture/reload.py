@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from nanotape.capture.child import Child
 from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER
 from nanotape.capture.errors import CaptureError, ReloadRefused, ServiceError
 from nanotape.capture.service import Service
@@ -73,7 +74,8 @@ class Reload:
             return []
         parts = [part for part in _STARTED_IN_ORDER if part in diff.parts]
         before = run.settings
-        anew = run.ask(lambda service: _exchange(service, before, settings, parts), _RING_S)
+        exchange = _hand_over if diff.hands_over else _exchange
+        anew = run.ask(lambda service: exchange(service, before, settings, parts), _RING_S)
         run.settings = settings
         told = f"; started anew: {', '.join(anew)}" if anew else ""
         self._log(Info(f"ring {run.name}: reloaded: {', '.join(diff.changed)}{told}"))
@@ -116,13 +118,53 @@ def _exchange(service: Service, before: Settings, settings: Settings, parts: Seq
         _begin(service, there)
     except CaptureError:
         _end(service, there)
-        with contextlib.suppress(CaptureError):  # no room for the plan: the old one's parts are tried all the same
-            service.go_over(before)
+        _go_back(service, before)
         for part in _STARTED_IN_ORDER:
             if part in there:
                 _begin_or_retry(service, part)
         raise
     return there
+
+
+def _hand_over(service: Service, before: Settings, settings: Settings, parts: Sequence[str]) -> list[str]:
+    """As `_exchange`, with a holder that is succeeded: all that takes time is done while everything still runs."""
+    others = [part for part in parts if part != HOLDER and service.pid(part) is not None]
+    service.go_over(settings)
+    try:
+        heir = service.prepare_heir()
+    except CaptureError:
+        _go_back(service, before)
+        raise
+    holder: Child | None = None
+    try:
+        _end(service, others)
+        holder = service.hand_over(heir)
+        _begin(service, others)
+    except CaptureError:
+        _end(service, others)
+        _go_back(service, before)
+        if service.pid(HOLDER) == heir.child.pid:
+            _hand_back(service)
+        for part in _STARTED_IN_ORDER:
+            if part in others:
+                _begin_or_retry(service, part)
+        raise
+    finally:
+        if holder:
+            holder.stop()
+    return [HOLDER, *others]
+
+
+def _go_back(service: Service, before: Settings) -> None:
+    with contextlib.suppress(CaptureError):  # no room for the plan: the old one's parts are tried all the same
+        service.go_over(before)
+
+
+def _hand_back(service: Service) -> None:
+    with contextlib.suppress(CaptureError):  # the holder that is there goes on: it selects other channels, too
+        holder = service.hand_over(service.prepare_heir())
+        if holder:
+            holder.stop()
 
 
 def _begin_or_retry(service: Service, part: str) -> None:

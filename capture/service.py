@@ -27,6 +27,7 @@ from nanotape.capture.service_lock import LOCK_NAME, ServiceLock
 from nanotape.capture.service_state import HOLDER_DIED, STATE_NAME, STOPPED, StateFile
 from nanotape.capture.severity import Error, Info
 from nanotape.capture.stop_signals import StopSignals
+from nanotape.capture.succession import Heir
 from nanotape.config import Settings
 from nanotape.config.show import effective
 
@@ -213,6 +214,31 @@ class Service:
             raise
         if name == HOLDER and self._links:
             self._links.renewed()  # another XDP program is the right one
+
+    def prepare_heir(self) -> Heir:
+        """Starts a holder by the configuration in force, and waits until it could take over from the one that runs.
+
+        Raises:
+            ServiceError: It cannot; the one that runs goes on untouched.
+        """
+        heir = self._children.start_heir()
+        heir.wait_prepared(_READY_TIMEOUT_S)
+        return heir
+
+    def hand_over(self, heir: Heir) -> Child | None:
+        """Has an heir take over: not a packet of what both select is lost.
+
+        Returns:
+            The holder before it, which ends by itself: to be stopped once there is time for it.
+
+        Raises:
+            ServiceError: It could not, and is ended.
+        """
+        heir.take_over(_READY_TIMEOUT_S)
+        before = self._children.enthrone(heir)
+        if self._links:
+            self._links.handed_over()
+        return before
 
     def put_off(self, name: str) -> None:
         """Has `wait` start one part that could not begin, again and again as if it had died."""

@@ -3,7 +3,6 @@
 In which order, and what the death of one means, is the service's.
 """
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from nanotape.capture.errors import ServiceError
 from nanotape.capture.feed import Feed
 from nanotape.capture.privilege import lent_to_holder
 from nanotape.capture.severity import Error, Info
+from nanotape.capture.succession import Cue, Heir, Succession
 
 _SOUND_AFTER_S = 0.5  # who was ready and lived as long is restarted at once: RX rings hold out for less than a second
 _DRAIN_TIMEOUT_S = 300.0  # a recorder that lags takes what is in the ring before it ends
@@ -51,6 +51,7 @@ class ServiceChildren:
         self._children: dict[str, Child] = {}
         self._tries: dict[str, int] = {}
         self._due: dict[str, float] = {}
+        self._succession: Succession | None = None
         self.commands: Commands | None = None
         """What to run; to be set before the first start."""
         self.feed: Feed | None = None
@@ -93,19 +94,56 @@ class ServiceChildren:
         Raises:
             ServiceError: It cannot be started just now.
         """
-        assert self.commands is not None  # noqa: S101 - set before the first start
-        feed = self.feed if name == CAPTURE else None
-        # A file's own way of going on; live sources go on by what the holder lends.
-        command = self.commands.of(name, resume=again and feed is not None)
-        stream = feed.stream() if feed else None
-        try:
-            with lent_to_holder() if name == HOLDER else contextlib.nullcontext():
+        commands = self._known_commands()
+        if name == HOLDER:
+            with Succession.made() as succession:
+                child = self._start_holder([*commands.of(name), *succession.options], succession.passed)
+                self._succession = succession
+        else:
+            feed = self.feed if name == CAPTURE else None
+            # A file's own way of going on; live sources go on by what the holder lends.
+            command = commands.of(name, resume=again and feed is not None)
+            stream = feed.stream() if feed else None
+            try:
                 child = Child(name, command, self._talk, stdin if stream is None else stream)
-        finally:
-            if stream is not None:
-                os.close(stream)  # the capture's alone: with it the decompressor loses its reader
+            finally:
+                if stream is not None:
+                    os.close(stream)  # the capture's alone: with it the decompressor loses its reader
         self._children[name] = child
         return child
+
+    def start_heir(self) -> Heir:
+        """Starts a holder that is to take over from the one that runs.
+
+        Raises:
+            ServiceError: It cannot be started, or none of ours runs that it could take over from.
+        """
+        if self._succession is None or self.pid(HOLDER) is None:
+            raise ServiceError(
+                f"{HOLDER}: expected one of this service to take over from, found none; restart the service"
+            )
+        command = [*self._known_commands().of(HOLDER), *self._succession.inherit_options]
+        asked = self._succession.ours
+        with Succession.made() as succession, Cue.made() as cue:
+            passed = (*succession.passed, asked)
+            child = self._start_holder([*command, *succession.options], passed, cue.given)
+            return Heir(child, succession, cue)
+
+    def enthrone(self, heir: Heir) -> Child | None:
+        """Has an heir that is ready be the holder, and gives back the one before, which is to be ended."""
+        before = self.forget(HOLDER)
+        self._children[HOLDER], self._succession = heir.child, heir.succession
+        self.restarts[HOLDER] = self.restarts.get(HOLDER, 0) + 1
+        self._log(Info(f"{HOLDER}: handed over, pid {heir.child.pid}"))
+        return before
+
+    def _start_holder(self, command: Sequence[str], pass_fds: Sequence[int], stdin: int | None = None) -> Child:
+        with lent_to_holder():
+            return Child(HOLDER, command, self._talk, stdin, pass_fds)
+
+    def _known_commands(self) -> Commands:
+        assert self.commands is not None  # noqa: S101 - set before the first start
+        return self.commands
 
     def start_anew(self, name: str) -> Happening:
         """Starts one that has ended; what cannot be started now is put off."""
@@ -130,6 +168,9 @@ class ServiceChildren:
     def forget(self, name: str) -> Child | None:
         """Lets go of one, and of its planned start."""
         self._due.pop(name, None)
+        if name == HOLDER and self._succession:
+            self._succession.close()
+            self._succession = None
         return self._children.pop(name, None)
 
     def end(self, name: str) -> Child | None:

@@ -105,6 +105,10 @@ class ServiceLinks:
         self._renewing.clear()
         self._renewals += 1
 
+    def handed_over(self) -> None:
+        """Another XDP program of ours is in the place of the last, and packets came in all the while."""
+        self._watch.handed_over()
+
     def failed(self) -> None:
         """It could not be: worth another try later, the later the more often it failed."""
         self._renewal_due = self._clock() + _RETRY_S[min(self._tries, len(_RETRY_S) - 1)]

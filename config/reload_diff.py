@@ -47,6 +47,8 @@ class ReloadDiff:
     """Channels that are something else now: a line, a framing, a role."""
     parts: frozenset[Part] = frozenset()
     """What is started anew."""
+    hands_over: bool = False
+    """Whether the holder can be succeeded by another without a gap."""
     interrupts: bool = False
     """Whether packets of channels that stay are lost meanwhile: their way in is closed and opened again."""
 
@@ -69,10 +71,15 @@ def reload_diff(old: Settings, new: Settings) -> ReloadDiff:
         parts |= {*_PARTS["channel"]}
     if "capture" in parts and _needs_holder(old, new):
         parts.add("holder")
+    kind = new.source.effective_kind
+    hands_over = (
+        "holder" in parts and kind == "afxdp"
+    )  # its program can be replaced; filters of packet sockets are locked
     # Sockets of the kernel are the capture's own: nobody keeps them open for its successor.
-    interrupts = "holder" in parts or ("capture" in parts and new.source.effective_kind == "socket")
+    interrupts = ("holder" in parts and not hands_over) or ("capture" in parts and kind == "socket")
     changed = (*keys, *(f"channel {name}" for name in (*added, *removed, *altered)))
-    return ReloadDiff(changed, tuple(dict.fromkeys(refused)), added, removed, altered, frozenset(parts), interrupts)
+    what = (changed, tuple(dict.fromkeys(refused)), added, removed, altered)
+    return ReloadDiff(*what, frozenset(parts), hands_over, interrupts)
 
 
 def _keys(at: str, before: Any, after: Any) -> Iterator[str]:

@@ -3,6 +3,7 @@
 #include "lend.h"
 
 #include "../loop/counters.h"
+#include "pass.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -64,56 +65,25 @@ static int receive_hello(int fd, struct nt_lend_hello *hello, const char *path, 
 	return 0;
 }
 
-/* Whatever number of descriptors came, they are ours now: keep three at most, close the rest. */
-static int take_descriptors(struct msghdr *message, int fds[NT_LEND_LANE_FDS])
-{
-	int count = 0;
-
-	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
-		size_t bytes = header->cmsg_len - CMSG_LEN(0);
-
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < bytes / sizeof(int); i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-			if (count < NT_LEND_LANE_FDS)
-				fds[count++] = fd;
-			else
-				close(fd);
-		}
-	}
-	return count;
-}
-
 static int receive_lane(int fd, struct nt_borrowed_lane *lane, const char *path, struct nt_fault *fault)
 {
-	int fds[NT_LEND_LANE_FDS] = {-1, -1, -1};
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(fds))];
-	struct iovec part = {.iov_base = &lane->facts, .iov_len = sizeof(lane->facts)};
-	struct msghdr message = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-	int count = got < 0 ? 0 : take_descriptors(&message, fds);
-	int expected = got == sizeof(lane->facts) && lane->facts.kind == NT_SOURCE_PACKET ? NT_LEND_PACKET_FDS : NT_LEND_LANE_FDS;
+	int fds[NT_LEND_LANE_FDS];
+	uint32_t count;
+	ssize_t got = nt_take(fd, &lane->facts, sizeof(lane->facts), fds, NT_LEND_LANE_FDS, &count);
+	uint32_t expected = got > 0 && lane->facts.kind == NT_SOURCE_PACKET ? NT_LEND_PACKET_FDS : NT_LEND_LANE_FDS;
 
 	lane->socket_fd = fds[0];
 	lane->umem_fd = fds[1];
 	lane->counters_fd = fds[2];
-	if (got == sizeof(lane->facts) && count == expected) {
+	if (got > 0 && count == expected) {
 		lane->facts.interface[sizeof(lane->facts.interface) - 1] = '\0';
 		lane->facts.driver[sizeof(lane->facts.driver) - 1] = '\0';
 		return 0;
 	}
 	return nt_fault_set(
 		fault, -EPROTO,
-		"holder socket %s: expected a lane of %zu bytes with %d descriptors, found %zd with %d (too few open files allowed?)",
-		path, sizeof(lane->facts), expected, got, count);
+		"holder socket %s: expected a lane of %zu bytes with %u descriptors, found another message, or %u (too few open files allowed?)",
+		path, sizeof(lane->facts), expected, count);
 }
 
 int nt_borrow(struct nt_borrowed *borrowed, const char *socket_path, struct nt_fault *fault)

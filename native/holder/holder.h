@@ -27,11 +27,19 @@ struct nt_interface { /* facts about a network interface */
 	uint32_t queues; /* RX queues that exist now; 0: not to be learned */
 };
 
+struct nt_maps {          /* of an XDP program, which its successor goes on with */
+	int sockets_fd;   /* XSKMAP */
+	int counters_fd;  /* writable, since the kernel maps no array through a read-only descriptor */
+	int sequences_fd; /* by flow id, as many as a ring can have */
+};
+
 struct nt_program { /* the XDP program of one interface */
+	char interface[16];
+	int ifindex;
 	struct bpf_object *object;
-	int link_fd;     /* closing it detaches the program */
-	int sockets_fd;  /* XSKMAP; belongs to `object` */
-	int counters_fd; /* likewise; writable, since the kernel maps no array through a read-only descriptor */
+	int link_fd;         /* closing the last one detaches the program */
+	int code_fd;         /* the program itself; belongs to `object` */
+	struct nt_maps maps; /* likewise */
 	uint32_t stamp_kind;
 	bool skb_mode;
 };
@@ -50,6 +58,7 @@ struct nt_lane { /* one AF_XDP socket on one queue, or one packet socket */
 	struct xsk_ring_prod fill;
 	struct xsk_ring_cons completion; /* never used, but the kernel insists */
 	struct xsk_ring_cons receive;
+	int socket_fd; /* of `socket`; of an heir that has none its own */
 	struct nt_lend_lane facts;
 	int counters_fd;
 	struct nt_packet_socket packet; /* with facts.kind NT_SOURCE_PACKET this alone */
@@ -75,6 +84,8 @@ struct nt_server {
 	int listener;
 	int borrower; /* -1: nobody */
 	pid_t borrower_pid;
+	int succession; /* an heir asks here, and its end is the supervisor's; -1: none */
+	int heir;       /* who has asked; -1: nobody */
 };
 
 /* interface.c */
@@ -85,7 +96,11 @@ int nt_privilege_check(const struct nt_plan *plan, struct nt_fault *fault);
 int nt_privilege_drop(struct nt_fault *fault);
 bool nt_privilege_has(unsigned int capability);
 
-/* program.c: load the program for this source's flows and attach it. */
+/* program.c: load the program for an interface's flows; with maps of a predecessor, whose stamps are of `stamp_kind`, it goes on with
+ * those. */
+int nt_program_load(struct nt_program *program, const struct nt_interface *interface, const struct nt_plan *plan,
+		    const struct nt_maps *kept, uint32_t stamp_kind, struct nt_fault *fault);
+/* Load it and attach it. */
 int nt_program_attach(struct nt_program *program, const struct nt_interface *interface, const struct nt_plan *plan,
 		      const struct nt_plan_source *source, struct nt_fault *fault);
 void nt_program_close(struct nt_program *program);
@@ -105,6 +120,8 @@ int nt_lane_open(struct nt_lane *lane, const struct nt_plan_source *source, cons
 /* All the sockets of a packet source, into `source->fanout` lanes; all or none. */
 int nt_lanes_open_packet(struct nt_lane *lanes, const struct nt_plan *plan, const struct nt_plan_source *source,
 			 const struct nt_interface *interface, struct nt_fault *fault);
+/* Passes on what it consists of: to a borrower, or to an heir. */
+int nt_lane_pass(int socket, const struct nt_lane *lane);
 void nt_lane_close(struct nt_lane *lane);
 
 /* joins.c */
@@ -117,8 +134,9 @@ int nt_sources_open(struct nt_holder *holder, struct nt_fault *fault);
 void nt_sources_close(struct nt_holder *holder);
 
 /* server.c */
+void nt_server_init(struct nt_server *server);
 int nt_server_open(struct nt_server *server, const struct nt_plan_header *plan, struct nt_fault *fault);
-/* Lends until `signal_fd` has a signal to read. */
+/* Lends until `signal_fd` has a signal to read, the supervisor is gone, or an heir has taken over. */
 int nt_server_run(struct nt_server *server, const struct nt_holder *holder, int signal_fd, struct nt_fault *fault);
 void nt_server_close(struct nt_server *server);
 

@@ -4,6 +4,7 @@
 #include "holder.h"
 
 #include "../clock.h"
+#include "pass.h"
 
 #include <errno.h>
 #include <linux/if_xdp.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #ifndef SOL_XDP
 #define SOL_XDP 283
@@ -33,6 +35,9 @@ static void close_socket(struct nt_lane *lane)
 {
 	if (lane->socket)
 		xsk_socket__delete(lane->socket);
+	else if (lane->socket_fd >= 0)
+		close(lane->socket_fd); /* an heir's */
+	lane->socket_fd = -1;
 	if (lane->umem)
 		xsk_umem__delete(lane->umem);
 	lane->socket = NULL;
@@ -68,8 +73,10 @@ static int bind_once(struct nt_lane *lane, const struct nt_plan_source *source, 
 	if (error) {
 		lane->socket = NULL;
 		close_socket(lane);
+		return error;
 	}
-	return error;
+	lane->socket_fd = xsk_socket__fd(lane->socket);
+	return 0;
 }
 
 static int explain_bind(struct nt_fault *fault, int error, const struct nt_plan_source *source,
@@ -120,7 +127,7 @@ static int read_zero_copy(struct nt_lane *lane, struct nt_fault *fault)
 	struct xdp_options options = {0};
 	socklen_t bytes = sizeof(options);
 
-	if (getsockopt(xsk_socket__fd(lane->socket), SOL_XDP, XDP_OPTIONS, &options, &bytes))
+	if (getsockopt(lane->socket_fd, SOL_XDP, XDP_OPTIONS, &options, &bytes))
 		return nt_fault_set(fault, -errno, "%s: the kernel does not say whether it copies (XDP_OPTIONS, Linux 5.3): %s",
 				    lane->facts.interface, strerror(errno));
 	lane->facts.zero_copy = !!(options.flags & XDP_OPTIONS_ZEROCOPY);
@@ -150,7 +157,7 @@ static void state_facts(struct nt_lane *lane, const struct nt_plan_source *sourc
 	facts->stamp_kind = program->stamp_kind;
 	facts->umem_memory = lane->memory.memory;
 	facts->umem_bytes = lane->memory.bytes;
-	lane->counters_fd = program->counters_fd;
+	lane->counters_fd = program->maps.counters_fd;
 }
 
 int nt_lane_open(struct nt_lane *lane, const struct nt_plan_source *source, const struct nt_interface *interface, uint32_t queue,
@@ -159,7 +166,7 @@ int nt_lane_open(struct nt_lane *lane, const struct nt_plan_source *source, cons
 	int error;
 
 	memset(lane, 0, sizeof(*lane));
-	lane->memory.fd = -1;
+	lane->memory.fd = lane->socket_fd = -1;
 	error = nt_umem_make(&lane->memory, source, interface, queue, fault);
 	if (error)
 		return error;
@@ -168,7 +175,7 @@ int nt_lane_open(struct nt_lane *lane, const struct nt_plan_source *source, cons
 	if (!error)
 		error = read_zero_copy(lane, fault);
 	if (!error) {
-		error = xsk_socket__update_xskmap(lane->socket, program->sockets_fd);
+		error = xsk_socket__update_xskmap(lane->socket, program->maps.sockets_fd);
 		if (error)
 			nt_fault_set(fault, error, "%s: the socket of queue %u cannot be entered into the XDP program's map: %s",
 				     interface->name, queue, strerror(-error));
@@ -190,9 +197,21 @@ int nt_lanes_open_packet(struct nt_lane *lanes, const struct nt_plan *plan, cons
 		lanes[i].facts.block_bytes = sockets[i].block_bytes;
 		lanes[i].facts.block_count = sockets[i].block_count;
 		lanes[i].packet = sockets[i];
-		lanes[i].memory.fd = -1;
+		lanes[i].memory.fd = lanes[i].socket_fd = -1;
 	}
 	return error;
+}
+
+int nt_lane_pass(int socket, const struct nt_lane *lane)
+{
+	const bool packet = lane->facts.kind == NT_SOURCE_PACKET;
+	const int fds[NT_LEND_LANE_FDS] = {
+		packet ? lane->packet.fd : lane->socket_fd,
+		packet ? lane->packet.state_fd : lane->memory.fd,
+		lane->counters_fd,
+	};
+
+	return nt_pass(socket, &lane->facts, sizeof(lane->facts), fds, packet ? NT_LEND_PACKET_FDS : NT_LEND_LANE_FDS);
 }
 
 void nt_lane_close(struct nt_lane *lane)

@@ -149,9 +149,9 @@ static void mark_ours(const struct nt_network *network, const struct nt_plan *pl
 	}
 }
 
-/* One source, or with NULL all afxdp sources. */
-static int find(const struct nt_plan *plan, const struct nt_plan_source *only, bool joined, struct nt_listener **found,
-		uint32_t *count, struct nt_fault *fault)
+/* One source, or with NULL all afxdp sources. `joined`: the plan of a holder that runs, or NULL. */
+static int find(const struct nt_plan *plan, const struct nt_plan_source *only, const struct nt_plan *joined,
+		struct nt_listener **found, uint32_t *count, struct nt_fault *fault)
 {
 	struct nt_findings findings = {0};
 	struct nt_network network;
@@ -161,7 +161,7 @@ static int find(const struct nt_plan *plan, const struct nt_plan_source *only, b
 	*count = 0;
 	if (error)
 		return error;
-	mark_ours(&network, plan, only, joined);
+	mark_ours(&network, joined ? joined : plan, only, joined != NULL);
 	for (uint32_t at = 0; !error && at < plan->header->source_count; at++) {
 		const struct nt_plan_source *source = &plan->sources[at];
 
@@ -193,7 +193,7 @@ static bool holder_runs(const struct nt_plan_header *header)
 
 int nt_listeners_find(const struct nt_plan *plan, struct nt_listener **found, uint32_t *count, struct nt_fault *fault)
 {
-	return find(plan, NULL, holder_runs(plan->header), found, count, fault);
+	return find(plan, NULL, holder_runs(plan->header) ? plan : NULL, found, count, fault);
 }
 
 static const char *address_text(const struct nt_listener *listener, char text[INET6_ADDRSTRLEN])
@@ -284,12 +284,23 @@ static int refuse(const struct nt_plan *plan, const struct nt_listener *found, u
 		found->interface, processes);
 }
 
-int nt_listeners_refuse(const struct nt_plan *plan, const struct nt_plan_source *source, struct nt_fault *fault)
+/* Those of the flows come first. */
+static uint32_t count_of_flows(const struct nt_listener *found, uint32_t count)
+{
+	while (count && found[count - 1].flow_id == NT_FLOW_OTHER)
+		count--;
+	return count;
+}
+
+int nt_listeners_refuse(const struct nt_plan *plan, const struct nt_plan_source *source, const struct nt_plan *before,
+			struct nt_fault *fault)
 {
 	struct nt_listener *found;
 	uint32_t count;
-	int error = find(plan, source, false, &found, &count, fault);
+	int error = find(plan, source, before, &found, &count, fault);
 
+	if (before)
+		count = count_of_flows(found, count); /* what is of no flow was taken already */
 	if (!error && count)
 		error = refuse(plan, found, count, fault);
 	free(found);

@@ -22,8 +22,10 @@ struct nt_listener {
 /* All of them, over every afxdp source of the plan, `steal` or not; `found` is the caller's to free. */
 int nt_listeners_find(const struct nt_plan *plan, struct nt_listener **found, uint32_t *count, struct nt_fault *fault);
 
-/* For one afxdp source that may not steal: a fault that names the processes, or 0. */
-int nt_listeners_refuse(const struct nt_plan *plan, const struct nt_plan_source *source, struct nt_fault *fault);
+/* For one afxdp source that may not steal: a fault that names the processes, or 0. `before`: by which a holder that runs has joined,
+ * where the plan is of flows that are added; NULL: none runs. */
+int nt_listeners_refuse(const struct nt_plan *plan, const struct nt_plan_source *source, const struct nt_plan *before,
+			struct nt_fault *fault);
 
 /* One line each, tab-separated: interface, pid, process, uid, address, port, flow id. */
 void nt_listeners_print(const struct nt_listener *found, uint32_t count, FILE *out);

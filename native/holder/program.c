@@ -132,7 +132,7 @@ static int size_maps(struct bpf_object *object, const struct nt_selection *selec
 	} sizes[] = {
 		{"nt_flows4", NT_KEYS_PER_FLOW * selection->flows4 + 1},
 		{"nt_flows6", NT_KEYS_PER_FLOW * selection->flows6 + 1},
-		{"nt_sequences", selection->flow_id_max + 1},
+		{"nt_sequences", NT_RING_FLOWS_MAX + 1}, /* also of flows that a successor adds */
 	};
 	struct bpf_map *rodata = bpf_object__find_map_by_name(object, ".rodata");
 	size_t bytes = 0;
@@ -151,8 +151,40 @@ static int size_maps(struct bpf_object *object, const struct nt_selection *selec
 	return 0;
 }
 
+static int keep_map(struct bpf_object *object, const char *name, int fd, const struct nt_interface *interface,
+		    struct nt_fault *fault)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, name);
+	struct bpf_map_info info = {0};
+	uint32_t bytes = sizeof(info);
+	int error;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &bytes))
+		return fault_of_kernel(fault, -errno, interface->name, "asking for a map of the holder's");
+	if (info.type != (uint32_t)bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
+	    info.value_size != bpf_map__value_size(map) || info.max_entries != bpf_map__max_entries(map) ||
+	    info.map_flags != bpf_map__map_flags(map))
+		return nt_fault_set(
+			fault, -ESTALE,
+			"%s: map %s of the holder that runs is not as this version has it (values of %u bytes, %u of them; expected %u, %u): restart the service",
+			interface->name, name, info.value_size, info.max_entries, bpf_map__value_size(map),
+			bpf_map__max_entries(map));
+	error = bpf_map__reuse_fd(map, fd);
+	return error ? fault_of_kernel(fault, error, interface->name, "going on with a map of the holder's") : 0;
+}
+
+static int keep_maps(struct bpf_object *object, const struct nt_maps *kept, const struct nt_interface *interface,
+		     struct nt_fault *fault)
+{
+	int error = keep_map(object, "nt_sockets", kept->sockets_fd, interface, fault);
+
+	if (!error)
+		error = keep_map(object, "nt_counters", kept->counters_fd, interface, fault);
+	return error ? error : keep_map(object, "nt_sequences", kept->sequences_fd, interface, fault);
+}
+
 static int load(struct nt_program *program, const struct nt_interface *interface, const struct nt_selection *selection,
-		struct nt_fault *fault)
+		const struct nt_maps *kept, struct nt_fault *fault)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "nanotape");
 	int error;
@@ -162,20 +194,23 @@ static int load(struct nt_program *program, const struct nt_interface *interface
 	if (!program->object)
 		return fault_of_kernel(fault, -errno, interface->name, "opening the XDP program");
 	error = size_maps(program->object, selection);
-	if (!error)
-		error = bpf_object__load(program->object);
+	if (error)
+		return fault_of_kernel(fault, error, interface->name, "preparing the XDP program");
+	error = kept ? keep_maps(program->object, kept, interface, fault) : 0;
+	if (error)
+		return error;
+	error = bpf_object__load(program->object);
 	return error ? fault_of_kernel(fault, error, interface->name, "loading the XDP program") : 0;
 }
 
 static int link_in_mode(const struct nt_program *program, const struct nt_interface *interface, uint32_t mode)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = mode);
-	struct bpf_program *code = bpf_object__find_program_by_name(program->object, NT_XDP_PROGRAM_NAME);
 	int64_t deadline = nt_clock_ns(CLOCK_MONOTONIC) + NT_RETRY_NS;
 	int fd;
 
 	do {
-		fd = bpf_link_create(bpf_program__fd(code), interface->index, BPF_XDP, &options);
+		fd = bpf_link_create(program->code_fd, interface->index, BPF_XDP, &options);
 		if (fd != -EBUSY)
 			return fd;
 		poll(NULL, 0, NT_RETRY_STEP_MS);
@@ -208,28 +243,40 @@ static int attach(struct nt_program *program, const struct nt_interface *interfa
 	return 0;
 }
 
-int nt_program_attach(struct nt_program *program, const struct nt_interface *interface, const struct nt_plan *plan,
-		      const struct nt_plan_source *source, struct nt_fault *fault)
+int nt_program_load(struct nt_program *program, const struct nt_interface *interface, const struct nt_plan *plan,
+		    const struct nt_maps *kept, uint32_t stamp_kind, struct nt_fault *fault)
 {
 	struct nt_selection selection;
 	int error;
 
 	memset(program, 0, sizeof(*program));
 	program->link_fd = -1;
+	memcpy(program->interface, interface->name, sizeof(program->interface));
+	program->ifindex = interface->index;
 	nt_selection_describe(&selection, plan, interface->name);
-	selection.options.stamp_kind = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_tai_ns, NULL) == 1
-					       ? NT_XDP_STAMP_TAI
-					       : NT_XDP_STAMP_MONOTONIC;
-	program->stamp_kind = selection.options.stamp_kind;
-	error = refuse_occupied(interface, fault);
-	if (!error)
-		error = load(program, interface, &selection, fault);
+	selection.options.stamp_kind = program->stamp_kind = stamp_kind;
+	error = load(program, interface, &selection, kept, fault);
 	if (error)
 		return error;
-	program->sockets_fd = bpf_object__find_map_fd_by_name(program->object, "nt_sockets");
-	program->counters_fd = bpf_object__find_map_fd_by_name(program->object, "nt_counters");
-	error = nt_selection_fill(bpf_object__find_map_fd_by_name(program->object, "nt_flows4"),
-				  bpf_object__find_map_fd_by_name(program->object, "nt_flows6"), plan, interface->name, fault);
+	program->code_fd = bpf_program__fd(bpf_object__find_program_by_name(program->object, NT_XDP_PROGRAM_NAME));
+	program->maps.sockets_fd = bpf_object__find_map_fd_by_name(program->object, "nt_sockets");
+	program->maps.counters_fd = bpf_object__find_map_fd_by_name(program->object, "nt_counters");
+	program->maps.sequences_fd = bpf_object__find_map_fd_by_name(program->object, "nt_sequences");
+	return nt_selection_fill(bpf_object__find_map_fd_by_name(program->object, "nt_flows4"),
+				 bpf_object__find_map_fd_by_name(program->object, "nt_flows6"), plan, interface->name, fault);
+}
+
+int nt_program_attach(struct nt_program *program, const struct nt_interface *interface, const struct nt_plan *plan,
+		      const struct nt_plan_source *source, struct nt_fault *fault)
+{
+	const bool has_tai = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_tai_ns, NULL) == 1;
+	int error = refuse_occupied(interface, fault);
+
+	if (error) {
+		program->link_fd = -1;
+		return error;
+	}
+	error = nt_program_load(program, interface, plan, NULL, has_tai ? NT_XDP_STAMP_TAI : NT_XDP_STAMP_MONOTONIC, fault);
 	return error ? error : attach(program, interface, source, fault);
 }
 

@@ -4,6 +4,8 @@
 
 #include "../clock.h"
 #include "../ring/lock.h"
+#include "pass.h"
+#include "succession.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -132,6 +134,12 @@ static int lock_start(char path[NT_LOCK_PATH_BYTES], int *lock_fd, const char *s
 	return 0;
 }
 
+void nt_server_init(struct nt_server *server)
+{
+	memset(server, 0, sizeof(*server));
+	server->listener = server->borrower = server->succession = server->heir = -1;
+}
+
 int nt_server_open(struct nt_server *server, const struct nt_plan_header *plan, struct nt_fault *fault)
 {
 	struct sockaddr_un address;
@@ -139,8 +147,6 @@ int nt_server_open(struct nt_server *server, const struct nt_plan_header *plan, 
 	int lock_fd;
 	int error;
 
-	memset(server, 0, sizeof(*server));
-	server->listener = server->borrower = -1;
 	error = make_address(&address, plan->holder_socket, fault);
 	if (error)
 		return error;
@@ -169,33 +175,6 @@ static int send_hello(int fd, const struct nt_holder *holder, enum nt_lend_statu
 	return send(fd, &hello, sizeof(hello), MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(hello) ? 0 : -errno;
 }
 
-static int send_lane(int fd, const struct nt_lane *lane)
-{
-	const bool packet = lane->facts.kind == NT_SOURCE_PACKET;
-	const int fds[NT_LEND_LANE_FDS] = {
-		packet ? lane->packet.fd : xsk_socket__fd(lane->socket),
-		packet ? lane->packet.state_fd : lane->memory.fd,
-		lane->counters_fd,
-	};
-	const size_t bytes = (packet ? NT_LEND_PACKET_FDS : NT_LEND_LANE_FDS) * sizeof(int);
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(fds))] = {0};
-	struct iovec part = {.iov_base = (void *)&lane->facts, .iov_len = sizeof(lane->facts)};
-	struct msghdr message = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = CMSG_SPACE(bytes),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(bytes);
-	memcpy(CMSG_DATA(header), fds, bytes);
-	/* Never wait for a borrower: one that does not read is let go. */
-	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(lane->facts) ? 0 : -errno;
-}
-
 static void forget_borrower(struct nt_server *server)
 {
 	close(server->borrower);
@@ -216,7 +195,7 @@ static bool lend(int fd, const struct nt_holder *holder)
 	if (send_hello(fd, holder, NT_LEND_OK, 0))
 		return false;
 	for (uint32_t i = 0; i < holder->lane_count; i++)
-		if (send_lane(fd, &holder->lanes[i]))
+		if (nt_lane_pass(fd, &holder->lanes[i]))
 			return false;
 	return true;
 }
@@ -244,23 +223,73 @@ static void answer(struct nt_server *server, const struct nt_holder *holder)
 	close(fd);
 }
 
+/* Somebody asks to be the heir. False: the supervisor is gone. */
+static bool hear_heir(struct nt_server *server, const struct nt_holder *holder)
+{
+	struct nt_heir heir;
+	uint32_t count;
+	int connection;
+	ssize_t got = nt_take(server->succession, &heir, sizeof(heir), &connection, 1, &count);
+
+	if (got == 0 || got == -ECONNRESET)
+		return false;
+	if (got < 0 || count != 1)
+		return true; /* nothing that we know of */
+	if (heir.magic != NT_WILL_MAGIC || heir.version != NT_WILL_VERSION) {
+		nt_bequeath_refuse(connection, NT_WILL_OTHER_VERSION);
+	} else if (server->heir >= 0) {
+		nt_bequeath_refuse(connection, NT_WILL_BUSY);
+	} else if (nt_bequeath(connection, holder, server->listener) == 0) {
+		server->heir = connection;
+		return true;
+	}
+	close(connection);
+	return true;
+}
+
+/* The heir has taken over: true; or it has died, and all is to be as it was. */
+static bool heir_took_over(struct nt_server *server, const struct nt_holder *holder, int *error, struct nt_fault *fault)
+{
+	struct nt_heir heir;
+	uint32_t count;
+	int stray;
+	ssize_t got = nt_take(server->heir, &heir, sizeof(heir), &stray, 1, &count);
+
+	nt_close_fds(&stray, count);
+	close(server->heir); /* it waits for this */
+	server->heir = -1;
+	*error = 0;
+	if (got > 0 && heir.magic == NT_WILL_MAGIC) {
+		server->path[0] = '\0'; /* the socket is the heir's */
+		return true;
+	}
+	*error = nt_bequeath_revoke(holder, fault);
+	return false;
+}
+
+/* The heir is looked at first and polled last: who finds it in charge is not to be lent to by us. */
 int nt_server_run(struct nt_server *server, const struct nt_holder *holder, int signal_fd, struct nt_fault *fault)
 {
 	for (;;) {
 		struct pollfd watched[] = {
-			{.fd = signal_fd, .events = POLLIN},
-			{.fd = server->listener, .events = POLLIN},
+			{.fd = signal_fd, .events = POLLIN},          {.fd = server->listener, .events = POLLIN},
 			{.fd = server->borrower, .events = POLLIN}, /* poll ignores -1 */
+			{.fd = server->succession, .events = POLLIN}, {.fd = server->heir, .events = POLLIN},
 		};
+		int error = 0;
 
-		if (poll(watched, 3, -1) < 0 && errno != EINTR)
+		if (poll(watched, 5, -1) < 0 && errno != EINTR)
 			return nt_fault_set(fault, -errno, "poll: %s", strerror(errno));
+		if (server->heir >= 0 && watched[4].revents && (heir_took_over(server, holder, &error, fault) || error))
+			return error;
 		if (watched[0].revents)
 			return 0;
 		if (server->borrower >= 0 && watched[2].revents)
 			forget_borrower(server);
 		if (watched[1].revents)
 			answer(server, holder);
+		if (watched[3].revents && !hear_heir(server, holder))
+			return 0;
 	}
 }
 
@@ -270,8 +299,10 @@ void nt_server_close(struct nt_server *server)
 		close(server->borrower);
 	if (server->listener >= 0)
 		close(server->listener);
+	if (server->heir >= 0)
+		close(server->heir);
 	if (server->path[0])
 		unlink(server->path);
-	server->borrower = server->listener = -1;
+	server->borrower = server->listener = server->heir = -1;
 	server->path[0] = '\0';
 }

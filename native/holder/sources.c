@@ -57,7 +57,7 @@ static int open_afxdp(struct nt_holder *holder, const struct nt_plan_source *sou
 	int error = check_queues(holder, interface, fault);
 
 	if (!error && !source->steal)
-		error = nt_listeners_refuse(holder->plan, source, fault);
+		error = nt_listeners_refuse(holder->plan, source, NULL, fault);
 	if (error)
 		return error;
 	holder->program_count++;

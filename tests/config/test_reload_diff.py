@@ -79,7 +79,8 @@ def test_channels_that_come_go_and_change_are_told_apart() -> None:
         ("packet", "", "abc", "abcd", True),
         ("packet", 'select = "multicast"\njoin = "none"', "abc", "bcd", False),
         ("packet", 'select = "multicast"', "abc", "bcd", True),
-        ("afxdp", "", "abc", "ab", True),
+        ("afxdp", "", "abc", "ab", False),
+        ("afxdp", "", "abc", "bcd", False),
         ("socket", "", "abc", "ab", True),
     ],
 )

@@ -185,6 +185,7 @@ class Programs:
 
 LANE_LOG_SOURCES = (
     "holder/borrow.c",
+    "holder/pass.c",
     "source/packet.c",
     "source/packet_adopt.c",
     "source/packet_stats.c",

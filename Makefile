@@ -12,8 +12,9 @@ PAGE ?= $(if $(BENCH),build/performance.md,docs/performance.md)
 PYTEST ?=
 PACKETS ?= 10000000
 BIN := $(VENV)/bin
-WIRED := tests/integration tests/contract
-QUIET := tests/capture tests/cli tests/config tests/storage
+SHARED := $(shell grep -l 'mark\.shared' tests/integration/test_*.py | LC_ALL=C sort)
+WIRED := $(filter-out $(SHARED),$(wildcard tests/integration/test_*.py))
+QUIET := tests/capture tests/cli tests/config tests/storage tests/tui
 PARTS := native config capture storage tui cli
 MESON := $(BIN)/meson
 # Meson and ninja come from the lock, not from the machine.
@@ -25,7 +26,7 @@ SOURCES := $(shell find $(PARTS) -type f -not -path '*/__pycache__/*' -not -name
 C_FILES := $(shell find native tests -name '*.[ch]' -type f | LC_ALL=C sort)
 WHEEL_INPUT := $(SOURCES) pyproject.toml meson.build meson.options scripts/excluded.py build/sources.txt README.md
 
-.PHONY: help setup develop demo bench bench-archive bench-feeds test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-slow check check-format check-lint check-types \
+.PHONY: help setup develop demo bench bench-archive bench-feeds test test-native test-sanitized test-asan test-tsan test-python test-python-quiet test-python-shared test-python-wired test-slow check check-format check-lint check-types \
 	check-imports check-warnings model format wheel dist lock clean FORCE
 
 help:
@@ -69,7 +70,6 @@ bench: develop
 	@$(BIN)/nanotape bench $(BENCH) --json --page $(PAGE) >build/bench.json
 	@$(BIN)/nanotape bench --from build/bench.json
 
-# What needs no wire runs beside the sanitizers; what needs one has the machine to itself.
 # Ten million packets; some 12 GB of disk and a quarter of an hour.
 bench-archive: develop
 	@$(BIN)/python tests/bench/archive_bench.py build/archive-bench $(PACKETS)
@@ -77,10 +77,12 @@ bench-archive: develop
 bench-feeds: develop
 	@$(BIN)/python tests/bench/feed_bench.py
 
+# What makes no traffic runs beside the sanitizers. Of the rest, tests with wires of their own run beside those that use
+# loopback, huge pages and ports, of which a machine has one.
 test: test-native
 	@$(MAKE) --no-print-directory develop
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-sanitized test-python-quiet
-	$(call python-tests,$(WIRED))
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-python-wired test-python-shared
 
 # $(1) name of the build, $(2) meson options, $(3) how the tests are run
 define native-tests
@@ -115,6 +117,12 @@ endef
 # Without traffic that others could disturb, and without huge pages, which the C tests count.
 test-python-quiet:
 	$(call python-tests,$(QUIET))
+
+test-python-wired:
+	$(call python-tests,$(WIRED))
+
+test-python-shared:
+	$(call python-tests,$(SHARED) tests/contract)
 
 test-python: develop
 	@$(BIN)/pytest $(PYTEST)

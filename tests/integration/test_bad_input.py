@@ -18,7 +18,7 @@ from command_line import as_nobody, refusal, standing
 from refusals import SMALL, edit, refused
 from service_rig import Rig, Wanted, make_rig
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 
 CONFIGURATIONS = {

@@ -8,7 +8,7 @@ import pytest
 from refusals import CAPTURE_SAYS, edit, refused
 from service_rig import Rig
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 
 def test_a_file_where_the_archive_should_be_stays(plain: Rig) -> None:

@@ -19,6 +19,8 @@ from nanotape.capture.processes import is_alive
 from nanotape.cli.bench.course import PARTS
 from nanotape.cli.bench.targets import PROMISES
 
+pytestmark = pytest.mark.shared
+
 TOOLS = ("tcpdump", "dumpcap", "netsniff-ng")
 PARTS_WITHOUT_A_WIRE = ("ring", "record", "path")
 PLACES = [pathlib.Path(path) for path in ("/var/tmp", "/dev/shm", "/run")]

@@ -15,7 +15,7 @@ from command_line import call
 from nanotape.cli.bench.latency_verdict import BARE, CORE, PACKET, READER, RING, SOCKET
 from nanotape.native import executable
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 RATES = {1_000: 200, 50_000: 10_000, 300_000: 60_000}  # packets of a quick run: what the RX ring holds
 WARM_UP_S = 0.1

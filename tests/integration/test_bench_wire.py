@@ -21,6 +21,7 @@ from nanotape.native import executable
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.shared,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces and XDP"),
     pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores"),
 ]

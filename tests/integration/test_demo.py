@@ -20,7 +20,7 @@ from deadline import wait_for
 from nanotape.storage import open_archive
 from nanotape.storage.archive import Archive
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 PAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 PLACES = [pathlib.Path(name) for name in ("/var/tmp", "/tmp", "/dev/shm", "/run", "/dev/hugepages")]

@@ -16,7 +16,7 @@ from service_rig import Rig, Wanted, make_rig
 from nanotape.capture.errors import CaptureError
 from nanotape.capture.service import CAPTURE, Service
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 PACKETS = 1000
 

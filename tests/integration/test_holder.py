@@ -18,7 +18,7 @@ import pytest
 from holder_rig import PREFER, REQUIRE, SOCKET, Flow, Plan
 from joined_groups import joined_groups
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from service_rig import Rig, Wanted, make_rig
 
 from nanotape.capture.sent_log import SentLog
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(10, marks=pytest.mark.slow)])

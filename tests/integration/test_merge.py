@@ -13,7 +13,7 @@ from command_line import NANOTAPE
 from deadline import wait_for
 from service_rig import Rig, Wanted, make_rig
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 WANTED = Wanted(kind="socket", interface="lo", capacity="64 MiB")
 

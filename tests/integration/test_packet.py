@@ -25,7 +25,7 @@ import pytest
 from holder_rig import AFXDP, ALL, ANY_VLAN, CHANNELS, CLOCK_UTC, MULTICAST, PACKET, TS_KERNEL, UDP, Flow, Plan
 from udp_reader import Socket, send, udp_reader
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 PAYLOAD_AT = 42
 SO_LOCK_FILTER, SO_DETACH_FILTER = 44, 27

@@ -25,7 +25,7 @@ from nanotape.capture.commands import Commands
 from nanotape.capture.conservation import ring_books
 from nanotape.capture.service import CAPTURE, RECORDER, Service
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 
 def kill(service: Service, name: str) -> None:

@@ -30,7 +30,7 @@ from nanotape.capture.conservation import ring_books
 from nanotape.capture.service import RECORDER
 from nanotape.storage.archive import Archive
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 # Ethernet with nano- and microseconds, trailers, cooked, fractions out of range, PTP.
 REAL = [

@@ -21,7 +21,7 @@ from nanotape.capture.conservation import SourceBooks, ring_books
 from nanotape.capture.service import Service
 from nanotape.storage.archive import Archive
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 MTU = 1700  # some captures hold tagged frames, and their FCS; a frame of 2048 bytes of UMEM takes all of them
 

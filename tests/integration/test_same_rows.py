@@ -22,7 +22,7 @@ from service_rig import Rig, Wanted, make_rig
 
 from nanotape.capture.columns import FLAG_BITS
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 # What differs by the way in: stamps and what follows from them, and which ring of which run it was.
 OF_THE_WAY = {"ts", "ts_kind", "ts_raw", "rx_delay_ns", "ring_id", "interface", "ring_seq", "epoch"}

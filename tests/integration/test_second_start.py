@@ -12,7 +12,7 @@ from deadline import wait_for
 from refusals import edit, in_ring, refused, running
 from service_rig import RING, Rig
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 
 def test_a_second_service_of_a_ring_is_refused_and_the_first_goes_on_undisturbed(wired: Rig) -> None:

@@ -17,6 +17,9 @@ from deadline import wait_for
 from service_rig import Rig, Wanted, make_rig
 
 
+pytestmark = pytest.mark.shared
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])

@@ -18,7 +18,7 @@ from service_rig import Rig, Wanted, make_rig
 from nanotape.capture.service import CAPTURE, Service
 from nanotape.config import load
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 CORE = 1
 FILTERED = "2"

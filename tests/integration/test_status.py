@@ -19,7 +19,7 @@ from service_rig import NOBODY, RING_GID, Exchange, Rig
 from nanotape.capture.service import CAPTURE, RECORDER, Service
 from nanotape.config import load
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 
 def status(rig: Rig, expected: int | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from service_rig import Rig, Wanted, make_rig
 from nanotape.capture.conservation import ring_books
 from nanotape.config import load
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 COUNT = 50_000
 PAGES_1G = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages")

@@ -18,7 +18,7 @@ from service_rig import Rig, Wanted, make_rig
 from nanotape.capture.packet import Packet
 from nanotape.capture.service import CAPTURE, Service
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 FIELDS = (
     "frame.time_epoch", "frame.interface_name", "frame.interface_description", "frame.len", "ip.src", "ip.dst",

@@ -19,7 +19,7 @@ from deadline import wait_for
 from notify_socket import NotifySocket, notify_socket
 from service_rig import NOBODY, RING, RING_GID, Rig
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.shared]
 
 WATCHDOG_S = 1.0
 """Fed four times in it; systemd would kill after it."""

@@ -19,7 +19,7 @@ DAY = "2026-11-20"
 
 
 class Timeline:
-    """A recorder whose packets bear the time of its clock."""
+    """A recorder whose packets bear the time at which they came."""
 
     def __init__(self, archive: Archive, begin_s: int = 0, newest: int = 0, epoch: int = 1) -> None:
         self.clock = later(begin_s)
@@ -34,17 +34,17 @@ class Timeline:
             if batch is None:
                 return None
             at = batch.schema.get_field_index("ts")
-            stamps = pa.array([self.clock.utc_ns() - SECOND_NS] * batch.num_rows, pa.int64()).cast(
-                pa.timestamp("ns", "UTC")
-            )
+            stamps = pa.array([self.came_ns] * batch.num_rows, pa.int64()).cast(pa.timestamp("ns", "UTC"))
             return batch.set_column(at, batch.schema.field(at), stamps)
 
+        self.came_ns = self.clock.utc_ns()
         self.bench.reader.take = stamped  # type: ignore[method-assign]
         self.bench.recorder.begin()
 
     def run(self, seconds: int, packets_s: int) -> None:
         for _ in range(seconds):
             self.bench.ring.newest += packets_s
+            self.came_ns = self.clock.utc_ns()
             self.bench.recorder.step()
             self.clock.sleep(1)
             self.bench.recorder.step()

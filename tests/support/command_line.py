@@ -52,8 +52,9 @@ def call(
 ) -> tuple[int, str, str]:
     """Runs `nanotape` with these arguments; returns exit status, standard output, standard error."""
     words = [os.fspath(argument) for argument in arguments]
-    if not wrap:
-        status, output, errors = fork_server().run(words, stdin.encode(), seconds)
+    namespace = namespaces.entered_by(wrap)
+    if not wrap or namespace:
+        status, output, errors = fork_server().run(words, stdin.encode(), seconds, namespace or "")
         return status, output.decode(), errors.decode()
     done = subprocess.run(
         [*wrap, *NANOTAPE, *words], capture_output=True, text=True, timeout=seconds, check=False, input=stdin

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -27,6 +29,8 @@ import traceback
 from collections.abc import Callable, Sequence
 
 _REQUEST_BYTES = 1 << 17
+_NEW_NETWORK, _NEW_MOUNTS = 0x4000_0000, 0x0002_0000  # CLONE_NEWNET, CLONE_NEWNS
+_SLAVE_ALL, _DETACH = (1 << 19) | (1 << 14), 2  # MS_SLAVE | MS_REC, MNT_DETACH
 _LOADED = ("duckdb", "polars", "pyarrow.compute", "pyarrow.dataset", "pyarrow.parquet", "numpy.ma", "rich.table")
 
 
@@ -50,37 +54,96 @@ class ForkServer:
         self._control.close()
         self._process.wait()
 
-    def run(self, words: Sequence[str], stdin: bytes, seconds: float) -> tuple[int, bytes, bytes]:
+    def run(self, words: Sequence[str], stdin: bytes, seconds: float, namespace: str = "") -> tuple[int, bytes, bytes]:
         """Runs `nanotape` with these words; returns exit status, standard output, standard error.
 
         Raises:
             subprocess.TimeoutExpired: It took longer; it is killed.
         """
-        request = json.dumps({"words": list(words), "environment": dict(os.environ), "folder": os.getcwd()})
-        with contextlib.ExitStack() as stack:
-            mine, theirs = socket.socketpair()
-            pipes = [os.pipe() for _ in range(3)]
-            for end in (mine, theirs):
-                stack.enter_context(end)
-            written = stack.enter_context(os.fdopen(pipes[0][1], "wb"))
-            read = [stack.enter_context(os.fdopen(pipe[0], "rb", buffering=0)) for pipe in pipes[1:]]
-            given = [pipes[0][0], pipes[1][1], pipes[2][1]]
-            try:
-                socket.send_fds(self._control, [request.encode()], [theirs.fileno(), *given])
-            finally:
-                theirs.close()
-                for descriptor in given:
-                    os.close(descriptor)
-            pid = int.from_bytes(mine.recv(4), "little")
-            assert pid, "the fork server has ended"
+        command = self.start(words, stdin, namespace)
+        output, errors = command.communicate(seconds)
+        assert command.returncode is not None
+        return command.returncode, output, errors
+
+    def start(self, words: Sequence[str], stdin: bytes = b"", namespace: str = "") -> ForkedCommand:
+        """Starts `nanotape` with these words, in a network namespace as `ip netns exec` would."""
+        request = {"words": list(words), "environment": dict(os.environ), "folder": os.getcwd(), "namespace": namespace}
+        mine, theirs = socket.socketpair()
+        pipes = [os.pipe() for _ in range(3)]
+        given = [pipes[0][0], pipes[1][1], pipes[2][1]]
+        try:
+            socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno(), *given])
+        finally:
+            theirs.close()
+            for descriptor in given:
+                os.close(descriptor)
+        pid = int.from_bytes(mine.recv(4), "little")
+        assert pid, "the fork server has ended"
+        with os.fdopen(pipes[0][1], "wb") as written:
             written.write(stdin)  # what a command is told fits into a pipe
-            written.close()
-            said = _read([mine.fileno(), *(file.fileno() for file in read)], seconds)
-            if said is None:
-                os.kill(pid, signal.SIGKILL)
-                raise subprocess.TimeoutExpired(["nanotape", *words], seconds)
-            status, output, errors = said
-            return int.from_bytes(status, "little", signed=True), output, errors
+        return ForkedCommand(words, pid, mine, *(os.fdopen(pipe[0], "rb", buffering=0) for pipe in pipes[1:]))
+
+
+class ForkedCommand:
+    """A running command, with what tests use of subprocess.Popen. Its output is read by `communicate` alone."""
+
+    def __init__(
+        self, words: Sequence[str], pid: int, back: socket.socket, output: io.RawIOBase, errors: io.RawIOBase
+    ) -> None:
+        """Of a process that the server has forked, which says on `back` how it ended."""
+        self.pid = pid
+        self.returncode: int | None = None
+        self._words, self._back, self._streams = words, back, (output, errors)
+
+    def poll(self) -> int | None:
+        """Its exit status; None: it runs."""
+        return self._ended(0)
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """Its exit status, once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: It runs on.
+        """
+        status = self._ended(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired(["nanotape", *self._words], timeout)
+        return status
+
+    def communicate(self, timeout: float = 60.0) -> tuple[bytes, bytes]:
+        """Standard output and standard error, once it has ended; nothing when they were read already.
+
+        Raises:
+            subprocess.TimeoutExpired: It took longer; it is killed.
+        """
+        if self._streams[0].closed:
+            return b"", b""
+        said = _read([stream.fileno() for stream in self._streams], timeout)
+        if said is None:
+            self.kill()
+            raise subprocess.TimeoutExpired(["nanotape", *self._words], timeout)
+        self.wait(timeout)
+        for each in (*self._streams, self._back):
+            each.close()
+        return said[0], said[1]
+
+    def send_signal(self, number: int) -> None:
+        """Unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def _ended(self, seconds: float) -> int | None:
+        if self.returncode is None and select.select([self._back], [], [], seconds)[0]:
+            self.returncode = int.from_bytes(self._back.recv(4), "little", signed=True)
+        return self.returncode
 
 
 def _read(descriptors: Sequence[int], seconds: float) -> list[bytes] | None:
@@ -158,10 +221,24 @@ def _become(request: dict[str, object], descriptors: Sequence[int]) -> list[str]
         os.dup2(stream, number)
         os.close(stream)
     os.setsid()
+    if request["namespace"]:
+        _enter(str(request["namespace"]))
     os.chdir(str(request["folder"]))
     os.environ.clear()
     os.environ.update(request["environment"])  # type: ignore[call-overload]
     return list(request["words"])  # type: ignore[call-overload]
+
+
+def _enter(namespace: str) -> None:
+    """As `ip netns exec` does: the network of the namespace, and a /sys that shows it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(f"/run/netns/{namespace}", "rb") as place:
+        done = [libc.setns(place.fileno(), _NEW_NETWORK), libc.unshare(_NEW_MOUNTS)]
+    done.append(libc.mount(b"", b"/", b"none", _SLAVE_ALL, None))
+    done.append(libc.umount2(b"/sys", _DETACH))
+    done.append(libc.mount(namespace.encode(), b"/sys", b"sysfs", 0, None))
+    if any(done):
+        raise OSError(ctypes.get_errno(), f"{namespace}: cannot be entered: {done}")
 
 
 def _status_of(main: Callable[[], None]) -> int:

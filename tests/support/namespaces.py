@@ -41,6 +41,11 @@ class Side:
         return subprocess.Popen(self.command(*arguments), **options)
 
 
+def entered_by(wrap: Sequence[str]) -> str | None:
+    """The namespace that `Side.command()` enters; None: these words do something else."""
+    return wrap[3] if len(wrap) == 4 and tuple(wrap[:3]) == ("ip", "netns", "exec") else None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class NamespacePair:
     """`left` sends, `right` captures, by custom; the wire is the same both ways."""

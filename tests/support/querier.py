@@ -16,9 +16,9 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 
-import deadline
 import namespaces
 
 GENERAL_GROUP, ALL_NODES = "224.0.0.1", "ff02::1"
@@ -154,8 +154,25 @@ class Querier:
 
     def wait_for(self, *wanted: Report, seconds: float = 30.0) -> list[Report]:
         """Until all of these were heard; returns all that was."""
-        deadline.wait_for(lambda: set(wanted) <= set(self.heard()), f"{wanted}, heard {self.heard()}", seconds)
-        return self.heard()
+        end = time.monotonic() + seconds
+        while not set(wanted) <= set(heard := self.heard()):
+            assert time.monotonic() < end, f"waited {seconds:g} s for {wanted}, heard {heard}"
+            select.select([self._process.stdout], [], [], 0.05)
+        return heard
+
+    def ask(self, query: bytes, *answers: Report, tries: int = 8) -> list[Report]:
+        """Sends a query, again where it is not answered within seconds, as a router does: either may be lost on a wire.
+
+        Returns:
+            All that was heard since.
+        """
+        self.forget()
+        for _ in range(tries - 1):
+            self.send(query)
+            with contextlib.suppress(AssertionError):
+                return self.wait_for(*answers, seconds=4)
+        self.send(query)
+        return self.wait_for(*answers, seconds=4)
 
 
 @contextlib.contextmanager

@@ -10,13 +10,12 @@ import dataclasses
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
 import namespaces
 from deadline import wait_for
+from fork_server import fork_server
 
 from nanotape.capture.conservation import RingBooks, ring_books
 from nanotape.capture.ring import Ring
@@ -141,11 +140,10 @@ class Exchange:
     def __init__(self, rig: Rig, options: Sequence[str], lines: Sequence[str]) -> None:
         """Starts it."""
         self.log = rig.folder / f"sent-{len(list(rig.folder.glob('sent-*')))}.json"
-        command = [*rig.exchange_side, sys.executable, "-m", "nanotape.cli.main", "simulate"]
-        command += ["--interface", rig.exchange_interface, "--log", str(self.log), "--json", *options]
+        words = ["simulate", "--interface", rig.exchange_interface, "--log", str(self.log), "--json", *options]
         for name in lines:
-            command += ["--line", f"{name}={LINES[name]}"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            words += ["--line", f"{name}={LINES[name]}"]
+        self.process = fork_server().start(words, namespace=namespaces.entered_by(rig.exchange_side) or "")
 
     def running(self) -> bool:
         """Whether it still sends."""
@@ -154,7 +152,7 @@ class Exchange:
     def result(self) -> SentLog:
         """What it sent, when it has ended."""
         _, said = self.process.communicate(timeout=120)
-        assert self.process.returncode == 0, said
+        assert self.process.returncode == 0, said.decode()
         return SentLog.read(self.log)
 
     def stop(self) -> None:

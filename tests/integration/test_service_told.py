@@ -16,7 +16,6 @@ from command_line import NANOTAPE, call
 from deadline import wait_for
 from service_rig import Rig, Wanted, make_rig
 
-
 pytestmark = pytest.mark.shared
 
 

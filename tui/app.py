@@ -3,12 +3,10 @@
 Ending, crashing or stopping it changes nothing of what is captured and recorded.
 """
 
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from textual import work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -22,6 +20,9 @@ from nanotape.tui.pane import Pane
 from nanotape.tui.panes import PANES
 from nanotape.tui.picture import Picture
 from nanotape.tui.style import PLAIN_THEME
+from nanotape.tui.watch import Watch
+
+_TROUBLE_S = 1.0
 
 
 class Looked(Message):
@@ -61,20 +62,17 @@ class Top(App[None]):
         """An app that runs with `run`.
 
         Args:
-            look: Makes the newest picture, in a thread of the app's; never raises.
+            look: Makes the newest picture, in a thread of its own.
             refresh_s: Seconds from look to look.
             screenshots: Where screenshots go; None: the working directory.
             theme: See `style.theme_of`.
             first: Module of the pane that is shown first.
         """
         super().__init__()
-        self._look, self._refresh_s, self._first = look, refresh_s, first
-        self._screenshots = screenshots or Path.cwd()
-        self._ended = threading.Event()
+        self._first, self._screenshots = first, screenshots or Path.cwd()
+        self._watch = Watch(look, refresh_s, lambda: self.post_message(Looked()))
         self.theme = theme
         self.entries = PANES
-        self.picture: Picture | None = None
-        """The newest."""
         self.actions = ActionLine(id="answer")
         """Has services do what an operator confirms."""
         self.is_paused = False
@@ -91,30 +89,42 @@ class Top(App[None]):
     async def on_mount(self) -> None:
         """Begins to look."""
         await self.action_show_pane(self._first)
-        self._watch()
+        self._watch.start()
+        self.set_interval(_TROUBLE_S, self._draw_headline)
 
     def on_unmount(self) -> None:
         """Ends looking."""
-        self._ended.set()
+        self._watch.end()
 
-    @work(thread=True, exclusive=True, group="looks")
-    def _watch(self) -> None:
-        while not self._ended.is_set():
-            self.picture = self._look()
-            self.post_message(Looked())
-            self._ended.wait(self._refresh_s)
+    @property
+    def picture(self) -> Picture | None:
+        """The newest; None: there is none yet."""
+        return self._watch.picture
+
+    @picture.setter
+    def picture(self, picture: Picture) -> None:
+        self._watch.picture = picture
 
     def on_looked(self) -> None:
         """Draws the newest picture."""
         picture = self.picture
-        if picture is None or self._ended.is_set() or self._exit:
+        self._draw_headline()
+        if picture is None or not self._is_open:
             return
-        for headline in self._below.query(Headline):
-            headline.show(headline_text(picture))
         self.actions.show(picture)
         pane = self.pane
         if pane is not None and pane.is_attached and not self.is_paused:
             pane.show(picture)
+
+    @property
+    def _is_open(self) -> bool:
+        """Not any more once it closes: its screens go before its messages do."""
+        return not (self._watch.is_ended or self._exit) and bool(self.screen_stack)
+
+    def _draw_headline(self) -> None:
+        if self._is_open:
+            for headline in self._below.query(Headline):
+                headline.show(headline_text(self.picture, self._watch.trouble))
 
     @property
     def _below(self) -> Screen[object]:

@@ -10,6 +10,7 @@ from textual import events
 from textual.message import Message
 from textual.screen import Screen
 
+from nanotape.capture.finding import Severity
 from nanotape.tui import style, words
 from nanotape.tui.lines import Said
 from nanotape.tui.panes import PaneEntry
@@ -45,8 +46,13 @@ class Headline(Said):
             self.styles.height = wanted
 
 
-def headline_text(picture: Picture) -> Text:
-    """The severity's word, the headline, and when that was."""
+def headline_text(picture: Picture | None, trouble: str = "") -> Text:
+    """The severity's word, the headline, and when that was; before all, why it is not of now."""
+    if picture is None:
+        return Text(trouble or "looking ...", style.ERROR if trouble else style.QUIET)
+    if trouble:
+        old = f" {trouble}; at {words.clock_time(picture.at_ns)[:8]} UTC: {picture.headline}"
+        return Text.assemble(style.banner(Severity.ERROR), (old, style.ERROR))
     said = Text.assemble(style.banner(picture.severity), " ", (picture.headline, style.HEAD), " ")
     said.append(f"{words.clock_time(picture.at_ns)[:8]} UTC", style.QUIET)
     return said

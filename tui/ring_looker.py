@@ -45,7 +45,9 @@ class RingLooker:
         Args:
             settings: Say where its readers tell of themselves and where the archive is, unless its service does.
         """
-        self._run = Path(settings.paths.run_dir)
+        run = Path(settings.paths.run_dir)
+        if run != self._run:
+            self._run, self._feeds, self._segments, self._service = run, {}, {}, None
         try:
             newest = self._look(settings)
         except RingNotFound:

@@ -145,7 +145,7 @@ def recording_row(
         health: Of its ring.
         reader: The recorder.
         told: By it, of its segments; None: nothing.
-        written_s: Bytes a second, as counted over the last seconds; None: what its health says of it.
+        written_s: Bytes a second; None: not known yet.
         now_ns: UTC.
     """
     is_open = told is not None and told.open_name is not None and told.is_fresh(now_ns)
@@ -163,7 +163,7 @@ def recording_row(
         open_s=_since(told.opened_ns, now_ns) if told and is_open else None,
         ended=told.ended if told else None,
         rotated_s=_since(told.ended_ns if told else None, now_ns),
-        written_s=reader.write_bytes_s if written_s is None else written_s,
+        written_s=written_s,
         written_bytes=told.written_bytes if told else None,
         ratio=told.ratio if told else None,
         space=health.space,

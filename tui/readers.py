@@ -97,6 +97,8 @@ class ReadersPane(Pane):
             counted = facts[reader.name, reader.pid]
             rate = self._rates.setdefault((ring.name, reader.name), WriteRate())
             written_s = rate.add(counted.updated_ns, counted.written_bytes) if reader.alive else None
+            if written_s is None and ring.earlier is not None:
+                written_s = reader.write_bytes_s  # by its average so far, until it has told twice
             yield recording_row(ring.health, reader, told.get(reader.name), written_s, now_ns)
 
 

@@ -81,6 +81,12 @@ def test_two_rings_are_told_apart_and_nobody_is_said_so() -> None:
     shown(picture(rings=()), "No ring can be read")
 
 
+def test_at_the_first_look_no_rate_is_known_and_none_is_shown() -> None:
+    first = replace(ring_picture(second=RING), earlier=None)
+    screen = shown(picture(first), "records 1.00 MiB 1.6% - - - 0", "writes -")
+    assert "full in" not in screen
+
+
 def test_a_tiny_and_a_wide_screen_break_nothing() -> None:
     assert shown(picture(), size=(20, 5))
     assert "recorder" in shown(picture(), size=(160, 50))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from nanotape.capture.foreign_file import read_foreign
 
 _FRESH_NS = 10 * 10**9
+_INT_MAX = 2**63 - 1
+_CLASSES_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +134,44 @@ def _read(path: Path) -> RecordedFeeds | None:
         told = json.loads(read_foreign(path))
         lines = {(str(each["channel"]), str(each["line"])): _line(each) for each in told["lines"]}
         switches = (str(each["complaint"] or each["summary"]) for each in told.get("switches", ()))
-        return RecordedFeeds(int(told["at_ns"]), lines, tuple(switches), _traffic(told.get("ring") or {}))
+        at_ns = _integer(told["at_ns"])
+        return None if at_ns is None else RecordedFeeds(at_ns, lines, tuple(switches), _traffic(told.get("ring")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         return None
 
 
+def _integer(told: object) -> int | None:
+    """A number that a counter or a stamp can have; anything else is unknown: whoever reads goes on with it."""
+    return told if type(told) is int and -_INT_MAX <= told <= _INT_MAX else None
+
+
+def _share(told: object) -> float | None:
+    return float(told) if type(told) in (int, float) and 0 <= told <= 1 else None  # type: ignore[operator,arg-type]
+
+
+def _text(told: object) -> str | None:
+    return told if isinstance(told, str) else None
+
+
+def _counts(told: object) -> tuple[int, ...] | None:
+    counts = tuple(map(_integer, told[:_CLASSES_MAX])) if isinstance(told, list) else (None,)
+    return None if None in counts else counts  # type: ignore[return-value]
+
+
+_OTHERS: dict[str, Callable[[object], Any]] = {
+    "session": _text,
+    "key": _text,
+    "framing": _text,
+    "first_share": _share,
+    "skew_log2": _counts,
+}
+_READ = tuple((name, _OTHERS.get(name, _integer)) for name in RecordedLine.__slots__)
+
+
 def _line(told: dict[str, Any]) -> RecordedLine:
-    facts = {name: told.get(name) for name in RecordedLine.__slots__}
-    if facts["skew_log2"] is not None:
-        facts["skew_log2"] = tuple(map(int, facts["skew_log2"]))
-    return RecordedLine(**facts)
+    return RecordedLine(**{name: read(told.get(name)) for name, read in _READ})
 
 
-def _traffic(told: dict[str, Any]) -> RecordedTraffic:
-    return RecordedTraffic(**{name: told.get(name) for name in RecordedTraffic.__slots__})
+def _traffic(told: object) -> RecordedTraffic:
+    facts = told if isinstance(told, dict) else {}
+    return RecordedTraffic(**{name: _integer(facts.get(name)) for name in RecordedTraffic.__slots__})

@@ -89,7 +89,8 @@ def event_words(event: Event) -> str:
 
 def _parts(event: Event) -> Iterator[str]:
     if event["ts_end"] is not None and event["ts_end"] != event["ts_start"]:
-        yield f"for {words.seconds((event['ts_end'] - event['ts_start']) / 1e9)}"
+        length_ns = event["ts_end"] - event["ts_start"]
+        yield f"for {words.seconds(length_ns / 1e9) if length_ns >= 10**9 else words.nanoseconds(length_ns)}"
     yield event_place(event)
     if event["seq_kind"]:
         yield f"{event['seq_kind']} {event['seq_first']}..{event['seq_last']}"

@@ -31,6 +31,10 @@ def _command(archive: Path, since_ns: int) -> list[str]:
     return [sys.executable, "-P", "-m", "nanotape.storage.event_watch", str(archive), str(since_ns)]
 
 
+def _begin(event: Event) -> int:
+    return int(event["ts_start"])
+
+
 class EventSource:
     """Of one archive; threads of its own read what the process tells."""
 
@@ -66,7 +70,7 @@ class EventSource:
     def events(self) -> list[Event]:
         """All that are kept, by when they began."""
         with self._lock:
-            return sorted(self._events.values(), key=lambda event: event["ts_start"])
+            return sorted(self._events.values(), key=_begin)[-EVENTS_MAX:]
 
     def stop(self, wait_s: float = _STOP_S) -> None:
         """Ends the process, and waits for its end, so long at most: a disk may hang."""
@@ -119,8 +123,9 @@ class EventSource:
             return
         with self._lock:
             self._events[event["id"]] = event
-            if len(self._events) > EVENTS_MAX:
-                del self._events[min(self._events, key=lambda name: self._events[name]["ts_start"])]
+            if len(self._events) > EVENTS_MAX * 5 // 4:  # seldom: it takes sorting
+                newest = sorted(self._events.values(), key=_begin)[-EVENTS_MAX:]
+                self._events = {each["id"]: each for each in newest}
             self._version += 1
 
     def _tell_trouble(self, words: str | None) -> None:

@@ -9,7 +9,7 @@ import feed_ring
 import pytest
 from feed_ring import FeedReader, FeedRing, feed_recorder, plan
 
-from nanotape.capture.recorded_feeds import FeedsFile, read_feeds
+from nanotape.capture.recorded_feeds import FeedsFile, RecordedLine, RecordedTraffic, read_feeds
 from nanotape.storage.archive import Archive
 from nanotape.storage.feed_attribution import Blame
 from nanotape.storage.feed_findings import Found
@@ -86,6 +86,21 @@ def test_a_file_of_an_earlier_version_says_that_the_new_facts_are_unknown(place:
     told = feeds.lines["c", "A"]
     assert (told.packets_per_s, told.gaps_ours, told.first_share, told.skew_log2, told.gaps) == (None,) * 4 + (1,)
     assert feeds.traffic.peak_1ms_bits is None
+
+
+@pytest.mark.parametrize("wrong", ["x", -(2**70), 2**70, True, [], {}, 1.5e300, [1, "x"], "\x1b[2J"])
+def test_what_is_not_what_it_should_be_is_unknown(place: Place, wrong: object) -> None:
+    """Whoever reads goes on with it: a screen must not end over another's file."""
+    names = [name for name in RecordedLine.__slots__ if name not in ("session", "key", "framing")]
+    line = {"channel": "c", "line": "A", **dict.fromkeys(names, wrong)}
+    ring = dict.fromkeys(RecordedTraffic.__slots__, wrong)
+    place.path.write_text(json.dumps({"at_ns": 5, "lines": [line], "ring": ring}))
+    feeds = place.lines()
+    told = feeds.lines["c", "A"]
+    assert {getattr(told, name) for name in names} <= {None, ()}
+    assert feeds.traffic == RecordedTraffic()
+    place.path.write_text(json.dumps({"at_ns": wrong, "lines": []}))
+    assert read_feeds(place.run, "demo", "recorder") is None
 
 
 def test_what_has_not_changed_is_not_read_again(place: Place) -> None:

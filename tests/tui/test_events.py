@@ -215,6 +215,7 @@ def test_words_of_a_filter_are_looked_for_in_all_that_is_said_of_an_event() -> N
     assert not EventFilter(least="warning").fits(START)
     assert event_words(LINK) == "main  eth1 is down"
     assert event_words({**LINK, "ts_end": LINK["ts_start"] + 2 * 10**9}) == "for 2.0 s  main  eth1 is down"
+    assert event_words({**LINK, "ts_end": LINK["ts_start"] + 2000}) == "for 2.000 us  main  eth1 is down"
 
 
 def test_panes_load_no_arrow_while_a_key_waits_for_them() -> None:

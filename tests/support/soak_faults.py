@@ -30,6 +30,8 @@ from running_service import set_link
 from service_rig import NOBODY, RING_GID, Rig
 
 SUPERVISOR, HOLDER, CAPTURE, RECORDER = "supervisor", "holder", "capture", "recorder"
+START_S, END_S = 180, 180
+"""A recorder that has been killed, or starved, first takes and makes good what it left."""
 NOTHING = "nothing: it was not there"
 _WORDS = {HOLDER: "nanotape-holder", CAPTURE: "nanotape-capture", RECORDER: " record "}
 
@@ -65,9 +67,9 @@ class World:
         if self._process is not None and self._process.poll() is None:
             return
         process = self.begin()
-        wait_for(lambda: self._is_ready() or process.poll() is not None, "the service", 60)
-        if process.poll() is not None:
-            raise AssertionError(self.rig.talk.read_text(encoding="utf-8")[-3000:])
+        with self._told():
+            wait_for(lambda: self._is_ready() or process.poll() is not None, "the service to be ready", START_S)
+            assert process.poll() is None, "expected the service to run"
 
     def begin(self) -> subprocess.Popen[bytes]:
         """Gives the command, and does not wait."""
@@ -86,18 +88,23 @@ class World:
         self.ensure_running()
 
     def _await_end(self, process: subprocess.Popen[bytes]) -> None:
-        """Says what runs and what was said, if it does not come."""
+        with self._told():
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"waited {END_S} s for the service to end") from None
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Says what runs, what happened and what was said, if something within fails."""
         try:
-            process.wait(120)
-        except subprocess.TimeoutExpired:
-            running = subprocess.run(
-                ["ps", "-ww", "-eo", "pid,ppid,stat,wchan:20,args"], capture_output=True, text=True, check=True
-            )
-            ours = [line for line in running.stdout.splitlines() if str(self.rig.folder) in line]
+            yield
+        except AssertionError as error:
+            words = ["ps", "-ww", "-eo", "pid,ppid,stat,wchan:20,etime,args"]
+            running = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+            ours = [line for line in running if str(self.rig.folder) in line]
             talk = self.rig.talk.read_text(encoding="utf-8")[-3000:]
-            raise AssertionError(
-                "\n".join(["expected the service to end", *ours, str(self.happened[-3:]), talk])
-            ) from None
+            raise AssertionError("\n".join([str(error), *ours, str(self.happened[-3:]), talk])) from None
 
     def _is_ready(self) -> bool:
         return self._times_ready() > self._ready_before

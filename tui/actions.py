@@ -115,7 +115,9 @@ class ActionLine(Static):
             return
         self._waiting.add(key)
         self._say(f"{wanted.verb} {where.ring}: asked, waiting for the answer", QUIET)
-        run_apart(self, "nanotape-ask", lambda: Answered(carry_out(wanted, where, confirmed.text)))
+        if not run_apart(self, "nanotape-ask", lambda: Answered(carry_out(wanted, where, confirmed.text))):
+            self._waiting.discard(key)
+            self._say(f"{wanted.verb} {where.ring}: not asked: no thread is to be had just now", ERROR)
 
     def _say(self, line: str, style: str) -> None:
         at = clock_time(self._picture.at_ns if self._picture else None)[:8]

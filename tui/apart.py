@@ -10,8 +10,8 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 
-def run_apart(receiver: MessagePump, name: str, work: Callable[[], Message]) -> None:
-    """Starts it.
+def run_apart(receiver: MessagePump, name: str, work: Callable[[], Message]) -> bool:
+    """Starts it; False: there is no thread to be had just now.
 
     A worker of Textual's would be waited for when the program ends: one that hangs, in a driver or on a socket, would
     keep an operator from leaving.
@@ -27,4 +27,8 @@ def run_apart(receiver: MessagePump, name: str, work: Callable[[], Message]) -> 
         with suppress(RuntimeError):  # the loop is closed: nobody is there any more to be told
             receiver.post_message(message)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError:
+        return False
+    return True

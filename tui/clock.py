@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
-from textual import work
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import DataTable, Static
 
 from nanotape.capture.clock.status import ClockStatus
+from nanotape.tui.apart import run_apart
 from nanotape.tui.clock_around import ClockAround, clock_around
 from nanotape.tui.clock_history import ClockHistory, read_samples
 from nanotape.tui.clock_rows import (
@@ -51,7 +52,7 @@ _NAMES_WIDTH = 12
 class LookedAround(Message):
     """The kernel and the processes were asked."""
 
-    def __init__(self, found: ClockAround, samples: Iterable[object] | None) -> None:
+    def __init__(self, found: ClockAround, samples: Iterable[Mapping[str, Any]] | None) -> None:
         """Of one moment; the journal's samples, where it was read, too."""
         super().__init__()
         self.found, self.samples = found, samples
@@ -74,7 +75,7 @@ class ClockPane(Pane):
         self._around: ClockAround | None = None
         self._picture: Picture | None = None
         self._run_directory: Path | None = None
-        self._is_read = False
+        self._is_read = self._is_looking = False
         self._timer: Timer | None = None
         self._drawn: object = None
         self._table = FactsTable(_COLUMNS, id="clock-table")
@@ -93,8 +94,8 @@ class ClockPane(Pane):
         self._picture = picture
         self._run_directory = Path(picture.settings.paths.run_dir)
         if self._timer is None:
-            self._look_around(self._run_directory)
-            self._timer = self.set_interval(_LOOK_AROUND_S, self._again)
+            self._look_around()
+            self._timer = self.set_interval(_LOOK_AROUND_S, self._look_around)
         if picture.clock is not None:
             self._last = picture.clock
             self._history.add_status(picture.clock)
@@ -106,22 +107,23 @@ class ClockPane(Pane):
             self._timer.stop()
             self._timer = None
 
-    def _again(self) -> None:
-        if self._run_directory is not None:
-            self._look_around(self._run_directory)
+    def _look_around(self) -> None:
+        run, is_read = self._run_directory, self._is_read
+        if run is None or self._is_looking:
+            return
 
-    @work(thread=True, exclusive=True, group="clock-around")
-    def _look_around(self, run_directory: Path) -> None:
-        samples = None if self._is_read else read_samples(run_directory)
-        self.post_message(LookedAround(clock_around(), samples))
+        def look() -> LookedAround:
+            return LookedAround(clock_around(), None if is_read else read_samples(run))
+
+        self._is_looking = run_apart(self, "nanotape-clocks", look)
 
     def on_looked_around(self, message: LookedAround) -> None:
         """Takes in what was found."""
         message.stop()
-        self._around = message.found
+        self._is_looking, self._around = False, message.found
         if message.samples is not None:
             self._is_read = True
-            self._history.add(message.samples)  # type: ignore[arg-type]
+            self._history.add(message.samples)
         if self._picture is not None:
             self._draw(self._picture)
 

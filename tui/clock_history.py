@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from bisect import insort
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,10 +65,9 @@ class ClockHistory:
 
     def _take(self, clock: str, point: ClockPoint) -> None:
         points = self._points.setdefault(clock, [])
-        if points and point.at_ns > points[-1].at_ns:
-            points.append(point)
-        elif all(each.at_ns != point.at_ns for each in points):
-            insort(points, point, key=lambda each: each.at_ns)
+        place = bisect_left(points, point.at_ns, key=lambda each: each.at_ns)
+        if place == len(points) or points[place].at_ns != point.at_ns:
+            points.insert(place, point)
         oldest_ns = points[-1].at_ns - self._kept_ns
         while points[0].at_ns < oldest_ns:
             points.pop(0)

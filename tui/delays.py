@@ -52,7 +52,7 @@ class Spread:
         if not total:
             return None
         if share >= 1.0 and self.longest_ns is not None:
-            return Bound(self.longest_ns)
+            return Bound(max(self.longest_ns, 0))
         wanted, last = max(1.0, share * total), len(self.counts) - 1
         bucket = next(bucket for bucket, passed in enumerate(accumulate(self.counts)) if passed >= min(wanted, total))
         if bucket == last and self.longest_ns is None:
@@ -181,8 +181,6 @@ class SlidingLooks:
             self._kept.clear()
         while len(self._kept) > 1 and at_ns - self._kept[1][0] >= self._window_ns:
             self._kept.popleft()
-        if self._kept and at_ns - self._kept[0][0] > 2 * self._window_ns:
-            self._kept.clear()  # nobody looked for a while
         earlier = self._kept[0] if self._kept else None
         if not self._kept or at_ns - self._kept[-1][0] >= self._apart_ns:
             self._kept.append((at_ns, facts))

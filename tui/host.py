@@ -96,8 +96,9 @@ class HostPane(Pane):
         if self._is_looking or settings is None:
             return
         self._is_looking = True
+        if not run_apart(self, "nanotape-doctor", lambda: Examined(examine_host(settings))):
+            self._is_looking, self._found = False, HostExamined(failure="no thread is to be had just now")
         self._draw()
-        run_apart(self, "nanotape-doctor", lambda: Examined(examine_host(settings)))
 
     def on_examined(self, message: Examined) -> None:
         """Takes in what was found."""

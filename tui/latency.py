@@ -73,6 +73,10 @@ class LatencyPane(Pane):
         self._table.show_rows({row.key: _cells(row, with_ring=several) for row in rows})
         self._draw_chosen()
 
+    def hide(self) -> None:
+        """What comes while nobody looks is not of now."""
+        self._sliding.clear()
+
     def on_resize(self) -> None:
         """Bars are as long as the screen is wide, which is known only now."""
         self._draw_chosen()

@@ -139,9 +139,11 @@ def carry_out(what: Action, where: Target, text: str = "", ask_service: Ask = as
         request["text"] = text.strip()
     try:
         answer = ask_service(where.socket, request, what.timeout_s)
+        return Outcome(what.verb, where.ring, True, _told(what, answer, text))
     except ControlError as error:
         return Outcome(what.verb, where.ring, False, " ".join(str(error).split()))
-    return Outcome(what.verb, where.ring, True, _told(what, answer, text))
+    except Exception as error:  # as of a service that is another nanotape: whoever waits is told
+        return Outcome(what.verb, where.ring, False, f"its answer is not understood: {type(error).__name__}: {error}")
 
 
 def _told(what: Action, answer: Mapping[str, Any], text: str) -> str:

@@ -102,10 +102,9 @@ def test_now_slides_over_the_last_seconds_however_often_it_is_looked() -> None:
     assert now.total == round(100 * found.seconds)
 
 
-def test_after_a_while_that_nobody_looked_now_begins_anew() -> None:
+def test_whoever_looks_once_a_minute_sees_the_minute() -> None:
     sliding = SlidingLooks()
-    sliding.add(0, with_delays((0, 1), 1))
-    assert sliding.add(60 * SECOND_NS, with_delays((0, 9), 1)).seconds is None
-    found = sliding.add(61 * SECOND_NS, with_delays((0, 12), 1))
-    assert found.seconds == 1.0
+    for minute in range(4):
+        found = sliding.add(minute * 60 * SECOND_NS, with_delays((0, 3 * minute), 1))
+    assert found.seconds == 60.0
     assert found.sources[0].now == Spread((0, 3))

@@ -73,6 +73,12 @@ def test_a_refusal_is_one_line_that_names_it() -> None:
     assert found.line == "rotate main: REFUSED: rotate: the recorder could not"
 
 
+def test_an_answer_that_is_not_understood_is_a_line_too() -> None:
+    found = carry_out(action("reload"), WHERE, "", Service({"rings": [{"ring": "main", "changed": 5}]}))
+    assert not found.is_done
+    assert "not understood" in found.told
+
+
 def test_a_reload_says_what_has_changed() -> None:
     rings = [
         {"ring": "main", "changed": ["recorder.flush_interval"], "started_anew": ["recorder"]},

@@ -149,10 +149,15 @@ class Top(App[None]):
         before = self.pane
         if before is not None and before.id == module:
             return
+        if not switcher.query_children(f"#{module}"):
+            try:
+                made = entry.make()
+            except ImportError as error:  # the package was upgraded under us
+                self.notify(f"{entry.title} cannot be loaded: {error}; end it, and start it again", severity="error")
+                return
+            await switcher.add_content(made)
         if before is not None:
             before.hide()
-        if not switcher.query_children(f"#{module}"):
-            await switcher.add_content(entry.make())
         switcher.current = module
         self._below.query_one(TabBar).mark(module)
         pane = self.pane

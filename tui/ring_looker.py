@@ -107,7 +107,8 @@ class RingLooker:
 
     def _told_of_lines(self, ring: str, recorders: list[str]) -> RecordedFeeds | None:
         self._feeds = {name: self._feeds.get(name) or FeedsFile(self._run, ring, name) for name in recorders}
-        return next((told for file in self._feeds.values() if (told := file.read()) is not None), None)
+        told = [each for file in self._feeds.values() if (each := file.read()) is not None]
+        return max(told, key=lambda each: each.at_ns, default=None)  # a dead recorder's file stays
 
     def _told_of_segments(self, ring: str, recorders: list[str]) -> list[tuple[str, RecordedSegments]]:
         self._segments = {name: self._segments.get(name) or self._segments_file(ring, name) for name in recorders}

@@ -11,7 +11,7 @@ from contextlib import suppress
 from nanotape.tui import words
 from nanotape.tui.picture import Picture
 
-_HANGS_S = 5.0
+_HANGS_S, _SECOND_S = 5.0, 1.0
 
 
 class Watch:
@@ -33,6 +33,7 @@ class Watch:
             monotonic_ns: The host's clock.
         """
         self._look, self._refresh_s, self._tell, self._monotonic_ns = look, refresh_s, tell, monotonic_ns
+        self._pause_s = min(refresh_s, _SECOND_S)  # of the first look neither a rate nor a loss is known
         self._ended = threading.Event()
         self._looked_ns = monotonic_ns()
         self._defect = ""
@@ -71,4 +72,5 @@ class Watch:
             self._looked_ns = self._monotonic_ns()
             with suppress(RuntimeError):  # the loop is closed: nobody is there any more to be told
                 self._tell()
-            self._ended.wait(self._refresh_s)
+            self._ended.wait(self._pause_s)
+            self._pause_s = self._refresh_s

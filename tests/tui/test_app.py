@@ -10,6 +10,8 @@ from pictures import driven, picture, ring_picture, screen_text
 from textual.pilot import Pilot
 
 from nanotape.tui.app import Top
+from nanotape.tui.pane import Pane
+from nanotape.tui.panes import PaneEntry
 from nanotape.tui.style import PLAIN_THEME, RICH_THEME, theme_of
 
 
@@ -117,3 +119,20 @@ def test_pictures_come_while_a_dialog_or_the_palette_is_above(tmp_path: Path) ->
 )
 def test_only_a_terminal_that_says_so_gets_all_colours(environ: dict[str, str], theme: str) -> None:
     assert theme_of(environ) == theme
+
+
+def test_a_pane_that_cannot_be_loaded_any_more_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the package is upgraded while the app runs."""
+
+    def refused(_self: PaneEntry) -> Pane:
+        raise ImportError("cannot import name 'x'")
+
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(PaneEntry, "make", refused)
+        await pilot.press("3")
+        while not any("Latency cannot be loaded" in each.message for each in app._notifications):
+            await pilot.pause(0.01)
+        assert app.pane is not None
+        assert app.pane.id == "overview"
+
+    driven(picture(), play)

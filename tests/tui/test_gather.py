@@ -199,3 +199,15 @@ def test_it_loads_nothing_that_makes_tables() -> None:
     code = "import sys, nanotape.tui.app, nanotape.tui.gather, nanotape.tui.snapshot; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pyarrow", "duckdb", "polars", "numpy"} & set(done.stdout.split())
+
+
+def test_of_two_recorders_the_one_that_told_last_is_believed(host: CraftedHost, gatherer: Gatherer) -> None:
+    host.tell(1)
+    old = json.loads((host.run / "main/readers/recorder.feeds.json").read_text(encoding="utf-8"))
+    with host.ring.reader("latest", reader_name="a-second", run_directory=host.run) as second:
+        second.publish_status(0, 0, 0)
+        told = {**old, "at_ns": old["at_ns"] - 10**12, "lines": []}
+        (host.run / "main/readers/a-second.feeds.json").write_text(json.dumps(told), encoding="utf-8")
+        feeds = gatherer.look().rings[0].feeds
+    assert feeds is not None
+    assert (feeds.at_ns, len(feeds.lines)) == (old["at_ns"], 8)

@@ -61,3 +61,13 @@ def test_a_look_that_hangs_is_said_and_is_not_waited_for_at_the_end() -> None:
 
 def test_before_the_first_picture_it_says_that_it_looks() -> None:
     assert headline_text(None).plain == "looking ..."
+
+
+def test_the_second_picture_comes_after_a_second_however_seldom_is_looked() -> None:
+    looked = []
+    watch = Watch(picture, 60.0, lambda: looked.append(1))
+    watch.start()
+    try:
+        wait_for(lambda: len(looked) == 2, "the second look", 10)
+    finally:
+        watch.end()

@@ -160,7 +160,9 @@ class ChannelsPane(Pane):
     def action_sort_next(self) -> None:
         """Sorts by the next column, after the last not at all."""
         columns = [None, *_columns(CHANNEL_COLUMNS, several=self._several)]
-        self._sort_by(columns[(columns.index(self._sorted_by) + 1) % len(columns)])
+        titles = [None if each is None else each.title for each in columns]
+        by = self._sorted_by.title if self._sorted_by is not None else None  # a ring's name may be shown no more
+        self._sort_by(columns[(titles.index(by) + 1) % len(columns) if by in titles else 0])
 
     def action_sort_reverse(self) -> None:
         """Turns the order round."""

@@ -24,8 +24,10 @@ from nanotape.tui.packet_query import PacketQuery
 KEPT_MAX = 2_000
 _CYCLE_S = 0.1
 _BATCH_ROWS = 4096
-_BATCHES_MAX = 4
+_READ_MAX = 4 * _BATCH_ROWS
 """A cycle: with more to read it goes to the newest."""
+_CAUGHT_UP_ROWS = 8
+"""So few came while the batch before was looked at."""
 _SHOWN_MAX = 200
 """A cycle: nobody reads more than 2,000 lines a second."""
 _FRAMES_MAX = 1024
@@ -130,12 +132,15 @@ class PacketTail:
             self._ended.wait(_CYCLE_S)
 
     def _cycle(self, reader: RingReader, chooser: BatchFilter, lines: LineFormat) -> None:
-        shown, looked = _SHOWN_MAX, _FRAMES_MAX
-        for _ in range(_BATCHES_MAX):
+        shown, looked, read = _SHOWN_MAX, _FRAMES_MAX, 0
+        while read < _READ_MAX:  # not so many batches: they are small where few packets wait
             batch = reader.read(_BATCH_ROWS)
             if batch is None:
                 return
             shown, looked = self._take(batch, chooser, lines, shown, looked)
+            if batch.num_rows <= _CAUGHT_UP_ROWS:
+                return
+            read += batch.num_rows
         self._skip(reader.newest_seq())
         reader.seek("latest")  # what came between the two is counted with the next packet
 

@@ -159,6 +159,31 @@ def test_several_rings_have_a_column_for_their_name(settings: Settings) -> None:
     driven(picture(ring(4), ring(4, "second"), settings=settings), play, first="channels")
 
 
+def test_sorted_by_the_ring_it_goes_on_by_key_also_when_one_ring_is_left(settings: Settings) -> None:
+    moments = [picture(ring(4), ring(4, "second"), settings=settings)]
+
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        lines = screen_text(app).splitlines()
+        head = next(at for at, line in enumerate(lines) if "LAST SEQ" in line)
+        await pilot.click(offset=(lines[head].index("RING"), head))
+        await pilot.pause()
+        assert "by RING" in screen_text(app)
+        await pilot.press("o")
+        await pilot.pause()
+        assert "by CHANNEL" in screen_text(app)
+        await pilot.press(*"o" * 20)  # all columns, none, and the first
+        await pilot.pause()
+        assert "by RING" in screen_text(app)
+        moments.append(picture(ring(4), settings=settings))
+        while app.picture is not moments[-1]:
+            await pilot.pause(0.02)
+        await pilot.press("o", "o")
+        await pilot.pause()
+        assert "by CHANNEL" in screen_text(app)
+
+    driven(lambda: moments[-1], play, first="channels")
+
+
 @pytest.mark.parametrize("size", [(20, 5), (40, 12), (300, 80)])
 def test_any_screen_shows_what_it_has_room_for(size: tuple[int, int], settings: Settings) -> None:
     async def play(app: Top, pilot: Pilot[None]) -> None:

@@ -14,6 +14,7 @@ from ring_writer import EPOCH_NS, RingWriter, Written
 from textual.pilot import Pilot
 
 from nanotape.capture.packet_filter import PacketFilter
+from nanotape.capture.reader import RingReader
 from nanotape.config import Settings, loads
 from nanotape.storage.errors import ExportError, FilterError
 from nanotape.tui import packet_tail
@@ -98,10 +99,30 @@ def test_only_what_is_looked_for_is_kept(
     assert (len(tail.rows()), tail.counts.fitting) == (expected, expected)
 
 
+def test_what_comes_while_it_reads_is_not_too_fast(
+    writer: RingWriter, tails: Callable[..., PacketTail], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some come while those before are looked at, so that no batch is large and the ring is never quite empty."""
+    tail = tails()
+    coming, read = iter([30, 25, 20, 15, 10, 9, 9, 3]), RingReader.read
+
+    def read_and_more_came(reader: RingReader, max_rows: int) -> object:
+        batch = read(reader, max_rows)
+        if batch is not None:
+            put(writer, next(coming, 0))
+        return batch
+
+    monkeypatch.setattr(RingReader, "read", read_and_more_came)
+    put(writer, 100)
+    wait(lambda: tail.counts.read + tail.counts.skipped == 221, "all packets")
+    assert (tail.counts.skipped, tail.counts.lost) == (0, 0)
+
+
 def test_what_comes_too_fast_is_skipped_and_counted_and_memory_stays_bounded(
     writer: RingWriter, tails: Callable[..., PacketTail], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packet_tail, "_BATCH_ROWS", 10)
+    monkeypatch.setattr(packet_tail, "_READ_MAX", 40)
     monkeypatch.setattr(packet_tail, "_SHOWN_MAX", 15)
     monkeypatch.setattr(packet_tail, "_CYCLE_S", 0.3)
     tail = tails()

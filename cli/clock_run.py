@@ -13,6 +13,8 @@ from nanotape.capture.progress import ClockProgress
 from nanotape.capture.stop_signals import StopSignals
 from nanotape.cli.options import ConfigFile, talk
 from nanotape.config import load
+from nanotape.storage.clock import SystemClock
+from nanotape.storage.service_log import service_log
 
 _TICK_S = 1.0
 
@@ -25,7 +27,8 @@ def run(
 ) -> None:
     """Look after the clocks of this host, for captures that run as services of their own. Ctrl-C ends it in order."""
     settings = load(config)
-    service = clock_service([settings.of_ring(name) for name in settings.rings], talk, is_required=True)
+    log = service_log(settings.log.format, settings.log.repeats, {"process": "clock"}, SystemClock())
+    service = clock_service([settings.of_ring(name) for name in settings.rings], log, is_required=True)
     if service is None:
         talk('nothing to do: clock.mode is "none", or no ring takes packets from an interface')
         raise typer.Exit(2)
@@ -38,3 +41,4 @@ def run(
             if notifier.is_due() and progress.has_moved():
                 notifier.feed()
         notifier.stopping()
+    log.close()

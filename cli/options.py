@@ -1,11 +1,12 @@
 """Options that several verbs share, with one wording."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nanotape.storage.log import log_to_stderr
+from nanotape.storage.log import Info, log_to_stderr, write_to_stderr
 
 if TYPE_CHECKING:
     from nanotape.config import Settings
@@ -37,5 +38,14 @@ def chosen_rings(settings: "Settings", names: list[str] | None) -> "list[Setting
 
 
 def talk(line: str) -> None:
-    """One line to the operator, on standard error: stdout belongs to data. Lost when nobody can take it."""
-    log_to_stderr(line)
+    """One line to the operator, on standard error: stdout belongs to data. Lost when nobody can take it.
+
+    What verbs say is as it should be, unless the line says otherwise: the journal is told so.
+    """
+    if "JOURNAL_STREAM" not in os.environ:
+        log_to_stderr(line)
+        return
+    from nanotape.storage.service_log import before_line
+
+    kind = type(line) if hasattr(line, "level") else Info
+    write_to_stderr(before_line(kind(f"nanotape: {line}")))

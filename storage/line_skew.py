@@ -74,22 +74,25 @@ class LineSkew:
             ts_ns: UTC, of each.
             columns: Decoded: feed_session, feed_key, feed_seq and feed_count.
         """
-        sequences, counts = columns["feed_seq"], columns["feed_count"].fill_null(0).to_numpy(zero_copy_only=False)
+        sequences = columns["feed_seq"]
         if not len(ts_ns) or sequences.null_count == len(sequences):
             return
-        flows = np.where(flow_ids < len(self._channels), flow_ids, 0).astype(np.int64)
-        seq = sequences.fill_null(0).to_numpy(zero_copy_only=False).astype(np.uint64)
-        mixed = seq * _SPREAD
-        chosen = (self._channels[flows] > 0) & (counts > 0)  # a heartbeat bears the sequence of what comes next
-        self._pace(int(ts_ns.max()), int(chosen.sum()))
-        if self._shift:
-            chosen &= mixed >> np.uint64(64 - self._shift) == 0
-        if sequences.null_count:
-            chosen &= sequences.is_valid().to_numpy(zero_copy_only=False)
-        at = np.flatnonzero(chosen)
+        seq = (sequences.fill_null(0) if sequences.null_count else sequences).to_numpy()
+        while len(seq) > _SAMPLES_MAX << self._shift:
+            self._shift += 1
+        mixed = seq.view(np.uint64) * _SPREAD
+        # First of all few are chosen: what follows costs nothing beside it.
+        at = np.flatnonzero(mixed >> np.uint64(64 - self._shift) == 0) if self._shift else np.arange(len(seq))
+        flows = flow_ids[at].astype(np.int64)
+        flows[flows >= len(self._channels)] = 0
+        # None, or 0: not decoded, or a heartbeat, which bears the sequence of what comes next.
+        counts = columns["feed_count"].take(pa.array(at)).fill_null(0).to_numpy()
+        is_wanted = (self._channels[flows] > 0) & (counts > 0)
+        at, flows = at[is_wanted], flows[is_wanted]
+        newest_ns = int(ts_ns[-1])
+        self._pace(newest_ns, len(at) << self._shift)
         if len(at):
-            streams = self._streams(flows[at], columns, at)
-            self._compare((mixed[at] ^ streams, ts_ns[at], flows[at]), int(ts_ns.max()))
+            self._compare((mixed[at] ^ self._streams(flows, columns, at), ts_ns[at], flows), newest_ns)
 
     def _pace(self, newest_ns: int, packets: int) -> None:
         """As many of the next second's sequences as this one's packets let expect to be affordable."""
@@ -104,7 +107,7 @@ class LineSkew:
         """A number for channel, session and key of each: their codes are the decoder's, and stay."""
         mixed = self._channels[flows].astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
         for name, factor in (("feed_session", 0xA0761D6478BD642F), ("feed_key", 0xE7037ED1A0B428DB)):
-            codes = columns[name].indices.fill_null(-1).to_numpy(zero_copy_only=False)[at]
+            codes = columns[name].indices.take(pa.array(at)).fill_null(-1).to_numpy()
             mixed ^= (codes.astype(np.int64) + 2).astype(np.uint64) * np.uint64(factor)
         return mixed
 

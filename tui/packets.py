@@ -248,6 +248,8 @@ class PacketsPane(Pane):
         if names:
             at = names.index(self._wanted.ring) if self._wanted.ring in names else -1
             self._wanted = _Wanted(names[(at + 1) % len(names)], self._wanted.typed)
+            self._is_held = False  # what was held is of another ring
+            self._again()
 
     def action_export(self) -> None:
         """Holds, and asks for a file's name."""
@@ -268,6 +270,9 @@ class PacketsPane(Pane):
         self.set_class(bool(self._wanted.typed), "-filtering")
         self._is_held = False
         self._table.focus()
+        self._again()
+
+    def _again(self) -> None:
         if self._picture is not None:
             self.show(self._picture)
 

@@ -118,6 +118,11 @@ def test_events_stand_newest_first_and_the_chosen_one_in_whole(tell: Callable[..
     driven(picture(settings=settings), play, first="events")
 
 
+def test_how_long_it_took_is_said_also_of_less_than_a_second() -> None:
+    for length_ns, said in ((250_000, "for 250.000 us"), (10**9, "for 1.0 s"), (90 * 10**9, "for 1 min 30 s")):
+        assert event_words({**GAP, "ts_end": GAP["ts_start"] + length_ns}).startswith(said)
+
+
 def test_kinds_severities_and_words_filter_and_escape_shows_all(tell: Callable[..., None], settings: Settings) -> None:
     tell(*({"event": each} for each in (LINK, GAP, START)), {"read_ns": 1})
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pcapng_file
@@ -253,6 +254,29 @@ def test_packets_are_shown_held_decoded_filtered_and_exported_at_the_keyboard(
         await until(pilot, lambda: "expected a number up to 65535" in screen_text(app))
 
     driven(picture(ring_picture(), settings=settings), play, first="packets", size=(120, 40))
+
+
+def test_packets_of_one_ring_are_never_exported_as_another_ones(
+    writer: RingWriter, settings: Settings, tmp_path: Path
+) -> None:
+    """The next ring while they are held: what was held is let go, as names and interfaces would be the other's."""
+    second = ring_picture(replace(RING, name="second"))
+
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        pane = pane_of(app)
+        table = pane.query_one(RowsView)
+        await until(pilot, lambda: pane._tail is not None and pane._tail.trouble is None)
+        put(writer, 5)
+        await until(pilot, lambda: len(table.rows) == 5)
+        await pilot.press("space", "n", "x")
+        assert pane._file.value.startswith("second-")
+        pane._file.value = str(tmp_path / "shown.pcapng")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert not (tmp_path / "shown.pcapng").exists()
+        assert list(table.rows) == []
+
+    driven(picture(ring_picture(), second, settings=settings), play, first="packets", size=(120, 40))
 
 
 @pytest.mark.parametrize("size", [(20, 5), (40, 10)])

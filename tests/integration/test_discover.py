@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import NANOTAPE
+from command_line import NANOTAPE, call
 from deadline import wait_for
 from frames import ethernet, ipv4, udp
 from holder_rig import C_SOURCES
@@ -57,19 +57,19 @@ def discovering(side: Side, *options: str, **pipes: Any) -> Iterator[subprocess.
 
 
 def discovered(side: Side, *options: str) -> dict[str, Any]:
-    done = side.run(*NANOTAPE, "discover", side.interface, *options, "--json", check=False)
-    assert done.returncode in (0, 1), done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    assert done.returncode == (0 if found["flows"] else 1)
+    status, output, errors = call("discover", side.interface, *options, "--json", wrap=side.command())
+    assert status in (0, 1), errors
+    found: dict[str, Any] = json.loads(output)
+    assert status == (0 if found["flows"] else 1)
     return found
 
 
 def refusal(side: Side, *arguments: str, wrap: tuple[str, ...] = ()) -> str:
-    done = side.run(*wrap, *NANOTAPE, "discover", *arguments, check=False)
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
+    status, output, errors = call("discover", *arguments, wrap=side.command(*wrap))
+    assert status == 2, errors
+    assert output == ""
+    assert errors.count("\n") == 1, errors
+    return errors
 
 
 def test_it_finds_a_venues_200_groups_in_5_seconds_and_joins_nothing(namespace_pair: NamespacePair) -> None:
@@ -115,16 +115,18 @@ def test_it_guesses_the_framing_of_a_feed_and_writes_it_down(namespace_pair: Nam
     lines = ("--line", f"A=233.252.7.1:15001@{left.interface}", "--line", f"B=233.252.7.2:15002@{left.interface}")
     sender = left.start(*NANOTAPE, "simulate", *lines, "--rate", "500", "--seconds", "0", stdout=subprocess.DEVNULL)
     try:
-        found = discovered(right, "--group", "233.252.7.0/24", "--seconds", "3")
-        done = right.run(*NANOTAPE, "discover", right.interface, "--group", "233.252.7.0/24", "--seconds", "3")
+        wanted = ("--group", "233.252.7.0/24", "--seconds", "1.5")
+        wait_for(lambda: discovered(right, "--seconds", "0.2")["flows"], "the exchange to send", 30)
+        found = discovered(right, *wanted)
+        _, output, _ = call("discover", right.interface, *wanted, wrap=right.command())
     finally:
         sender.kill()
         sender.wait()
     assert [(flow["framing"]["framings"], flow["framing"]["sure"]) for flow in found["flows"]] == [
         (["moldudp64"], "certain")
     ] * 2
-    assert done.stdout.count('framing = "moldudp64" # guessed from 8 packets: certain\n') == 2
-    assert {channel.framing for channel in loads(done.stdout).channel} == {"moldudp64"}
+    assert output.count('framing = "moldudp64" # guessed from 8 packets: certain\n') == 2
+    assert {channel.framing for channel in loads(output).channel} == {"moldudp64"}
 
 
 def found_payload(frame: bytes) -> int:
@@ -227,9 +229,9 @@ def test_an_xdp_program_that_may_take_packets_is_told(namespace_pair: NamespaceP
     subprocess.run([clang, *flags, "-c", C_SOURCES / "foreign.bpf.c", "-o", built], check=True)
     assert discovered(right, "--seconds", "0.1")["xdp_program"] is False
     right.run("ip", "link", "set", "dev", right.interface, "xdp", "obj", built, "sec", "xdp")
-    done = right.run(*NANOTAPE, "discover", right.interface, "--seconds", "0.1", "--json", check=False)
-    assert json.loads(done.stdout)["xdp_program"] is True
-    assert "an XDP program is on the interface" in done.stderr
+    _, output, errors = call("discover", right.interface, "--seconds", "0.1", "--json", wrap=right.command())
+    assert json.loads(output)["xdp_program"] is True
+    assert "an XDP program is on the interface" in errors
 
 
 @pytest.mark.parametrize("change", ["set {} down", "set {} name other0", "del {}"])
@@ -249,10 +251,10 @@ def test_an_interface_that_goes_meanwhile_is_told(change: str, namespace_pair: N
 
 def test_where_nothing_arrives_it_says_so_with_status_1(namespace_pair: NamespacePair) -> None:
     right = namespace_pair.right
-    done = right.run(*NANOTAPE, "discover", right.interface, "--seconds", "0.3", check=False)
-    assert done.returncode == 1
-    assert "no multicast arrived" in done.stderr
-    assert loads(done.stdout).channel == ()
+    status, output, errors = call("discover", right.interface, "--seconds", "0.3", wrap=right.command())
+    assert status == 1
+    assert "no multicast arrived" in errors
+    assert loads(output).channel == ()
 
 
 def test_unicast_is_found_only_when_asked_for_and_is_no_line(namespace_pair: NamespacePair) -> None:
@@ -261,10 +263,10 @@ def test_unicast_is_found_only_when_asked_for_and_is_no_line(namespace_pair: Nam
     with sending(left, [ONE.frame(b"x"), unicast], rate=20):
         assert [flow["group"] for flow in discovered(right, "--seconds", "1")["flows"]] == ["233.252.0.1"]
         both = discovered(right, "--seconds", "1", "--udp")
-        done = right.run(*NANOTAPE, "discover", right.interface, "--seconds", "1", "--udp")
+        _, output, _ = call("discover", right.interface, "--seconds", "1", "--udp", wrap=right.command())
     assert {flow["group"] for flow in both["flows"]} == {"233.252.0.1", "192.0.2.1"}
-    assert [line.group for channel in loads(done.stdout).channel for line in channel.line] == ["233.252.0.1"]
-    assert "# left out: 192.0.2.1:7000 from 198.51.100.9" in done.stdout
+    assert [line.group for channel in loads(output).channel for line in channel.line] == ["233.252.0.1"]
+    assert "# left out: 192.0.2.1:7000 from 198.51.100.9" in output
 
 
 def test_a_filter_keeps_only_its_groups_and_ports(namespace_pair: NamespacePair) -> None:

@@ -71,14 +71,15 @@ def assert_all_there(rig: Rig, service: Service, exchange: Exchange) -> None:
     assert sum(table.column("lost_before").to_pylist()) == 0
 
 
+@pytest.mark.parametrize(("seconds", "least"), [(3, 3), pytest.param(6, 5, marks=pytest.mark.slow)])
 def test_the_capture_killed_again_and_again_under_300000_packets_a_second_loses_and_repeats_nothing(
-    rig: Rig, exchange_at_300k: Callable[[float], Exchange]
+    seconds: float, least: int, rig: Rig, exchange_at_300k: Callable[[float], Exchange]
 ) -> None:
     """The supervisor restarts it; the successor adopts what the holder kept."""
     with rig.service() as service:
-        exchange = exchange_at_300k(6)
-        kills = watch(service, exchange, lambda: kill(service, CAPTURE), 0.9)
-        assert kills >= 4
+        exchange = exchange_at_300k(seconds)
+        kills = watch(service, exchange, lambda: kill(service, CAPTURE), 0.6)
+        assert kills >= least
         assert_all_there(rig, service, exchange)
         assert service.restarts[CAPTURE] == kills
         with rig.ring() as ring:
@@ -90,13 +91,13 @@ def test_a_planned_restart_of_the_capture_loses_and_repeats_nothing(
 ) -> None:
     """SIGTERM instead of SIGKILL."""
     with rig.service() as service:
-        exchange = exchange_at_300k(3)
-        restarts = watch(service, exchange, lambda: bool(service.restart(CAPTURE)), 0.9)
+        exchange = exchange_at_300k(2)
+        restarts = watch(service, exchange, lambda: bool(service.restart(CAPTURE)), 0.5)
         assert restarts >= 2
         assert_all_there(rig, service, exchange)
 
 
-@pytest.mark.parametrize("wanted", [6, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("wanted", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_the_recorder_killed_at_random_instants_records_each_sequence_exactly_once(rig: Rig, wanted: int) -> None:
     """Each successor cuts the part file after its last whole message and goes on."""
     chance = random.Random(20)

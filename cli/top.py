@@ -12,6 +12,7 @@ from nanotape.capture.finding import Severity
 from nanotape.capture.looks import Clocks
 from nanotape.cli.options import AsJson, ConfigFile
 from nanotape.config import ConfigError
+from nanotape.storage.pandas_refusal import refuse_pandas
 from nanotape.tui.gather import Gatherer
 from nanotape.tui.picture import Picture
 from nanotape.tui.settings_file import SettingsFile
@@ -43,6 +44,7 @@ def top(
     from nanotape.tui.app import Top  # and with it Textual, which takes a while to load
     from nanotape.tui.style import theme_of
 
+    refuse_pandas()
     sys.setswitchinterval(_SWITCH_S)
     Top(gatherer.look, refresh, screenshots, theme_of(os.environ)).run()
 

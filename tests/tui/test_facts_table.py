@@ -1,4 +1,4 @@
-"""A table draws only what has changed, keeps its cursor on its row, and has one column take what a wide screen spares."""
+"""A table draws only what has changed, keeps its cursor on its row, and lets one column take what a screen spares."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nanotape.capture.clock.status import ClockStatus
+from nanotape.tui.words import UNKNOWN, nanoseconds
 
 _HEAD = ("CLOCK", "STATE", "BY", "OFFSET", "ERROR AT MOST", "PATH DELAY", "MASTER", "TAI-UTC")
-_UNKNOWN = "-"
 _TERMS = {
     "offset": "offset", "offset_spread": "its spread", "delay_spread": "spread of the path delay",
     "phc_sys": "PHC to system", "grandmaster": "the grandmaster's own", "asymmetry": "asymmetry",
@@ -39,28 +39,17 @@ def clock_line(found: ClockStatus, clock: Mapping[str, Any]) -> str:
     return f"{moment}  {clock['clock']}: {clock['state']}, by {cells['BY']}: {told}"
 
 
-def nanoseconds(value: float | None, *, signed: bool = False) -> str:
-    """A length of time in the unit that it is best read in; `-` where it is unknown."""
-    if value is None:
-        return _UNKNOWN
-    size, sign = abs(value), "+" if signed else ""
-    for unit, name in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
-        if size >= unit:
-            return f"{value / unit:{sign}.3f} {name}"
-    return f"{value:{sign}.0f} ns"
-
-
 def _row(clock: Mapping[str, Any]) -> tuple[str, ...]:
     name = clock["clock"] if not clock["interface"] else f"{clock['clock']} ({clock['interface']})"
-    utc = _UNKNOWN if clock["utc_offset_s"] is None else f"{clock['utc_offset_s']} s by {clock['utc_offset_source']}"
+    utc = UNKNOWN if clock["utc_offset_s"] is None else f"{clock['utc_offset_s']} s by {clock['utc_offset_source']}"
     return (
         name,
         clock["state"],
-        clock["source"] or _UNKNOWN,
+        clock["source"] or UNKNOWN,
         nanoseconds(clock["offset_ns"], signed=True),
         nanoseconds(clock["error_ns"]),
         nanoseconds(clock["path_delay_ns"]),
-        clock["grandmaster"] or _UNKNOWN,
+        clock["grandmaster"] or UNKNOWN,
         utc,
     )
 

@@ -26,6 +26,7 @@ from nanotape.capture.looks import healths
 from nanotape.cli.clock_text import clock_line
 from nanotape.cli.options import AsJson, ConfigFile
 from nanotape.config import DEFAULT_FILE, Settings, load
+from nanotape.tui import words
 
 _MIB, _GIB = 2**20, 2**30
 _LAG_TOLD = 0.1
@@ -82,7 +83,7 @@ def _ring(health: RingHealth) -> list[str]:
     books = {None: "not to be judged while packets move", 0: balanced}.get(
         health.unexplained, f"{health.unexplained or 0:,} packets UNEXPLAINED"
     )
-    last = "" if health.last_packet_s is None else f", last packet {duration(health.last_packet_s)} ago"
+    last = "" if health.last_packet_s is None else f", last packet {words.seconds(health.last_packet_s)} ago"
     writer = f" (process {health.writer_pid})" if health.capturing else ""
     rows = [
         ("capturing" if health.capturing else "stopped", _rates(health) + last + writer),
@@ -109,9 +110,9 @@ def _reader(reader: ReaderHealth) -> str:
     lag = "of an earlier ring"
     if reader.lag_bytes is not None and reader.lag_share is not None:
         lag = f"lag {reader.lag_bytes / _MIB:,.1f} MiB ({reader.lag_share:.1%})"
-        lag += "" if reader.holds_s is None else f", the ring holds {duration(reader.holds_s)} more"
+        lag += "" if reader.holds_s is None else f", the ring holds {words.seconds(reader.holds_s)} more"
         if reader.lapped_in_s is not None and reader.lag_share > _LAG_TOLD:  # less is but the beat of its writing
-            lag += f", lapped in {duration(reader.lapped_in_s)} at this rate"
+            lag += f", lapped in {words.seconds(reader.lapped_in_s)} at this rate"
     counts = (
         f", {reader.recorded:,} recorded, {reader.write_failures or 0:,} not written"
         if reader.recorded is not None
@@ -123,7 +124,7 @@ def _reader(reader: ReaderHealth) -> str:
 def _space(health: RingHealth) -> str:
     if health.space is None:
         return "unknown"
-    full = "" if health.full_in_s is None else f", full in {duration(health.full_in_s)} at this rate"
+    full = "" if health.full_in_s is None else f", full in {words.seconds(health.full_in_s)} at this rate"
     room = f"{health.space.free_bytes / _GIB:,.1f} GiB free ({health.space.free_share:.1%})"
     return f"{health.space.path}: {room}{full}"
 
@@ -136,14 +137,3 @@ def _findings(findings: list[Finding]) -> list[str]:
         if finding.do:
             lines.append(f"{'':<9}do: {finding.do}")
     return lines
-
-
-def duration(seconds: float) -> str:
-    """In the two largest units that fit."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = int(seconds) // 60
-    if minutes < 60:
-        return f"{minutes} min {int(seconds) % 60} s"
-    hours = minutes // 60
-    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24:,} d {hours % 24} h"

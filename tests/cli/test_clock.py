@@ -15,7 +15,7 @@ from nanotape.capture.clock.journal import ClockJournal
 from nanotape.capture.clock.observation import Observation
 from nanotape.capture.clock.thresholds import Thresholds
 from nanotape.capture.clock.watch import ClockWatch
-from nanotape.cli.clock_text import nanoseconds
+from nanotape.tui.words import nanoseconds
 
 REQUIRED = ("state", "source", "offset_ns", "error_ns", "grandmaster", "utc_offset_s")
 GM = "001122.fffe.334455"

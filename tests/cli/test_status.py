@@ -18,7 +18,6 @@ from nanotape.capture.health import RingHealth
 from nanotape.capture.looks import Clocks, healths
 from nanotape.capture.ring import Ring
 from nanotape.cli.main import app
-from nanotape.cli.status import duration
 from nanotape.config import Settings, load
 
 RUN = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
@@ -240,4 +239,4 @@ def test_wrong_words_are_status_2(words: list[str], config: Path) -> None:
     ],
 )
 def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert words.seconds(seconds) == text

@@ -19,6 +19,7 @@ from nanotape.capture.looks import Clocks, healths
 from nanotape.capture.ring import Ring
 from nanotape.cli.main import app
 from nanotape.config import Settings, load
+from nanotape.tui import words
 
 RUN = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
 CONFIG = """

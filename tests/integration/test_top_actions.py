@@ -64,7 +64,7 @@ def test_a_rotation_gives_a_new_segment_and_the_screen_counts_it(rig: Rig) -> No
         assert second > first
         await until(app, pilot, f"1 ended since it began; open {second}")
 
-    driven(Gatherer(rig.settings).look, play, (140, 40), refresh_s=0.1)
+    driven(Gatherer(rig.settings).look, play, (140, 40), refresh_s=0.25)
 
 
 def test_a_mark_stands_in_the_archive_with_its_words(rig: Rig) -> None:
@@ -72,7 +72,7 @@ def test_a_mark_stands_in_the_archive_with_its_words(rig: Rig) -> None:
         await pilot.press("M", *"auction", "enter")
         await until(app, pilot, f'mark {RING}: "auction" stands in the archive')
 
-    driven(Gatherer(rig.settings).look, play, (140, 40), refresh_s=0.1)
+    driven(Gatherer(rig.settings).look, play, (140, 40), refresh_s=0.25)
     marks = [each for each in rig.archive().rows("events").to_pylist() if each["kind"] == "mark"]
     assert [each["detail"] for each in marks] == ["auction"]
 
@@ -89,7 +89,7 @@ def test_a_reload_of_a_broken_configuration_is_refused_and_the_service_goes_on(r
         await until(app, pilot, f"reload {RING}: nothing has changed in its configuration")
         await until(app, pilot, "capturing")
 
-    driven(Gatherer(rig.settings).look, play, (140, 40), refresh_s=0.1)
+    driven(Gatherer(rig.settings).look, play, (140, 40), refresh_s=0.25)
 
 
 @pytest.mark.root

@@ -82,7 +82,7 @@ def test_what_is_recorded_on_the_screen_is_what_the_recorder_counts(running: Run
         ratio = await until(app, pilot, r"compression ([\d.]+) : 1")
         assert told(rig).ratio == pytest.approx(float(ratio[1]), rel=0.2)  # type: ignore[union-attr]
 
-    driven(gatherer.look, play, (120, 30), refresh_s=0.1)
+    driven(gatherer.look, play, (120, 30), refresh_s=0.25)
 
 
 def test_latency_counts_each_packet_of_the_ring(running: Running) -> None:
@@ -98,9 +98,10 @@ def test_latency_counts_each_packet_of_the_ring(running: Running) -> None:
         now = await until(app, pilot, rf"{re.escape(before.name)} now ([\d.]+)(k?)")
         assert 0 < float(now[1]) * (1000 if now[2] else 1) <= 5000 * 7
 
-    driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.1)
+    driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.25)
 
 
+@pytest.mark.slow
 def test_a_recorder_that_is_killed_is_shown_anew_with_the_segment_that_it_left(running: Running) -> None:
     rig, _ = running
 
@@ -117,9 +118,10 @@ def test_a_recorder_that_is_killed_is_shown_anew_with_the_segment_that_it_left(r
         assert float(rate[1]) > 0
         await until(app, pilot, r"last rotation [\d.]+ s ago")
 
-    driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.1)
+    driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_a_full_disk_is_said_and_the_screen_goes_on() -> None:
     mounted: list[str] = []
@@ -148,7 +150,7 @@ def test_a_full_disk_is_said_and_the_screen_goes_on() -> None:
                 await pilot.press("R", "enter")
                 await until(app, pilot, "rotate test: ")
 
-            driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.1)
+            driven(Gatherer(rig.settings).look, play, (120, 30), refresh_s=0.25)
     finally:
         for place in mounted:
             subprocess.run(["umount", "--lazy", place], check=True)
@@ -173,7 +175,7 @@ def test_the_clock_service_is_shown_and_that_it_was_killed_too(tmp_path: Path) -
             await pilot.press("5")
             await until(app, pilot, "No ring can be read")
 
-        driven(Gatherer(load(config)).look, play, (120, 40), refresh_s=0.1)
+        driven(Gatherer(load(config)).look, play, (120, 40), refresh_s=0.25)
     finally:
         service.kill()
         service.wait()

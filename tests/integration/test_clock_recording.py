@@ -25,7 +25,7 @@ pytestmark = pytest.mark.root
 
 AHEAD_S = 120
 RATE = 3000
-KILLS = 6
+SECONDS = 4
 
 
 @pytest.fixture(params=["packet", "afxdp"])
@@ -72,7 +72,7 @@ def test_a_recorder_that_is_killed_tells_of_clocks_once_and_each_packet_has_its_
     ahead = two_minutes(chance)
     writer.write(*ahead)
     with rig.service() as service:
-        exchange = rig.exchange("--rate", str(RATE), "--packets", str(6 * RATE))
+        exchange = rig.exchange("--rate", str(RATE), "--packets", str(SECONDS * RATE))
         try:
             kills, number, due, killed = 0, 0, time.monotonic() + 0.5, None
             while exchange.running():
@@ -89,7 +89,7 @@ def test_a_recorder_that_is_killed_tells_of_clocks_once_and_each_packet_has_its_
             exchange.stop()
         rig.wait_taken(service)
         service.stop()
-    assert kills >= KILLS // 2
+    assert kills >= 3
     archive = rig.archive()
     for _ in range(2):
         assert rows_of(archive) == Counter((each.clock, each.at_ns, each.error_ns) for each in writer.samples)

@@ -76,9 +76,10 @@ def slowly(*values: object) -> object:
 @pytest.mark.parametrize(
     ("kind", "seccomp", "seconds"),
     [
-        ("afxdp", "count", 10),
+        ("afxdp", "count", 3),
         ("afxdp", "kill", 2),
         ("packet", "count", 2),
+        slowly("afxdp", "count", 10),
         slowly("afxdp", "kill", 10),
         slowly("packet", "count", 10),
         slowly("packet", "kill", 10),

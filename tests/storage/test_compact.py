@@ -250,14 +250,15 @@ print("end", flush=True)
 """
 
 
-def test_a_compactor_killed_at_random_instants_loses_nothing_and_doubles_nothing(archive: Archive) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_compactor_killed_at_random_instants_loses_nothing_and_doubles_nothing(kills: int, archive: Archive) -> None:
     chance = random.Random(20261128)
     simulated(archive, 20_000, parts=4)
     before = in_order(archive)
     assert before.num_rows > 20_000
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ends = 0
-    for _ in range(5):
+    for _ in range(kills):
         command = [sys.executable, "-c", KILLED, str(archive.path), DAY]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
             assert process.stdout is not None

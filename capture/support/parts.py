@@ -68,7 +68,10 @@ def parts_without_settings(config: Path, error: ConfigError) -> Iterator[Part]:
     yield Part("configuration-error.txt", lambda: f"{error}\n".encode())
     yield from raw_parts(config)
     yield _verb("version.txt", "--version")
-    for running in _running(Path(paths.run_dir)):
+    started = _running(Path(paths.run_dir))
+    if not started:  # of the host itself something is known all the same
+        yield _verb("doctor-of-defaults.json", "doctor", "--json", "--config", os.devnull)
+    for running in started:
         yield from _answers(f"run/{running.parent.name}/", running)
         yield Part(f"run/{running.parent.name}/{running.name}", partial(_started_with, running))
     yield _events(paths.archive)

@@ -149,11 +149,11 @@ def test_a_configuration_that_does_not_load_goes_in_as_it_is_with_what_is_wrong_
 
 def test_a_configuration_that_is_not_there_ends_no_bundle(tmp_path: Path) -> None:
     path = tmp_path / "none.toml"
-    parts = [
-        each for each in parts_without_settings(path, ConfigError(["no such file"])) if "configuration" in each.name
-    ]
+    every = list(parts_without_settings(path, ConfigError(["no such file"])))
+    parts = [each for each in every if each.name.startswith(("configuration", "doctor"))]
     gathered = {each.name: each.reason for each in write_bundle(parts, io.BytesIO(), "top", lambda: 0.0)}
-    assert gathered == {"configuration-error.txt": None, "configuration/none.toml": "No such file or directory"}
+    missing = {"configuration/none.toml": "No such file or directory"}
+    assert gathered == {"configuration-error.txt": None, "doctor-of-defaults.json": None, **missing}
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,8 @@ def headline(rings: Sequence[RingHealth], findings: Sequence[Finding], absent: S
         lost, interval_s = _lost_now(rings), max(health.interval_s for health in rings)
         rate = f"capturing {sum(health.packets_s for health in rings):,.0f} packets/s"
         first = f"LOSING DATA: {lost:,} packets in {interval_s:.1f} s, {rate}" if lost else f"{rate}, losing nothing"
+        if not any(health.is_compared for health in rings):
+            first = "capturing; what comes and what is lost is known with the next look"
     return f"{first}; {_disk(rings)}{_more(errors)}."
 
 

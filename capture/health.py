@@ -16,6 +16,8 @@ STAGES = ("passed_no_socket", "rx_dropped", "rx_ring_full", "socket_drops", "los
 """Where packets are lost before the ring: fields of `SourceBooks`."""
 RECENT_NS = 600 * 10**9
 """Deaths of processes are counted over this time."""
+_ONE_LOOK_S = 1e-6
+"""So near to each other are not two looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,11 @@ class RingHealth:
     """Of its loops: a defect each."""
     system_calls_now: int
     """How many between the looks."""
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether they are two looks, and not one with itself: then no rate and no loss of now is known."""
+        return self.interval_s > _ONE_LOOK_S
 
     @property
     def recorders(self) -> tuple[ReaderHealth, ...]:

@@ -39,7 +39,7 @@ def top(
     gatherer = Gatherer(SettingsFile(config), ring)
     if once or as_json:
         _print(_second_look(gatherer, Clocks()), as_json)
-    if not sys.stdout.isatty():
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # it draws on the last of them
         raise typer.BadParameter("it needs a terminal; --once prints one frame, --json one snapshot")
     from nanotape.tui.app import Top  # and with it Textual, which takes a while to load
     from nanotape.tui.style import theme_of

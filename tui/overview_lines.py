@@ -98,7 +98,8 @@ def _rate_row(label: str, packets: str, bits: str, of_line: float | None) -> Tex
 def _loop(ring: RingPicture) -> Text:
     busy = style.of_share(ring.busy, 0.8, 0.95)
     line = Text.assemble("  loop".ljust(_LABEL), (f"{words.bar(ring.busy, 8)} {words.share(ring.busy)} busy", busy))
-    recorders = ", ".join(f"{each.name}: {words.size(each.write_bytes_s)}/s" for each in ring.health.recorders)
+    rates = ((each.name, each.write_bytes_s if ring.health.is_compared else None) for each in ring.health.recorders)
+    recorders = ", ".join(f"{name}: {words.size(rate)}{'/s' if rate is not None else ''}" for name, rate in rates)
     full = ring.health.full_in_s
     line.append(f"   {recorders} to disk" if recorders else "   nobody records", "" if recorders else style.QUIET)
     return line.append(f"   disk full in {words.seconds(full)}" if full is not None else "")

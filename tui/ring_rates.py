@@ -18,8 +18,9 @@ _SHARING = ("afxdp", "packet", "socket")
 class RingRates:
     """Packets a second, bits of frames a second, and the share of the line that they take on the wire."""
 
-    packets_s: float
-    bits_s: float
+    packets_s: float | None
+    """None, as the two that follow: there was one look only."""
+    bits_s: float | None
     share: float | None
     peak_packets_s: float | None
     """Of the busiest second; not always the same one as that of the bits."""
@@ -47,10 +48,11 @@ def ring_rates(ring: RingPicture) -> RingRates:
         peak_packets, peak_bits, since = told.peak_packets_per_s, told.peak_bits_per_s, "since its recorder began"
     burst = told.peak_1ms_packets if told else None
     burst_bits = told.peak_1ms_bits if told else None
+    packets_s, bits_s = (health.packets_s, health.bits_s) if health.is_compared else (None, None)
     return RingRates(
-        packets_s=health.packets_s,
-        bits_s=health.bits_s,
-        share=_share(health.packets_s, health.bits_s, line),
+        packets_s=packets_s,
+        bits_s=bits_s,
+        share=_share(packets_s, bits_s, line),
         peak_packets_s=peak_packets,
         peak_bits_s=peak_bits,
         peak_share=_share(peak_packets, peak_bits, line),

@@ -44,8 +44,12 @@ def _loss(picture: Picture) -> Verdict:
     if minute:
         return Verdict(name, Severity.WARNING, f"none now, {words.short(minute)} in the last minute")
     since = sum(sum(ring.health.lost.values()) for ring in rings) + sum(each.lost for each in _recorders(picture))
+    if not any(ring.health.is_compared for ring in rings):
+        return Verdict(name, None, "not known yet")
     if since:
         return Verdict(name, Severity.WARNING, f"none now, {words.short(since)} since the start")
+    if picture.unreadable:
+        return Verdict(name, None, f"none seen, {', '.join(each.name for each in picture.unreadable)} cannot be read")
     return Verdict(name, Severity.OK, "none")
 
 

@@ -23,7 +23,7 @@ def clock_findings(found: ClockStatus | None) -> tuple[Finding, ...]:
     if found is None:
         return ()
     loose = [each for each in found.clocks if each["state"] != "locked"]
-    told = [Finding(Severity.WARNING, None, _what(each), _DO[str(each["state"])]) for each in loose]
+    told = [Finding(Severity.WARNING, None, _what(each), _DO.get(str(each["state"]), _DO["unknown"])) for each in loose]
     lines = dict.fromkeys(line for line in found.findings if not any(line in each["why"] for each in loose))
     return (*told, *(Finding(Severity.WARNING, None, f"clock: {line}", "see nanotape clock") for line in lines))
 

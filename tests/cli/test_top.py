@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
-from command_line import call
+import pytest
+from command_line import NANOTAPE, call
 from crafted_host import CraftedHost
 
 
@@ -48,6 +51,26 @@ def test_without_a_terminal_it_is_refused(tmp_path: Path) -> None:
         status, output, errors = call("top", "--config", host.config)
     assert (status, output) == (2, "")
     assert "it needs a terminal; --once prints one frame" in " ".join(errors.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("other", ["stdin", "stdout", "stderr"])
+def test_where_one_of_its_streams_is_no_terminal_it_is_refused(other: str, tmp_path: Path) -> None:
+    """It reads keys from the first and draws on the last: nothing would be seen, and no key would end it."""
+    master, slave = os.openpty()
+    try:
+        streams = {**dict.fromkeys(("stdin", "stdout", "stderr"), slave), other: subprocess.PIPE}
+        with CraftedHost(tmp_path) as host:
+            command = [*NANOTAPE, "top", "--config", str(host.config)]
+            with subprocess.Popen(command, **streams) as process:  # type: ignore[call-overload]
+                try:
+                    assert process.wait(30) == 2
+                    said = process.stderr.read() if process.stderr else os.read(master, 10_000)
+                finally:
+                    process.kill()
+        assert b"it needs a terminal" in said
+    finally:
+        os.close(master)
+        os.close(slave)
 
 
 def test_a_configuration_that_is_not_there_is_refused_in_one_line(tmp_path: Path) -> None:

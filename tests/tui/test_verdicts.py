@@ -11,10 +11,13 @@ from crafted_host import CLOCK
 from crafted_looks import RING, SPACE, later, recorder, stats
 from pictures import picture, ring_picture
 
+from nanotape.capture.clock.findings import clock_findings
 from nanotape.capture.clock.status import ClockStatus
 from nanotape.capture.finding import Severity
+from nanotape.capture.health import ring_health
 from nanotape.capture.listing import UnreadableRing
 from nanotape.tui.picture import Picture
+from nanotape.tui.ring_rates import ring_rates
 from nanotape.tui.verdicts import verdicts
 
 
@@ -32,6 +35,27 @@ def test_all_is_well() -> None:
         "CLOCK": (Severity.OK, "locked, within 1.500 us"),
         "DISK": (Severity.OK, "keeps up, 50.0 GiB free"),
     }
+
+
+def test_of_one_look_nothing_is_known_and_nothing_is_said_to_be_well() -> None:
+    first = ring_picture()
+    alone = replace(first, health=replace(ring_health(first.look, first.look), capturing=True), earlier=None)
+    seen = picture(alone)
+    assert said(seen)["LOSS"] == (None, "not known yet")
+    assert "losing nothing" not in seen.headline
+    assert "0 packets/s" not in seen.headline
+    assert (ring_rates(alone).packets_s, ring_rates(alone).bits_s) == (None, None)
+
+
+def test_a_clock_in_a_state_of_a_newer_service_is_not_locked() -> None:
+    found = clock(state="stepping")
+    assert said(picture(clock=found))["CLOCK"] == (Severity.WARNING, "system STEPPING, within 1.500 us")
+    assert next(each.what for each in clock_findings(found)).startswith("clock system is stepping")
+
+
+def test_beside_a_ring_that_cannot_be_read_no_loss_is_not_said() -> None:
+    unreadable = (UnreadableRing("second", "/dev/shm/second.ring", "no"),)
+    assert said(picture(unreadable=unreadable))["LOSS"] == (None, "none seen, second cannot be read")
 
 
 def test_a_loss_now_is_an_error_and_one_of_before_a_warning() -> None:

@@ -111,7 +111,7 @@ def test_a_signal_ends_it_in_one_line_and_nothing_is_left(part: str) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == f"nanotape: {part}: repetition 1 of 1000\n"
-        wait_for(lambda: left_behind(process.pid), "its folders", 10)
+        wait_for(lambda: left_behind(process.pid), "its folders", 30)
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")

@@ -87,7 +87,7 @@ def test_it_finds_a_venues_200_groups_in_5_seconds_and_joins_nothing(namespace_p
     assert process.returncode == 0, errors
     found = json.loads(output)
     assert (found["interface"], found["dropped"], found["not_kept"]) == (right.interface, 0, 0)
-    assert 5 <= found["seconds"] < 20
+    assert 5 <= found["seconds"] < 60
     expected = {}
     for group, frame in zip(groups, frames, strict=True):
         tags = [number for _, number in group.tags] + [None, None]

@@ -44,7 +44,7 @@ def test_fifty_groups_are_joined_and_left(rig: holder_rig.Rig) -> None:
     holder = rig.ready_holder(Plan(flows=flows))
     assert joined(rig.side) == {*groups, "224.0.0.1"}
     holder.terminate()
-    assert holder.wait(timeout=10) == 0
+    assert holder.wait(timeout=30) == 0
     assert joined(rig.side) == {"224.0.0.1"}
 
 
@@ -77,7 +77,7 @@ def test_an_ended_holder_leaves_nothing(end: signal.Signals, rig: holder_rig.Rig
     holder = rig.ready_holder(Plan())
     assert holder_rig.attached_program(rig.side) == "nt_select"
     holder.send_signal(end)
-    assert holder.wait(timeout=10) == 0
+    assert holder.wait(timeout=30) == 0
     holder_rig.wait_detached(rig.side)
     assert not rig.socket.exists()
 
@@ -87,7 +87,7 @@ def test_a_killed_holder_leaves_nothing_attached_and_the_next_one_starts_at_once
         holder = rig.ready_holder(Plan())
         assert rig.socket.is_socket()
         holder.kill()  # and no wait: the next one has to
-    holder.wait(timeout=10)
+    holder.wait(timeout=30)
     holder_rig.wait_detached(rig.side)
     shown = rig.side.run("bpftool", "net", "show", "dev", rig.side.interface).stdout
     assert rig.side.interface not in shown
@@ -295,7 +295,7 @@ def test_the_holder_ends_with_its_parent(rig: holder_rig.Rig) -> None:
     pid = int(shell.stdout.readline())
     assert shell.stdout.readline() == "ready\n"
     shell.kill()
-    shell.communicate(timeout=10)
+    shell.communicate(timeout=30)
     deadline.wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "the holder to end")
     holder_rig.wait_detached(rig.side)
     assert not rig.socket.exists()

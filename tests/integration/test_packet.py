@@ -237,7 +237,7 @@ def test_an_interface_is_promiscuous_while_a_holder_asks_for_it(asked: int, kind
     holder = rig.ready_holder(packet_plan(kind=kind, promiscuous=asked))
     assert promiscuity(rig.side) == asked
     holder.kill()
-    holder.wait(timeout=10)
+    holder.wait(timeout=30)
     deadline.wait_for(lambda: promiscuity(rig.side) == 0, "the interface to be as it was")
 
 

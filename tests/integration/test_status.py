@@ -137,7 +137,7 @@ def test_packets_lost_before_the_ring_are_an_error_while_they_are_lost(plain: Ri
             told = wait_for(lambda: service.wait(0.01) is not None and _losing(plain), "a loss", 60)
             assert told["headline"].startswith("LOSING DATA: ")
         # the kernel's counter is read now and then: the last drops may be published after the traffic has ended
-        told = wait_for(lambda: service.wait(0.01) is not None and _fine(plain), "an end of the loss", 10)
+        told = wait_for(lambda: service.wait(0.01) is not None and _fine(plain), "an end of the loss", 30)
         assert any("(socket_drops), none now" in each["what"] for each in told["findings"])
         assert any("nobody writes to disk" in each["what"] for each in told["findings"])
 

@@ -97,7 +97,7 @@ def assert_stamped(pair: namespaces.NamespacePair, kind: str, source: str, switc
         holder_rig.send_frames(pair.left, sent)
         rig.wait_taken(service)
         recorder = rig.settings.recorder.name
-        told = wait_for(lambda: told_switches(rig, recorder), "the recorder to tell of the switch", 10)
+        told = wait_for(lambda: told_switches(rig, recorder), "the recorder to tell of the switch", 30)
         assert "10 used, 0 implausible" in told[0]
         service.stop()
         table = rig.archive().table(["ring_seq", "channel", "ts_switch", "header", "payload", "trailer"])

@@ -59,6 +59,6 @@ def test_a_command_that_fails_is_a_line_of_the_log_and_the_next_is_run() -> None
     lines: list[str] = []
     notices = EventNotices(["/bin/false"], False, SystemClock(), lines.append)
     notices.tell(event_batch([LOSS, LINK]))
-    wait_for(lambda: len(lines) == 2, "both", 10)
+    wait_for(lambda: len(lines) == 2, "both", 30)
     notices.close()
     assert all("exit status 0 expected, found 1" in line for line in lines)

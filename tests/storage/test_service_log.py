@@ -193,6 +193,6 @@ def test_a_line_without_end_is_cut_and_nobody_waits() -> None:
     lines: list[str] = []
     pipe = LinePipe(lines.append)
     pipe.writer.write(b"x" * 50_000)
-    wait_for(lambda: lines, "a part of it", 5)
+    wait_for(lambda: lines, "a part of it", 30)
     pipe.close()
     assert "".join(lines) == "x" * 50_000

@@ -67,7 +67,7 @@ def listening(tmp_path: pathlib.Path) -> Iterator[Listening]:
     yield made
     if made.server:
         made.server.stop()
-    wait_for(lambda: not any("control" in each.name for each in threading.enumerate()), "the threads to end", 5)
+    wait_for(lambda: not any("control" in each.name for each in threading.enumerate()), "the threads to end", 30)
     assert not made.path.exists()
 
 
@@ -128,7 +128,7 @@ def test_one_client_too_many_is_told_so_and_the_next_finds_room(listening: Liste
             return bool(ask(listening.path, {"do": "status"}))
         return False
 
-    wait_for(is_answered, "room", 5)
+    wait_for(is_answered, "room", 30)
 
 
 def test_a_client_that_is_answered_slowly_holds_up_no_other(listening: Listening) -> None:
@@ -157,7 +157,7 @@ def test_who_has_no_right_is_refused_with_a_line_and_told_of(listening: Listenin
 def test_clients_that_go_away_in_the_middle_leave_no_descriptor_and_no_thread(listening: Listening) -> None:
     listening.start()
     assert ask(listening.path, {"do": "status"})["ok"]
-    wait_for(lambda: _threads() == 1, "the first client's thread to end", 5)
+    wait_for(lambda: _threads() == 1, "the first client's thread to end", 30)
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for number in range(300):
@@ -184,7 +184,7 @@ def test_where_there_is_no_descriptor_to_be_had_it_tries_again_but_not_at_once(
         patched.setattr(socket.socket, "accept", accept)
         listening.start()
         with listening.connect():
-            wait_for(lambda: len(tries) >= 3, "three tries", 10)
+            wait_for(lambda: len(tries) >= 3, "three tries", 30)
             assert tries[2] - tries[0] > 0.1
     assert ask(listening.path, {"do": "status"})["ok"]
 

@@ -282,7 +282,7 @@ def test_clients_that_only_hold_on_are_few_and_keep_nobody_from_the_page(endpoin
         held = [stack.enter_context(socket.create_connection(where, timeout=10)) for _ in range(100)]
         assert endpoint.get("/metrics") == (200, "a 1\n")
         assert held[0].recv(1) == b""
-        wait_for(lambda: sum("process_request" in each.name for each in threading.enumerate()) <= 16, "few threads", 5)
+        wait_for(lambda: sum("process_request" in each.name for each in threading.enumerate()) <= 16, "few threads", 30)
 
 
 def test_a_port_that_is_taken_is_a_line_and_no_end() -> None:

@@ -1,5 +1,7 @@
 """The channels' pane at the keyboard: sorting, filtering, the detail of a line, and what it says of what is gone."""
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +73,13 @@ def table_of(app: Top) -> RowsView[ChannelRow]:
     return pane.query_one(RowsView)
 
 
+async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, screen_text(pilot.app)  # type: ignore[arg-type]
+        await pilot.pause(0.02)
+
+
 def lines_of(app: Top) -> list[str]:
     return [f"{row.channel}{row.line}" for row in table_of(app).rows]
 
@@ -81,7 +90,7 @@ def test_rows_are_sorted_by_a_key_and_by_a_click_on_a_title(settings: Settings) 
         await pilot.press(*"oooo")
         await pilot.pause()
         assert lines_of(app)[0] == "chan029B"
-        assert "PKT/S▾" in screen_text(app)
+        await until(pilot, lambda: "PKT/S▾" in screen_text(app))
         await pilot.press("O")
         assert lines_of(app)[0] == "chan000A"
         head = screen_text(app).splitlines().index(next(x for x in screen_text(app).splitlines() if "LAST SEQ" in x))
@@ -89,7 +98,7 @@ def test_rows_are_sorted_by_a_key_and_by_a_click_on_a_title(settings: Settings) 
         await pilot.click(offset=(column + 1, head))
         await pilot.pause()
         assert lines_of(app)[0] == "chan029B"
-        assert "by LAST SEQ" in screen_text(app)
+        await until(pilot, lambda: "by LAST SEQ" in screen_text(app))
 
     driven(picture(ring(), settings=settings), play, first="channels")
 
@@ -99,7 +108,7 @@ def test_typing_filters_and_escape_shows_all_again(settings: Settings) -> None:
         await pilot.press("slash", *"n01 /a")
         await pilot.pause()
         assert lines_of(app) == [f"chan01{at}A" for at in range(10)]
-        assert "10 shown: 'n01 /a'" in screen_text(app)
+        await until(pilot, lambda: "10 shown: 'n01 /a'" in screen_text(app))
         await pilot.press("enter", "down", "down")
         assert table_of(app).current is not None
         assert table_of(app).current.channel == "chan012"
@@ -114,14 +123,16 @@ def test_enter_shows_a_line_in_detail_and_escape_the_table_where_it_was(settings
     async def play(app: Top, pilot: Pilot[None]) -> None:
         await pilot.press("down", "down", "enter")
         await pilot.pause()
-        shown = screen_text(app)
-        assert "chan001 line A  arriving  moldudp64" in shown
-        assert "ours 2 (4 messages), theirs 2 (5), nobody knows 1" in shown
-        assert "first   72%, by  1.25us" in shown
-        assert "< 8 ns      9  64.3%" in shown
+        for said in (
+            "chan001 line A  arriving  moldudp64",
+            "ours 2 (4 messages), theirs 2 (5), nobody knows 1",
+            "first   72%, by  1.25us",
+            "< 8 ns      9  64.3%",
+        ):
+            await until(pilot, lambda said=said: said in screen_text(app))  # type: ignore[misc]
         await pilot.press("pagedown", "pagedown", "end")
         await pilot.pause()
-        assert "Lately, the newest first:" in screen_text(app)
+        await until(pilot, lambda: "Lately, the newest first:" in screen_text(app))
         await pilot.press("escape")
         await pilot.pause()
         assert table_of(app).has_focus
@@ -134,7 +145,7 @@ def test_what_is_gone_is_said_and_comes_again(settings: Settings) -> None:
     moments = [picture(ring(), settings=settings)]
 
     async def play(app: Top, pilot: Pilot[None]) -> None:
-        assert "60 lines: 60 arriving" in screen_text(app)
+        await until(pilot, lambda: "60 lines: 60 arriving" in screen_text(app))
         for made, said in (
             (picture(replace(ring(), feeds=None), settings=settings), "no recorder tells of its lines"),
             (picture(rings=(), settings=settings), "No ring can be read"),
@@ -144,7 +155,7 @@ def test_what_is_gone_is_said_and_comes_again(settings: Settings) -> None:
             while app.picture is not made:
                 await pilot.pause(0.02)
             await pilot.pause()
-            assert said in screen_text(app)
+            await until(pilot, lambda said=said: said in screen_text(app))  # type: ignore[misc]
 
     driven(lambda: moments[-1], play, first="channels")
 
@@ -152,8 +163,7 @@ def test_what_is_gone_is_said_and_comes_again(settings: Settings) -> None:
 def test_several_rings_have_a_column_for_their_name(settings: Settings) -> None:
     async def play(app: Top, pilot: Pilot[None]) -> None:
         await pilot.pause()
-        shown = screen_text(app)
-        assert "RING" in shown
+        await until(pilot, lambda: "RING" in screen_text(app))
         assert len({row.key for row in table_of(app).rows}) == 8
 
     driven(picture(ring(4), ring(4, "second"), settings=settings), play, first="channels")
@@ -167,19 +177,19 @@ def test_sorted_by_the_ring_it_goes_on_by_key_also_when_one_ring_is_left(setting
         head = next(at for at, line in enumerate(lines) if "LAST SEQ" in line)
         await pilot.click(offset=(lines[head].index("RING"), head))
         await pilot.pause()
-        assert "by RING" in screen_text(app)
+        await until(pilot, lambda: "by RING" in screen_text(app))
         await pilot.press("o")
         await pilot.pause()
-        assert "by CHANNEL" in screen_text(app)
+        await until(pilot, lambda: "by CHANNEL" in screen_text(app))
         await pilot.press(*"o" * 20)  # all columns, none, and the first
         await pilot.pause()
-        assert "by RING" in screen_text(app)
+        await until(pilot, lambda: "by RING" in screen_text(app))
         moments.append(picture(ring(4), settings=settings))
         while app.picture is not moments[-1]:
             await pilot.pause(0.02)
         await pilot.press("o", "o")
         await pilot.pause()
-        assert "by CHANNEL" in screen_text(app)
+        await until(pilot, lambda: "by CHANNEL" in screen_text(app))
 
     driven(lambda: moments[-1], play, first="channels")
 
@@ -193,8 +203,8 @@ def test_any_screen_shows_what_it_has_room_for(size: tuple[int, int], settings: 
         await pilot.resize_terminal(*size)
         await pilot.pause()
         if size[0] >= 40:
-            assert "chan0" in screen_text(app)
-        assert ("GROUP" in screen_text(app)) is (size[0] >= 300)
+            await until(pilot, lambda: "chan0" in screen_text(app))
+        await until(pilot, lambda: ("GROUP" in screen_text(app)) is (size[0] >= 300))
 
     driven(picture(ring(), settings=settings), play, first="channels", size=size)
 
@@ -217,7 +227,7 @@ def test_only_lines_that_changed_are_drawn_again(settings: Settings) -> None:
         while app.picture is not moments[-1]:
             await pilot.pause(0.02)
         await pilot.pause(0.1)
-        assert " 77 " in screen_text(app)
+        await until(pilot, lambda: " 77 " in screen_text(app))
         assert set(drawn) == {5}
         table.render_line = render  # type: ignore[method-assign]
 

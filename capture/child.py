@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import IO, Any
 
+from nanotape.capture.adopted import AdoptedProcess
 from nanotape.capture.errors import ServiceError
 
 READY = b"ready\n"
@@ -49,7 +50,7 @@ class Child:
         self.started = time.monotonic()
         try:
             # A session of its own: Ctrl-C reaches the supervisor alone, which ends its children in order.
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=subprocess.PIPE,
@@ -59,12 +60,35 @@ class Child:
             )
         except OSError as error:
             raise ServiceError(f"{name}: {command[0]} cannot be started: {error.strerror}") from None
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
-        self._stdout = self._process.stdout
-        self.pidfd = os.pidfd_open(self._process.pid)
+        self._take(process)
+
+    def _take(self, process: subprocess.Popen[bytes] | AdoptedProcess) -> None:
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        self._process, self._stdout = process, process.stdout
+        self.pidfd = os.pidfd_open(process.pid)
         self._said = b""
         self.last_words = ""
         """The last line that it said after `ready`, once it has ended; empty without one."""
+
+    @classmethod
+    def adopted(cls, name: str, pid: int, stdout: int) -> "Child":
+        """One that was ready before this program was executed.
+
+        Args:
+            name: As in the constructor.
+            pid: A child of this process.
+            stdout: The pipe that its standard output goes to; it is this object's now.
+        """
+        made = cls.__new__(cls)
+        made.name, made.started = name, 0.0
+        made._take(AdoptedProcess(pid, stdout))
+        made._said = READY
+        return made
+
+    @property
+    def stdout(self) -> int:
+        """The pipe that its standard output goes to."""
+        return self._stdout.fileno()
 
     @property
     def pid(self) -> int:

@@ -31,6 +31,15 @@ class Notifier:
         self._interval_s = None if watchdog_us is None else watchdog_us / 1e6
         self._clock, self._due = clock, clock()
         self._state = ""
+        self._path, self._watchdog_us = path, watchdog_us
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For a program that this process executes: as it was told to us."""
+        told = {"NOTIFY_SOCKET": self._path, "WATCHDOG_USEC": self._watchdog_us, "WATCHDOG_PID": os.getpid()}
+        if self._watchdog_us is None:
+            told = {"NOTIFY_SOCKET": self._path}
+        return {name: str(value) for name, value in told.items() if value is not None}
 
     @classmethod
     def of_environment(cls, environment: MutableMapping[str, str] = os.environ) -> "Notifier":
@@ -60,6 +69,10 @@ class Notifier:
         if state != self._state:
             self._state = state
             self._tell(*self._lines(state))
+
+    def reloading(self) -> None:
+        """Says that another program takes over, which will say that it is ready."""
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
         """Says that the end has begun."""

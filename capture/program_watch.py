@@ -28,7 +28,7 @@ class ProgramWatch:
         self.outage: LinkOutage | None = None
 
     def handed_over(self) -> None:
-        """The program that the next look finds is the right one, put in the place of the last without a gap."""
+        """The program that the next look finds, if any, is the right one, put in the place of the last without a gap."""
         self._is_handed_over = self._expected is not None
 
     def look(self, state: LinkState, now_ns: int, opened: object) -> list[LinkOutage]:
@@ -41,8 +41,8 @@ class ProgramWatch:
         """
         if state.index != self._index:  # all there was went with the other interface
             self._index, self._expected = state.index, None
-        if self._is_handed_over and state.xdp_id is not None:
-            self._is_handed_over, self._expected = False, state.xdp_id
+        if self._is_handed_over:
+            self._is_handed_over, self._expected = False, state.xdp_id or self._expected
         if opened != self._opened:
             return self._open(state, now_ns, opened)
         if self._expected is None or state.xdp_id in (None, self._expected):

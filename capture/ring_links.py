@@ -12,6 +12,7 @@ class RingLinks:
         """Looks once: the XDP program of now is the right one."""
         self._watch, self._ring = watch, ring
         self._holder: int | None = None
+        self._epoch = ring.epoch
         self._found = self._look()
 
     def look(self) -> list[LinkOutage]:
@@ -21,6 +22,9 @@ class RingLinks:
 
     def _look(self) -> list[LinkOutage]:
         was, self._holder = self._holder, self._known_holder()
+        epoch, self._epoch = self._epoch, self._ring.epoch
+        if epoch != self._epoch and was == self._holder:
+            self._watch.handed_over()  # perhaps: an heir has its holder's number, and a capture begins with it
         is_of_concern = self._ring.writer_alive or self._holder != was  # or it came and went since
         return self._watch.look(self._holder if is_of_concern else None)
 

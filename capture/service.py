@@ -15,6 +15,7 @@ from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER, Commands, Servi
 from nanotape.capture.errors import CaptureError, ServiceError
 from nanotape.capture.feed import Feed
 from nanotape.capture.footprint import Footprint
+from nanotape.capture.inheritance import InheritedRing
 from nanotape.capture.listeners import ListenerWatch
 from nanotape.capture.lost_ring import LostRing
 from nanotape.capture.places import Places, prepare
@@ -42,14 +43,22 @@ _PREFAULT_BYTES_S = 500e6  # at the least: a large ring takes its time to be tou
 class Service:
     """A ring's processes. Start it, `wait` again and again, stop it; or use it in a `with`, which stops it."""
 
-    def __init__(self, settings: Settings, options: ServiceOptions, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: ServiceOptions,
+        log: Callable[[str], None],
+        inherited: InheritedRing | None = None,
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             settings: The configuration.
             options: What to start.
             log: Takes one line for each happening.
+            inherited: What an earlier program of this process has left running.
         """
+        self._inherited = inherited
         self._settings, self._options, self._log = settings, options, log
         self._owners: Accounts = accounts(settings.user)
         self._children = ServiceChildren(options.talk, log)
@@ -111,11 +120,13 @@ class Service:
         try:
             if self._options.record:
                 self._children.start(RECORDER, stdin=held)
+            if self._inherited:
+                self._adopt(self._inherited)
             for name in self._names():
                 if name == RECORDER:
                     os.close(cue)
                     cue = -1
-                else:
+                elif self.pid(name) is None:
                     self._children.start(name)
                 self._wait_ready(name, patience_s, wake)
         except BaseException:
@@ -126,6 +137,35 @@ class Service:
             if cue >= 0:
                 os.close(cue)
 
+    def _adopt(self, inherited: InheritedRing) -> None:
+        """What runs goes on until there is something new in its place, which is there in a moment."""
+        self._children.restarts.update(inherited.restarts)
+        for name, each in inherited.children.items():
+            self._children.adopt(name, each)
+        heir: Heir | None = None
+        if self.pid(HOLDER) is not None and self._settings.source.effective_kind == "afxdp":
+            try:
+                heir = self.prepare_heir()
+            except ServiceError as error:
+                self._log(f"{HOLDER}: goes on as it was started before: {error}")
+        self._children.end(CAPTURE)
+        if heir:
+            before = self.hand_over(heir)
+            if before:
+                before.stop()
+        elif self.pid(HOLDER) is None:
+            self._children.end(HOLDER)
+
+    def leave(self) -> InheritedRing:
+        """Ends the recorder and lets go of all else, which goes on: for a program that this process executes next."""
+        assert self._lock is not None  # noqa: S101 - start() has taken it
+        self._children.forget_plans()
+        if self._listeners:
+            self._listeners.close()
+            self._listeners = None
+        self._children.end(RECORDER)
+        return InheritedRing(self._lock.fileno(), self._children.leave(), dict(self.restarts))
+
     def _make(self, made: Footprint) -> None:
         """Folders, lock and plan, in this order: what a running service uses is not touched."""
         name, source = self._settings.ring.name, self._settings.source
@@ -134,7 +174,7 @@ class Service:
             self.places = replace(self.places, holder_socket=self._options.borrow_from)
         lock = self.places.folder / LOCK_NAME
         is_new = not lock.exists()
-        self._lock = ServiceLock(lock, name)
+        self._lock = ServiceLock(lock, name, self._inherited.lock if self._inherited else -1)
         made.file(lock, is_new=is_new)
         state = self.places.folder / STATE_NAME
         for path in (self.places.plan, self.places.config, state):
@@ -150,6 +190,11 @@ class Service:
         # A recorder that is restarted records what is captured, whatever became of the operator's file meanwhile.
         write_owned(self.places.config, effective(self._settings).encode(), self._owners)
         self._state = StateFile(state, self._owners, source.delivery)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it has started and not been stopped."""
+        return self._lock is not None
 
     def pid(self, name: str) -> int | None:
         """Process id of a running part."""

@@ -13,6 +13,8 @@ from nanotape.capture.child import STOP_TIMEOUT_S, Child
 from nanotape.capture.commands import CAPTURE, HOLDER, RECORDER, Commands
 from nanotape.capture.errors import ServiceError
 from nanotape.capture.feed import Feed
+from nanotape.capture.inheritance import InheritedChild
+from nanotape.capture.lifeline import Lifeline
 from nanotape.capture.privilege import lent_to_holder
 from nanotape.capture.severity import Error, Info
 from nanotape.capture.succession import Cue, Heir, Succession
@@ -52,6 +54,7 @@ class ServiceChildren:
         self._tries: dict[str, int] = {}
         self._due: dict[str, float] = {}
         self._succession: Succession | None = None
+        self._lifeline: Lifeline | None = None
         self.commands: Commands | None = None
         """What to run; to be set before the first start."""
         self.feed: Feed | None = None
@@ -105,7 +108,7 @@ class ServiceChildren:
             command = commands.of(name, resume=again and feed is not None)
             stream = feed.stream() if feed else None
             try:
-                child = Child(name, command, self._talk, stdin if stream is None else stream)
+                child = self._start_tied(name, command, stdin if stream is None else stream)
             finally:
                 if stream is not None:
                     os.close(stream)  # the capture's alone: with it the decompressor loses its reader
@@ -141,6 +144,31 @@ class ServiceChildren:
         with lent_to_holder():
             return Child(HOLDER, command, self._talk, stdin, pass_fds)
 
+    def _start_tied(self, name: str, command: Sequence[str], stdin: int | None) -> Child:
+        if name != CAPTURE:
+            return Child(name, command, self._talk, stdin)
+        with Lifeline.made() as lifeline:
+            child = Child(name, [*command, *lifeline.options], self._talk, stdin, lifeline.passed)
+            self._lifeline = lifeline
+            return child
+
+    def leave(self) -> dict[str, InheritedChild]:
+        """What a program that this process executes is to adopt: those of holder and capture that run."""
+        ties = {
+            HOLDER: self._succession.ours if self._succession else -1,
+            CAPTURE: self._lifeline.ours if self._lifeline else -1,
+        }
+        running = {name: self._children[name] for name in ties if self.pid(name) is not None}
+        return {name: InheritedChild(child.pid, child.stdout, ties[name]) for name, child in running.items()}
+
+    def adopt(self, name: str, inherited: InheritedChild) -> None:
+        """Takes over a holder or a capture that an earlier program of this process started; it may have died since."""
+        self._children[name] = Child.adopted(name, inherited.pid, inherited.stdout)
+        if name == HOLDER:
+            self._succession = Succession.inherited(inherited.tie)
+        else:
+            self._lifeline = Lifeline(inherited.tie)
+
     def _known_commands(self) -> Commands:
         assert self.commands is not None  # noqa: S101 - set before the first start
         return self.commands
@@ -171,6 +199,9 @@ class ServiceChildren:
         if name == HOLDER and self._succession:
             self._succession.close()
             self._succession = None
+        if name == CAPTURE and self._lifeline:
+            self._lifeline.close()
+            self._lifeline = None
         return self._children.pop(name, None)
 
     def end(self, name: str) -> Child | None:

@@ -15,18 +15,19 @@ LOCK_NAME = "service.lock"
 class ServiceLock:
     """Held from construction to `release`."""
 
-    def __init__(self, path: Path, ring: str) -> None:
+    def __init__(self, path: Path, ring: str, inherited: int = -1) -> None:
         """Takes the lock and writes this process's id into it.
 
         Args:
             path: The lock file; 0600, because whoever may open it may lock it.
             ring: For the error.
+            inherited: A descriptor by which this process has it already; -1: none.
 
         Raises:
             RingBusy: Another process holds it.
             PlaceUnusable: The file cannot be made or opened.
         """
-        self._fd = -1
+        self._fd = inherited
         while self._fd < 0:
             fd = _open(path)
             try:
@@ -44,6 +45,10 @@ class ServiceLock:
                 os.close(fd)  # a failed start removed it between our open and our lock
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def fileno(self) -> int:
+        """The descriptor by which it is held."""
+        return self._fd
 
     def release(self) -> None:
         """Lets the next service in. The file stays: removing it would let two in. May be called twice."""

@@ -8,13 +8,15 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from nanotape.capture.child import INTERRUPTED
 from nanotape.capture.errors import CaptureError, ServiceError
+from nanotape.capture.inheritance import InheritedRing
 from nanotape.capture.service import Service, ServiceOptions
 from nanotape.capture.severity import Error, like
 from nanotape.config import Settings
@@ -28,7 +30,12 @@ class RingRun:
     """One ring's service and the thread that starts, watches and ends it."""
 
     def __init__(
-        self, settings: Settings, options: ServiceOptions, log: Callable[[str], None], news: Callable[[], None]
+        self,
+        settings: Settings,
+        options: ServiceOptions,
+        log: Callable[[str], None],
+        news: Callable[[], None],
+        inherited: InheritedRing | None = None,
     ) -> None:
         """Starts nothing yet.
 
@@ -37,9 +44,12 @@ class RingRun:
             options: What to start.
             log: Takes one line for each happening.
             news: Called from the thread when the service is ready, and when it has ended.
+            inherited: What runs of it already.
         """
         self.settings = settings
-        self.service = Service(settings, options, log)
+        self.service = Service(settings, options, log, inherited)
+        self.left: InheritedRing | None = None
+        """What goes on of it, once it was told to be left."""
         self.is_ready = False
         """It has been ready; it may have ended since."""
         self.has_ended = False
@@ -47,9 +57,10 @@ class RingRun:
         self.error: BaseException | None = None
         """Why it could not start, or not go on; None: all was as it should be."""
         self._news = news
-        # Its processes die with the thread that started them (prctl(2), PR_SET_PDEATHSIG): it must outlive them.
+        # Its recorder dies with the thread that started it (prctl(2), PR_SET_PDEATHSIG): it must outlive that.
         self._thread = threading.Thread(target=self._run, name=f"ring {self.name}")
         self._is_told = threading.Event()
+        self._must_leave = False
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._asked: deque[tuple[Callable[[Service], Any], Future[Any]]] = deque()
 
@@ -66,6 +77,11 @@ class RingRun:
         """Has the service end in order, soon. May be called twice, and at any time."""
         self._is_told.set()
         os.eventfd_write(self._wake, 1)
+
+    def tell_to_leave(self) -> None:
+        """Has what runs go on without this thread, but for the recorder, which is ended."""
+        self._must_leave = True
+        self.tell_to_stop()
 
     def ask(self, do: Callable[[Service], Answer], timeout_s: float) -> Answer:
         """Has the ring's thread do something with its service, and waits for it.
@@ -97,7 +113,7 @@ class RingRun:
     def _run(self) -> None:
         try:
             with contextlib.ExitStack() as stack:
-                stack.callback(self.service.stop)
+                stack.callback(self._end)
                 self.service.start(self._wake)
                 self.is_ready = True
                 self._news()
@@ -110,6 +126,12 @@ class RingRun:
             self.has_ended = True
             self._refuse_asked()
             self._news()
+
+    def _end(self) -> None:
+        if self._must_leave and self.is_ready and not self.service.finished and self.service.is_held:
+            self.left = self.service.leave()
+        else:
+            self.service.stop()
 
     def _answer(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -135,13 +157,20 @@ class RingRun:
 class Services:
     """The rings of one configuration. Start them, wait, stop them; or use it in a `with`, which stops them."""
 
-    def __init__(self, settings: Sequence[Settings], options: ServiceOptions, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Sequence[Settings],
+        options: ServiceOptions,
+        log: Callable[[str], None],
+        inherited: Mapping[str, InheritedRing] = MappingProxyType({}),
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             settings: Of each ring alone (`Settings.of_ring`).
             options: What to start for each.
             log: Takes one line for each happening, from several threads; of several rings it begins with the ring.
+            inherited: What runs of each already.
         """
         self._log = log
         self._is_alone = len(settings) == 1
@@ -149,7 +178,10 @@ class Services:
         self._told: set[str] = set()
         self._is_closed = False
         tell = partial(os.eventfd_write, self._news, 1)
-        self.runs = tuple(RingRun(each, options, self._log_of(each.ring.name), tell) for each in settings)
+        self.runs = tuple(
+            RingRun(each, options, self._log_of(each.ring.name), tell, inherited.get(each.ring.name))
+            for each in settings
+        )
         """The rings, in their order."""
 
     def __enter__(self) -> "Services":
@@ -217,6 +249,17 @@ class Services:
             run.close()
         self._tell_of_ends()
         os.close(self._news)
+
+    def leave(self) -> dict[str, InheritedRing]:
+        """Lets go of all rings at the same time, for a program that this process executes next.
+
+        Returns:
+            What goes on of each that has not ended.
+        """
+        for run in self.runs:
+            run.tell_to_leave()
+        self.stop()
+        return {run.name: run.left for run in self.runs if run.left is not None}
 
     def raise_of_one(self) -> None:
         """Raises what ended the only ring; of several each was told when it happened. A bug is raised in any case."""

@@ -50,6 +50,10 @@ class StopSignals:
         self.caught = True
         self._wake()
 
+    def wake(self) -> None:
+        """Has whoever waits look around, and go on; from any thread."""
+        self._wake()
+
     def take_reload(self) -> bool:
         """Whether a hangup has come since it was asked last; it is forgotten then."""
         was_asked, self._must_reload = self._must_reload, False

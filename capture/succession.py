@@ -16,22 +16,28 @@ from nanotape.capture.errors import ServiceError
 class Succession:
     """Of one holder."""
 
-    def __init__(self) -> None:
-        """Makes the pair."""
-        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, ours: socket.socket, theirs: socket.socket | None = None) -> None:
+        """Takes the two ends; that of the holder only as long as it is started."""
+        self._ours, self._theirs = ours, theirs
 
     @classmethod
     @contextlib.contextmanager
     def made(cls) -> Iterator["Succession"]:
         """One for a holder that is started meanwhile; closed where that fails."""
-        made = cls()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        made = cls(ours, theirs)
         try:
             yield made
         except BaseException:
             made.close()
             raise
         finally:
-            made._theirs.close()
+            theirs.close()
+
+    @classmethod
+    def inherited(cls, ours: int) -> "Succession":
+        """That of a holder which an earlier program of this process started."""
+        return cls(socket.socket(fileno=ours))
 
     @property
     def ours(self) -> int:
@@ -41,12 +47,13 @@ class Succession:
     @property
     def passed(self) -> tuple[int, ...]:
         """What the holder is to have."""
+        assert self._theirs is not None  # noqa: S101 - the holder is being started
         return (self._theirs.fileno(),)
 
     @property
     def options(self) -> list[str]:
         """Of the holder's command."""
-        return ["--succession", str(self._theirs.fileno())]
+        return ["--succession", str(*self.passed)]
 
     @property
     def inherit_options(self) -> list[str]:

@@ -19,10 +19,12 @@ from nanotape.capture.control.steering import Steering
 from nanotape.capture.counters import SourceCounters
 from nanotape.capture.errors import CaptureError
 from nanotape.capture.footprint import Footprint
+from nanotape.capture.inheritance import InheritedRing, take
 from nanotape.capture.notify import Notifier
 from nanotape.capture.places import Places
 from nanotape.capture.progress import Watchdog
 from nanotape.capture.reload import Reload
+from nanotape.capture.restart import Restart
 from nanotape.capture.ring import Ring
 from nanotape.capture.service import ServiceOptions, StopSignals
 from nanotape.capture.services import RingRun, Services
@@ -46,6 +48,15 @@ class Outcome:
     """For programs."""
     lines: list[str]
     """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """All is let go of, for this very command to be executed anew."""
+
+    restart: Restart
+    rings: dict[str, InheritedRing]
+    environment: dict[str, str]
 
 
 class HeldTalk:
@@ -87,6 +98,8 @@ def supervise(reread: Callable[[], Sequence[Settings]], options: ServiceOptions,
     rings = reread()
     with _logged(rings, options) as (log, options):
         outcomes = _run(rings, reread, options, log)
+    if isinstance(outcomes, Leaving):
+        outcomes.restart.execute(outcomes.rings, outcomes.environment)
     if as_json:
         reports = [outcome.report for outcome in outcomes]
         sys.stdout.write(json.dumps({"rings": reports} if len(reports) > 1 else reports[0]) + "\n")
@@ -97,14 +110,19 @@ def supervise(reread: Callable[[], Sequence[Settings]], options: ServiceOptions,
 
 def _run(
     rings: Sequence[Settings], reread: Callable[[], Sequence[Settings]], options: ServiceOptions, log: ServiceLog
-) -> list[Outcome]:
-    services, watchdog = Services(rings, options, log), Watchdog(Notifier.of_environment(), rings[0].paths.shm_dir)
+) -> list[Outcome] | Leaving:
+    services, watchdog = (
+        Services(rings, options, log, take()),
+        Watchdog(Notifier.of_environment(), rings[0].paths.shm_dir),
+    )
     made, held = Footprint(), HeldTalk(log)
     clock, is_started = clock_service(rings, held.talk, options.wrap), False
+    left: dict[str, InheritedRing] | None = None
     # A terminal that goes away ends what it runs; a service has none.
     with StopSignals(hangup_reloads=not os.isatty(2)) as signals, contextlib.ExitStack() as stack:
         reload = Reload(services, reread, held.talk)
-        control = control_server(rings, Steering(services, reload, signals.stop), held.talk)
+        restart = Restart(services, reread, signals.wake)
+        control = control_server(rings, Steering(services, reload, signals.stop, restart), held.talk)
         try:
             if clock:
                 clock.start(made)
@@ -115,21 +133,28 @@ def _run(
             control.start()
             stack.callback(control.stop)
             _serve_metrics(services, stack, log)
-            while not signals.caught and services.wait(_TICK_S, signals.fileno()):
+            while not (signals.caught or restart.is_asked) and services.wait(_TICK_S, signals.fileno()):
                 watchdog.look([run.name for run in services.runs if not run.has_ended])
                 # Needed at the end, when an upgrade may have put another in its place; at the start it would cost time.
                 importlib.import_module("nanotape.storage.settlement")
                 if signals.take_reload():
                     # Beside the watchdog, which has to be fed meanwhile.
                     threading.Thread(target=_reload, args=(reload, log), name="nanotape-reload", daemon=True).start()
+            if restart.is_asked and not signals.caught:
+                log(Info("restart: this program is executed anew; holders and captures go on"))
+                watchdog.notifier.reloading()
+                left = services.leave()
         finally:
-            watchdog.notifier.stopping()
+            if left is None:
+                watchdog.notifier.stopping()
             services.stop()
             if clock:
                 clock.stop()
             if not is_started:
                 made.undo()
     services.raise_of_one()
+    if left is not None:
+        return Leaving(restart, left, watchdog.notifier.environment)
     return [_outcome(run, options, log) for run in services.runs]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from nanotape.capture.errors import ControlError
 
-Verb = Literal["status", "rotate", "mark", "reload", "stop"]
+Verb = Literal["status", "rotate", "mark", "reload", "restart", "stop"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 LINE_BYTES = 8192
 """Of a request, its end included."""

@@ -22,24 +22,29 @@ _ORDER_S = 15.0
 
 Reload = Callable[[bool], Mapping[str, Any]]
 """Has all rings go over to the configuration as it is now; whether they may be interrupted for it."""
+Restart = Callable[[], Mapping[str, Any]]
+"""Has the supervisor execute itself anew, soon."""
 
 
 class Steering:
     """Of one supervisor."""
 
-    def __init__(self, services: Services, reload: Reload, stop: Callable[[], None]) -> None:
+    def __init__(
+        self, services: Services, reload: Reload, stop: Callable[[], None], restart: Restart | None = None
+    ) -> None:
         """Does nothing yet.
 
         Args:
             services: What runs.
             reload: See `Reload`.
             stop: Has the supervisor end in order, soon.
+            restart: See `Restart`; None: it cannot.
         """
-        self._services, self._reload, self._stop = services, reload, stop
+        self._services, self._reload, self._stop, self._restart = services, reload, stop, restart
         self._order_locks = {run.name: threading.Lock() for run in services.runs}
 
     def act(self, ring: str, request: Request) -> Mapping[str, Any]:
-        """Does what is asked; reload and stop concern all rings of the supervisor.
+        """Does what is asked; reload, restart and stop concern all rings of the supervisor.
 
         Args:
             ring: By whose socket it was asked.
@@ -56,6 +61,10 @@ class Steering:
             return self._status(run)
         if request.do == "reload":
             return self._reload(request.interrupt)
+        if request.do == "restart":
+            if self._restart is None:
+                raise ControlError("restart: this service cannot execute itself anew; stop and start it")
+            return {**self._restart(), "processes": self._processes(run)}
         if request.do == "stop":
             self._stop()
             return {"rings": [each.name for each in self._services.runs]}
@@ -72,12 +81,15 @@ class Steering:
         return {
             "ring": run.name,
             "running": run.is_ready and not run.has_ended,
-            "processes": {name: service.pid(name) for name in (HOLDER, CAPTURE, RECORDER)},
+            "processes": self._processes(run),
             "restarts": dict(service.restarts),
             "files": [str(path) for path in settings.files],
             "health": next((asdict(each) for each in looks if isinstance(each, RingHealth)), None),
             "findings": [asdict(each) for each in findings],
         }
+
+    def _processes(self, run: RingRun) -> dict[str, int | None]:
+        return {name: run.service.pid(name) for name in (HOLDER, CAPTURE, RECORDER)}
 
     def _order(self, run: RingRun, do: Literal["rotate", "mark"], text: str) -> Mapping[str, Any]:
         if run.has_ended:

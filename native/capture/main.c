@@ -8,7 +8,9 @@
 #include "session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -32,7 +34,8 @@ struct nt_arguments {
 	uid_t user;
 	gid_t group;
 	bool die_with_parent;
-	bool resume; /* our predecessor had begun the plan's file */
+	bool resume;  /* our predecessor had begun the plan's file */
+	int lifeline; /* ends with whoever started us, also where that executes itself anew; -1: none */
 };
 
 static void nt_say(const char *text)
@@ -54,14 +57,19 @@ static bool nt_parse_id(const char *text, uint32_t *id)
 static bool nt_parse_arguments(struct nt_arguments *arguments, int count, char **words)
 {
 	static const struct option options[] = {
-		{"plan", required_argument, NULL, 'p'},  {"user", required_argument, NULL, 'u'},
-		{"group", required_argument, NULL, 'g'}, {"die-with-parent", no_argument, NULL, 'd'},
-		{"resume", no_argument, NULL, 'r'},      {NULL, 0, NULL, 0},
+		{"plan", required_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'},
+		{"group", required_argument, NULL, 'g'},
+		{"die-with-parent", no_argument, NULL, 'd'},
+		{"resume", no_argument, NULL, 'r'},
+		{"lifeline", required_argument, NULL, 'l'},
+		{NULL, 0, NULL, 0},
 	};
+	uint32_t lifeline;
 	bool good = true;
 	int option;
 
-	*arguments = (struct nt_arguments){.user = NT_IDENTITY_KEEP, .group = NT_IDENTITY_KEEP};
+	*arguments = (struct nt_arguments){.user = NT_IDENTITY_KEEP, .group = NT_IDENTITY_KEEP, .lifeline = -1};
 	while ((option = getopt_long(count, words, "", options, NULL)) != -1) {
 		if (option == 'p')
 			arguments->plan = optarg;
@@ -73,30 +81,35 @@ static bool nt_parse_arguments(struct nt_arguments *arguments, int count, char *
 			arguments->die_with_parent = true;
 		else if (option == 'r')
 			arguments->resume = true;
+		else if (option == 'l' && nt_parse_id(optarg, &lifeline) && lifeline <= INT_MAX &&
+			 fcntl((int)lifeline, F_SETFD, FD_CLOEXEC) == 0)
+			arguments->lifeline = (int)lifeline;
 		else
 			good = false;
 	}
 	if (good && arguments->plan && optind == count)
 		return true;
-	fprintf(stderr, "usage: nanotape-capture --plan FILE [--user UID] [--group GID] [--die-with-parent] [--resume]\n");
+	fprintf(stderr,
+		"usage: nanotape-capture --plan FILE [--user UID] [--group GID] [--die-with-parent] [--lifeline FD] [--resume]\n");
 	return false;
 }
 
-/* Until a signal comes, the holder goes or the loop ends. */
-static enum nt_exit nt_wait(struct nt_session *session, int signals)
+/* Until a signal comes, the holder or who started us goes, or the loop ends. */
+static enum nt_exit nt_wait(struct nt_session *session, int signals, int lifeline)
 {
-	struct pollfd watched[2] = {
+	struct pollfd watched[3] = {
 		{.fd = signals, .events = POLLIN},
 		{.fd = nt_session_holder_fd(session), .events = POLLIN},
+		{.fd = lifeline, .events = POLLIN},
 	};
 
 	while (!nt_loop_ended(session->loop)) {
-		int ready = poll(watched, 2, NT_ENDED_POLL_MS);
+		int ready = poll(watched, 3, NT_ENDED_POLL_MS);
 
 		nt_session_tell(session, nt_clock_ns(CLOCK_MONOTONIC), stderr);
 		if (ready <= 0)
 			continue;
-		if (watched[0].revents)
+		if (watched[0].revents || watched[2].revents)
 			return NT_EXIT_DONE;
 		if (watched[1].revents && nt_session_holder_is_gone(session)) {
 			poll(NULL, 0, NT_LINGER_MS);
@@ -135,7 +148,7 @@ static int nt_run(const struct nt_arguments *arguments, pid_t parent)
 	int error = signals < 0 ? signals : nt_identity_drop(arguments->user, arguments->group, &fault);
 	enum nt_exit status;
 
-	if (!error && arguments->die_with_parent)
+	if (!error && arguments->die_with_parent && arguments->lifeline < 0)
 		error = nt_process_die_with(parent, &fault);
 	if (!error)
 		error = nt_session_open(&session, arguments->plan, arguments->resume, &fault);
@@ -146,7 +159,7 @@ static int nt_run(const struct nt_arguments *arguments, pid_t parent)
 	nt_session_describe(&session, stderr);
 	printf("ready\n");
 	fflush(stdout);
-	status = nt_finish(&session, nt_wait(&session, signals));
+	status = nt_finish(&session, nt_wait(&session, signals, arguments->lifeline));
 	nt_session_close(&session);
 	return status;
 }

@@ -251,3 +251,17 @@ def test_a_new_interface_has_a_program_when_it_is_opened_and_not_before() -> Non
     assert [host.look(other), host.look(replace(other, xdp_id=8))] == [[], []]
     host.opened = 2
     assert host.look(replace(other, xdp_id=8)) == []
+
+
+def test_a_program_that_was_handed_over_is_no_outage_and_the_next_one_is() -> None:
+    host = Host(OURS, opened="a holder")
+    heirs = replace(UP, xdp_id=7)
+    host.watch.handed_over()
+    assert [host.look(heirs) for _ in range(3)] == [[], [], []]
+    assert [len(host.look(OTHERS)) for _ in range(3)] == [0, 1, 0]
+
+
+def test_a_hand_over_that_was_not_hides_no_program_that_is_gone() -> None:
+    host = Host(OURS, opened="a holder")
+    host.watch.handed_over()
+    assert [len(host.look(NO_PROGRAM)) for _ in range(3)] == [0, 1, 0]

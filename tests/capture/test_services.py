@@ -14,6 +14,7 @@ from deadline import wait_for
 from nanotape.capture import services
 from nanotape.capture.child import INTERRUPTED
 from nanotape.capture.errors import NothingToCapture, ServiceError
+from nanotape.capture.inheritance import InheritedRing
 from nanotape.capture.service import ServiceOptions
 from nanotape.capture.services import Services
 from nanotape.config import Settings, loads
@@ -26,14 +27,14 @@ class FakeService:
 
     made: ClassVar[dict[str, FakeService]] = {}
 
-    def __init__(self, settings: Settings, _options: ServiceOptions, log: object) -> None:
+    def __init__(self, settings: Settings, _options: ServiceOptions, log: object, inherited: object = None) -> None:
         """Registers itself under its ring's name."""
         self.log = log
         self.start_error: BaseException | None = None
         self.wait_error: BaseException | None = None
         self.blocks_start = False
         self.slow_stop: threading.Event | None = None
-        self.finished = False
+        self.finished, self.is_held, self.inherited = False, True, inherited
         self.calls: list[str] = []
         self.thread = self.stopper = 0
         self.made[settings.ring.name] = self
@@ -53,6 +54,11 @@ class FakeService:
         select.select([wake], [], [], 0.01)
         if self.wait_error:
             raise self.wait_error
+
+    def leave(self) -> InheritedRing:
+        """Has its processes go on."""
+        self.calls.append("leave")
+        return InheritedRing(7)
 
     def stop(self) -> None:
         """Takes as long as is wished."""
@@ -201,3 +207,20 @@ def test_a_ring_does_what_it_is_asked_in_its_own_thread(fakes: dict[str, FakeSer
         assert not run.has_ended
     with pytest.raises(ServiceError, match="ring a: expected it to run, it does not"):
         run.ask(lambda _: None, 10)
+
+
+def test_a_ring_that_is_left_is_not_stopped_and_one_that_has_ended_is_not_left(fakes: dict[str, FakeService]) -> None:
+    running = make([])
+    running.start()
+    fakes["b"].wait_error = ServiceError("the holder is gone")
+    while not running.runs[1].has_ended:
+        running.wait(1)
+    assert running.leave() == {"a": InheritedRing(7), "c": InheritedRing(7)}
+    assert [fakes[name].calls[-1] for name in "abc"] == ["leave", "stop", "leave"]
+
+
+def test_each_ring_is_given_what_was_left_of_it(fakes: dict[str, FakeService]) -> None:
+    left = InheritedRing(9)
+    rings = [THREE.of_ring(name) for name in "ab"]
+    with Services(rings, ServiceOptions(), lambda _: None, {"b": left}):
+        assert (fakes["a"].inherited, fakes["b"].inherited) == (None, left)

@@ -89,4 +89,5 @@ def test_it_is_known_whether_packets_of_channels_that_stay_are_lost(
 ) -> None:
     found = reload_diff(*(settings(each, kind=kind, source=source) for each in (before, after)))
     assert found.interrupts is interrupts
-    assert ("holder" in found.parts) is (interrupts and kind != "socket")
+    assert found.hands_over is (kind == "afxdp")
+    assert ("holder" in found.parts) is (found.hands_over or (interrupts and kind != "socket"))

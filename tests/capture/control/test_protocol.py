@@ -31,7 +31,7 @@ def test_a_request_is_read(line: bytes, request_: Request) -> None:
         (b"\xff\xfe", r"expected a JSON object on a line, found '\\xff\\xfe'"),
         (b"[" * 5000, "expected a JSON object on a line, found"),
         (b"[1]", "expected a JSON object on a line, found list"),
-        (b'{"do": "explode"}', "do: expected one of status, rotate, mark, reload, stop, found 'explode'"),
+        (b'{"do": "explode"}', "do: expected one of status, rotate, mark, reload, restart, stop, found 'explode'"),
         (b'{"do": ["stop"]}', "do: expected one of"),
         (b'{"do": "stop", "now": 1}', "'now': no such key; known are do, interrupt, text"),
         (b'{"do": "reload", "interrupt": "yes"}', "interrupt: expected true or false"),

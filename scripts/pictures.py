@@ -24,7 +24,7 @@ from nanotape.tui.settings_file import SettingsFile
 from nanotape.tui.style import RICH_THEME
 
 NANOTAPE = [sys.executable, "-m", "nanotape.cli.main"]
-SIZE = (132, 36)
+SIZE = (132, 30)
 SECONDS = 60.0
 SCREENS = {"1": "overview", "2": "channels", "3": "latency", "5": "recorder"}
 FEEDS = (("equities-1", 4000, 4.0), ("equities-2", 2500, 2.0), ("futures", 900, 1.0), ("options", 6000, 8.0))

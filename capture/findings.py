@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from nanotape.capture.finding import Finding, Rule, Severity
 from nanotape.capture.health import ReaderHealth, RingHealth
 from nanotape.capture.listing import UnreadableRing
-from nanotape.capture.recorder_findings import LAG_WARNING, recording
+from nanotape.capture.recorder_findings import LAG_WARNING, recording, stands_still
 from nanotape.capture.service_state import HOLDER_DIED, STOPPED
 
 __all__ = [
@@ -272,9 +272,13 @@ def _disk(rings: Sequence[RingHealth]) -> str:
 
 
 def is_behind(recorders: Sequence[ReaderHealth]) -> bool:
-    """Whether one of them does not keep up: it died, loses, cannot write, or lags far."""
+    """Whether one of them does not keep up: it died, stands still, loses, cannot write, or lags far."""
     return any(
-        not each.alive or each.lost_now or each.write_failures_now or (each.lag_share or 0.0) > LAG_WARNING
+        not each.alive
+        or stands_still(each)
+        or each.lost_now
+        or each.write_failures_now
+        or (each.lag_share or 0.0) > LAG_WARNING
         for each in recorders
     )
 

@@ -31,7 +31,7 @@ def _recorder(recorder: ReaderHealth, health: RingHealth) -> Rule:
         yield Severity.ERROR, f"not recording: {name} died{_lapped_at_rest(recorder)}", again
     elif not recorder.current:
         yield Severity.WARNING, f"not recording yet: {name} still reads an earlier ring of this name", ""
-    elif recorder.silent_s is not None and (recorder.silent_s > STUCK_AFTER_S or _is_short(recorder)):
+    elif stands_still(recorder):
         what = f"not recording: {name} has not moved for {recorder.silent_s:.0f} s{_lapped_at_rest(recorder)}"
         yield Severity.ERROR, what, "see whether it is stopped (SIGCONT), or its disk hangs"
     elif recorder.holds_s is not None and recorder.holds_s < HOLDS_WARNING_S:
@@ -47,6 +47,11 @@ def _recorder(recorder: ReaderHealth, health: RingHealth) -> Rule:
     if recorder.lag_share is not None and recorder.lag_share > LAG_WARNING:
         severity = Severity.ERROR if recorder.lag_share > LAG_ERROR else Severity.WARNING
         yield severity, f"{name} is {recorder.lag_share:.0%} of the ring behind{_lapped(recorder)}", _faster(recorder)
+
+
+def stands_still(recorder: ReaderHealth) -> bool:
+    """Whether one that lives has not moved for too long."""
+    return recorder.silent_s is not None and (recorder.silent_s > STUCK_AFTER_S or _is_short(recorder))
 
 
 def _faster(recorder: ReaderHealth) -> str:

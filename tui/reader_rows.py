@@ -10,6 +10,7 @@ from nanotape.capture.recorded_segments import RecordedSegments
 
 SILENT_AFTER_S = 3.0
 """A recorder tells each second; with a second for a stolen core."""
+SILENT = "silent"
 _LAG_TOLD = 0.1
 """Of the ring: less is but the beat of its reading, and says nothing of when it is lapped."""
 
@@ -109,16 +110,18 @@ def _reader(ring: str, reader: ReaderHealth, published_s: float | None, *, write
         lag_s = reader.lag_bytes / published_s
     elif reader.lag_bytes == 0:
         lag_s = 0.0
+    state = _state(reader, writes=writes)
+    is_told = (reader.lag_share or 0.0) > _LAG_TOLD or state == SILENT
     return ReaderRow(
         ring=ring,
         name=reader.name,
         pid=reader.pid,
-        state=_state(reader, writes=writes),
+        state=state,
         lag_bytes=reader.lag_bytes,
         lag_share=reader.lag_share,
         lag_s=lag_s,
         holds_s=reader.holds_s,
-        lapped_in_s=reader.lapped_in_s if (reader.lag_share or 0.0) > _LAG_TOLD else None,
+        lapped_in_s=reader.lapped_in_s if is_told else None,
         lost=reader.lost,
         lost_now=reader.lost_now,
         recorded=reader.recorded,
@@ -132,7 +135,7 @@ def _state(reader: ReaderHealth, *, writes: bool) -> str:
     if not reader.alive:
         return "died"
     if writes and reader.records and (reader.silent_s or 0.0) > SILENT_AFTER_S:
-        return "silent"
+        return SILENT
     return "records" if reader.records else "reads"
 
 

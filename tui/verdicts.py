@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nanotape.capture.finding import Severity
 from nanotape.capture.findings import is_behind, space_rule
 from nanotape.capture.health import ReaderHealth
+from nanotape.capture.recorder_findings import stands_still
 from nanotape.tui import words
 from nanotape.tui.picture import Picture
 from nanotape.tui.style import WORST_FIRST
@@ -74,14 +75,26 @@ def _disk(picture: Picture) -> Verdict:
     name, recorders = "DISK", _recorders(picture)
     spaces = [ring.health.space for ring in picture.rings if ring.health.space]
     room = f"{words.size(min(space.free_bytes for space in spaces))} free" if spaces else "room unknown"
+    if not picture.rings and picture.unreadable:
+        return Verdict(name, None, "no ring can be read")
     if not recorders:
         return Verdict(name, None, f"nobody records, {room}")
     if is_behind(recorders):
-        dead = any(not each.alive for each in recorders)
-        return Verdict(name, Severity.ERROR, f"{'RECORDER DIED' if dead else 'DOES NOT KEEP UP'}, {room}")
+        return Verdict(name, Severity.ERROR, f"{_why_behind(recorders)}, {room}")
     found = [severity for ring in picture.rings for severity, _, _ in space_rule(ring.health)]
     severity = min(found, key=WORST_FIRST.index, default=Severity.OK)
-    return Verdict(name, severity, f"{'keeps up' if severity is Severity.OK else 'FILLS UP'}, {room}")
+    said = "keeps up" if severity is Severity.OK else "FILLS UP"
+    without = [ring.name for ring in picture.rings if not ring.health.recorders and not ring.health.reads_files]
+    if without:
+        severity = min(severity, Severity.WARNING, key=WORST_FIRST.index)
+        said += f", nobody records {', '.join(without)}"
+    return Verdict(name, severity, f"{said}, {room}")
+
+
+def _why_behind(recorders: list[ReaderHealth]) -> str:
+    if any(not each.alive for each in recorders):
+        return "RECORDER DIED"
+    return "RECORDER STANDS STILL" if any(map(stands_still, recorders)) else "DOES NOT KEEP UP"
 
 
 def _recorders(picture: Picture) -> list[ReaderHealth]:

@@ -30,8 +30,12 @@ def test_lag_is_told_in_bytes_in_time_and_against_the_ring() -> None:
 
 def test_a_small_lag_is_the_beat_of_reading_and_says_nothing_of_being_lapped() -> None:
     published = RING.published_bytes + 16 * MIB
-    [row] = rows(replace(recorder(later(), lag_bytes=4 * MIB, lag_share=1 / 16), published_bytes=published))
+    facts = replace(recorder(later(), lag_bytes=4 * MIB, lag_share=1 / 16), published_bytes=published)
+    [row] = rows(facts)
     assert row.lapped_in_s is None
+    old_ns = NOW_NS - 9 * SECOND_NS
+    [row] = rows(recorder(facts, updated_ns=old_ns), recorder(RING, updated_ns=old_ns))
+    assert row.lapped_in_s == pytest.approx(60 / 3), "of one that stands still it says all"
 
 
 def test_while_nothing_comes_the_lag_in_time_is_unknown_unless_there_is_none() -> None:

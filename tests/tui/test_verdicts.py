@@ -98,7 +98,19 @@ def test_without_a_clock_service_nobody_can_say() -> None:
 def test_a_dead_recorder_and_a_full_disk_are_errors() -> None:
     dead = ring_picture(second=recorder(later(), alive=False))
     assert said(picture(dead))["DISK"] == (Severity.ERROR, "RECORDER DIED, 50.0 GiB free")
+    old_ns = crafted_looks.NOW_NS - 9 * crafted_looks.SECOND_NS
+    stopped = ring_picture(recorder(updated_ns=old_ns), recorder(later(), updated_ns=old_ns))
+    assert said(picture(stopped))["DISK"] == (Severity.ERROR, "RECORDER STANDS STILL, 50.0 GiB free")
+    assert "DOES NOT KEEP UP" in picture(stopped).headline
     full = ring_picture(space=replace(SPACE, free_bytes=SPACE.total_bytes // 100))
     assert said(picture(full))["DISK"] == (Severity.ERROR, "FILLS UP, 1.00 GiB free")
     nobody = ring_picture(replace(RING, readers=()), replace(later(), readers=()))
     assert said(picture(nobody))["DISK"] == (None, "nobody records, 50.0 GiB free")
+    beside = replace(nobody, name="second", health=replace(nobody.health, name="second"))
+    expected = (Severity.WARNING, "keeps up, nobody records second, 50.0 GiB free")
+    assert said(picture(ring_picture(), beside))["DISK"] == expected
+
+
+def test_of_rings_that_cannot_be_read_nobody_can_say_whether_they_are_recorded() -> None:
+    closed = picture(rings=(), unreadable=(UnreadableRing("main", "/dev/shm/main.ring", "no"),))
+    assert said(closed)["DISK"] == (None, "no ring can be read")

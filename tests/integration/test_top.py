@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -79,8 +80,8 @@ def test_its_figures_are_what_was_sent_counted_and_recorded(wired: Rig) -> None:
             await pilot.pause(0.1)
             rates += re.findall(r"capturing ([\d,]+) packets/s", screen_text(app).splitlines()[0])
         sent = exchange.result()
-        best = max(int(each.replace(",", "")) for each in rates)
-        assert best == pytest.approx(2 * LINES_S, rel=0.25)
+        shown = [rate for each in rates if (rate := int(each.replace(",", ""))) > LINES_S / 2]
+        assert statistics.median(shown) == pytest.approx(2 * LINES_S, rel=0.25), "a busy sender catches up in bursts"
         total = sum(line.sent for line in sent.lines)
         screen = await until_seen(f"test  capturing  {total:,} packets", app, pilot)
         counted = books(wired)

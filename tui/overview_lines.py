@@ -3,6 +3,8 @@
 First what is to be known in a glance, then the errors, then each ring, then all else that was found.
 """
 
+import textwrap
+
 from rich.text import Text
 
 from nanotape.capture.finding import Finding, Severity
@@ -19,18 +21,20 @@ _TABLE = 64
 """Columns of the table of losses, and the space beside it."""
 _ERRORS_FIRST = 2
 _GAP = 2
+_INDENT, _LEAST_ROOM = 6, 10
+"""Of findings: behind the word that says how bad it is."""
 
 
 def overview_lines(picture: Picture, width: int) -> list[Text]:
     """All lines, none wider than `width` columns."""
     errors = [finding for finding in picture.findings if finding.severity is Severity.ERROR]
     first, rest = errors[:_ERRORS_FIRST], [each for each in picture.findings if each not in errors[:_ERRORS_FIRST]]
-    lines = [*verdict_lines(picture, width), *(line for each in first for line in finding_lines(each))]
+    lines = [*verdict_lines(picture, width), *(line for each in first for line in finding_lines(each, width))]
     for ring in picture.rings:
         lines += [Text(), *ring_lines(ring, width)]
     if not picture.rings and not picture.unreadable:
         lines += [Text(), Text("There is nothing to watch. nanotape run captures, nanotape demo shows it.")]
-    lines += [Text(), *(line for each in rest for line in finding_lines(each))] if rest else []
+    lines += [Text(), *(line for each in rest for line in finding_lines(each, width))] if rest else []
     return [_cut(line, width) for line in lines]
 
 
@@ -46,12 +50,20 @@ def _verdict(verdict: Verdict) -> Text:
     return Text.assemble((verdict.name, style.HEAD), " ", (verdict.said, shown))
 
 
-def finding_lines(finding: Finding) -> list[Text]:
-    """A finding, and what to do."""
-    lines = [style.finding_text(finding)]
+def finding_lines(finding: Finding, width: int) -> list[Text]:
+    """A finding, and what to do, in as many lines as it takes: the end of it is what mends."""
+    said = style.finding_text(finding)
+    word, first, *rest = said[:_INDENT], *_wrapped(said.plain[_INDENT:], width)
+    lines = [Text.assemble(word, first), *(Text(" " * _INDENT + each) for each in rest)]
     if finding.do:
-        lines.append(Text(f"      do: {finding.do}", style.QUIET))
+        lines += (Text(" " * _INDENT + each, style.QUIET) for each in _wrapped(f"do: {finding.do}", width))
     return lines
+
+
+def _wrapped(said: str, width: int) -> list[str]:
+    """At least one line; a screen that is next to nothing shows the beginning."""
+    room = width - _INDENT
+    return (room >= _LEAST_ROOM and textwrap.wrap(said, room, break_on_hyphens=False)) or [said]
 
 
 def ring_lines(ring: RingPicture, width: int) -> list[Text]:

@@ -10,6 +10,7 @@ from crafted_looks import NOW_NS, RING, SECOND_NS, later, stats
 from pictures import driven, picture, ring_picture, screen_text
 from textual.pilot import Pilot
 
+from nanotape.capture.finding import Finding, Severity
 from nanotape.capture.findings import unreadable
 from nanotape.capture.listing import UnreadableRing
 from nanotape.capture.recorded_feeds import RecordedFeeds, RecordedTraffic
@@ -118,3 +119,12 @@ def test_it_is_drawn_anew_when_the_terminal_grows() -> None:
         await pilot.pause()
 
     driven(picture(ring_picture(crafted_looks.RING)), play)
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_of_a_long_finding_the_end_is_seen_too(width: int) -> None:
+    finding = Finding(
+        Severity.ERROR, "main", "not recording: " + "it hangs " * 20 + "lapped in 7 s", "see " * 40 + "dmesg"
+    )
+    shown = text(picture(findings=(finding,)), width)
+    assert " ".join(f"ERROR main: {finding.what} do: {finding.do}".split()) in " ".join(shown.split())

@@ -28,7 +28,7 @@ class ProgramWatch:
         self.outage: LinkOutage | None = None
 
     def handed_over(self) -> None:
-        """The program that the next look finds, if any, is the right one, put in the place of the last without a gap."""
+        """What the next look finds, if any, is the right one: it took the last one's place without a gap."""
         self._is_handed_over = self._expected is not None
 
     def look(self, state: LinkState, now_ns: int, opened: object) -> list[LinkOutage]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pathlib
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from nanotape.capture.interface_facts import interface_facts
 from nanotape.capture.link_outage import LinkOutage
 from nanotape.capture.link_state import LinkState, name_of, read_link
 from nanotape.capture.link_watch import LinkWatch
+from nanotape.capture.ring_links import RingLinks
 
 UP = LinkState(index=7, is_up=True, carrier_changes=2, operstate="up")
 NO_CARRIER = LinkState(index=7, is_up=False, carrier_changes=3, operstate="lowerlayerdown")
@@ -265,3 +267,28 @@ def test_a_hand_over_that_was_not_hides_no_program_that_is_gone() -> None:
     host = Host(OURS, opened="a holder")
     host.watch.handed_over()
     assert [len(host.look(NO_PROGRAM)) for _ in range(3)] == [0, 1, 0]
+
+
+@dataclass
+class HeldRing:
+    """A ring whose capture borrows of a holder."""
+
+    epoch: int = 1
+    holder_id: int = 5
+    writer_alive: bool = True
+
+    def epoch_entry(self, _epoch: int) -> HeldRing:
+        return self
+
+    def sources(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(kind="afxdp")]
+
+
+def test_a_reader_takes_the_program_of_an_heir_for_the_right_one_and_no_other() -> None:
+    host, ring = Host(OURS), HeldRing()
+    links = RingLinks(host.watch, ring)  # type: ignore[arg-type]
+    ring.epoch = 2  # the heir's capture: it has its holder's number
+    host.states = {"eth1": replace(UP, xdp_id=7)}
+    assert [links.look() for _ in range(3)] == [[], [], []]
+    host.states = {"eth1": OTHERS}
+    assert [len(links.look()) for _ in range(3)] == [0, 1, 0]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import signal
+import subprocess
+from collections.abc import Iterator
 
 import namespaces
 import pytest
+from command_line import NANOTAPE
 from deadline import wait_for
 from reloading import PACKETS, Reloading, channels, processes, reloading, wait_in_ring
 
@@ -66,3 +70,37 @@ def test_what_was_restarted_can_be_steered_and_dies_as_ever(namespace_pair: name
         made.service.wait(30)
         for pid in before.values():
             wait_for(lambda pid=pid: not pathlib.Path(f"/proc/{pid}").exists(), f"the end of {pid}", 30)
+
+
+@contextlib.contextmanager
+def recording(made: Reloading) -> Iterator[subprocess.Popen[bytes]]:
+    """A recorder that is a service of its own, in the same namespace."""
+    archive = made.rig.folder / "archive"
+    archive.mkdir()
+    archive.chmod(0o777)  # a recorder that root starts writes as its own user
+    with (made.rig.folder / "recorder.talk").open("w", encoding="utf-8") as talk:
+        command = [*made.rig.capture_side, *NANOTAPE, "record", "--config", str(made.rig.config)]
+        process = subprocess.Popen(command, stdout=talk, stderr=talk)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def test_a_recorder_of_its_own_takes_no_heir_for_another_program(namespace_pair: namespaces.NamespacePair) -> None:
+    with reloading(namespace_pair, "afxdp", verb="capture") as made:
+        with recording(made) as recorder, made.sending() as exchange:
+            wait_for(lambda: made.recorded_rows() > 0, "the first rows", 60)
+            made.rewrite(lambda text: text + channels("D"))
+            assert made.ctl("reload")[0] == 0
+            assert made.ctl("restart")[0] == 0
+            assert exchange.wait(60) == 0
+            wait_for(lambda: made.recorded_rows() >= 3 * (PACKETS + 1), "all rows", 60)
+            assert recorder.poll() is None
+        made.stop()
+        events = made.rig.archive().rows("events", ["kind", "detail"]).to_pylist()
+        assert [event for event in events if "XDP" in (event["detail"] or "")] == []
+        assert {event["kind"] for event in events} >= {"restart"}
+        recorded, sent = made.recorded(), SentLog.read(made.log)
+        assert {name: recorded[name] for name in "ABC"} == {name: sent.line(name).sent for name in "ABC"}

@@ -17,6 +17,7 @@ from running_service import running
 from service_rig import Rig, Wanted, make_rig
 
 from nanotape.capture.conservation import ring_books
+from nanotape.storage.errors import StorageError
 
 GROUPS = {name: f"239.192.8.{number}" for number, name in enumerate("ABCD", start=1)}
 RATE, PACKETS = 10_000, 100_000
@@ -75,6 +76,13 @@ class Reloading:
         counts = self.rig.archive().table(["channel"]).column("channel").cast(pa.string()).value_counts().to_pylist()
         return {str(each["values"]): int(each["counts"]) for each in counts}
 
+    def recorded_rows(self) -> int:
+        """Rows of all channels so far; none where there is no archive yet."""
+        try:
+            return sum(self.recorded().values())
+        except StorageError:
+            return 0
+
     def gaps(self, channel: str) -> int:
         """How often a packet of a channel does not go on where the one before it ended."""
         table = self.rig.archive().table(["channel", "feed_seq", "feed_count"])
@@ -84,9 +92,9 @@ class Reloading:
 
 
 @contextlib.contextmanager
-def reloading(pair: namespaces.NamespacePair, kind: str, source: str = "") -> Iterator[Reloading]:
+def reloading(pair: namespaces.NamespacePair, kind: str, source: str = "", verb: str = "run") -> Iterator[Reloading]:
     wanted = Wanted(kind=kind, capacity="128 MiB", descriptors=131_072, source=source, channels=channels("ABC"))
-    with make_rig(wanted, pair) as rig, running(rig) as service:
+    with make_rig(wanted, pair) as rig, running(rig, verb) as service:
         made = Reloading(rig, service)
         processes(made)  # what answers a call is started by the first, which takes its time
         yield made

@@ -76,9 +76,14 @@ def test_the_capture_killed_again_and_again_under_300000_packets_a_second_loses_
     seconds: float, least: int, rig: Rig, exchange_at_300k: Callable[[float], Exchange]
 ) -> None:
     """The supervisor restarts it; the successor adopts what the holder kept."""
-    with rig.service() as service:
+    with rig.service() as service, rig.ring() as watched:
+
+        def kill_at_work() -> bool:
+            """Not one that has yet to take over."""
+            return watched.epoch == service.restarts.get(CAPTURE, 0) + 1 and kill(service, CAPTURE)
+
         exchange = exchange_at_300k(seconds)
-        kills = watch(service, exchange, lambda: kill(service, CAPTURE), 0.6)
+        kills = watch(service, exchange, kill_at_work, 0.6)
         assert kills >= least
         assert_all_there(rig, service, exchange)
         assert service.restarts[CAPTURE] == kills

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,20 +21,30 @@ class NotifySocket:
         self._end.bind(str(path))
         path.chmod(0o777)  # whoever a test's service runs as
         self._end.setblocking(False)
-        self.said: list[str] = []
+        self._said: list[str] = []
+        self._lock = threading.Lock()
+        self._is_closed = threading.Event()
+        self._emptying = threading.Thread(target=self._empty, name="notify socket")
+        self._emptying.start()
+
+    def _empty(self) -> None:
+        """Again and again: the kernel keeps ten datagrams, a sender that does not wait loses what is beyond."""
+        while not self._is_closed.wait(0.05):
+            self.heard()
 
     def heard(self) -> list[str]:
         """All lines up to now."""
-        while True:
-            try:
-                self.said += self._end.recv(4096).decode().split("\n")
-            except BlockingIOError:
-                return self.said
+        with self._lock:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    self._said += self._end.recv(4096).decode().split("\n")
+            return list(self._said)
 
     def forget(self) -> None:
         """Begins anew."""
         self.heard()
-        self.said.clear()
+        with self._lock:
+            self._said.clear()
 
     def environment(self, watchdog_s: float | None = None) -> dict[str, str]:
         """For a service that is to tell here."""
@@ -41,6 +53,8 @@ class NotifySocket:
 
     def close(self) -> None:
         """Listens no more."""
+        self._is_closed.set()
+        self._emptying.join()
         self._end.close()
 
 

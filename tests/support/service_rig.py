@@ -120,15 +120,21 @@ class Rig:
         return Exchange(self, options, lines)
 
     def wait_taken(self, service: Service, seconds: float = 60.0) -> RingBooks:
-        """Until nothing waits in any RX ring and the books have stood still for three looks."""
-        seen: list[RingBooks] = []
+        """Until nothing waits in any RX ring and the books have stood still for three looks.
+
+        All the while somebody must have kept them: those of a capture that died stand still, too.
+        """
+        seen: list[tuple[RingBooks, tuple[int | None, ...]]] = []
 
         def still() -> RingBooks | None:
             service.wait(0.2)
             with self.ring() as ring:
-                books = ring_books(ring)
-            seen.append(books)
-            quiet = service.pid(CAPTURE) is not None and len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]
+                books, kept = ring_books(ring), tuple(source.stats.updated_ns for source in ring.sources())
+            if seen and seen[-1][0] != books:
+                seen.clear()
+            seen.append((books, kept))
+            moved = all(now is None or now != then for now, then in zip(kept, seen[0][1], strict=True))
+            quiet = service.pid(CAPTURE) is not None and len(seen) > 2 and moved
             return books if quiet and not any(source.waiting for source in books.sources) else None
 
         return wait_for(still, "the capture to take all that was sent", seconds)

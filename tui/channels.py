@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import ClassVar, Protocol, runtime_checkable
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
@@ -24,6 +25,8 @@ class LooksAtPackets(Protocol):
         """Shows the packets of a line."""
 
 
+_LINE_WIDTHS = (2, 8)
+"""Of the column of their names: they are short as a rule."""
 _NO_LINES = "No ring can be read, and no channel is configured: nanotape run captures."
 
 
@@ -59,17 +62,16 @@ class ChannelsPane(Pane):
         """Has seen nothing yet; sorted as the rings' tables are."""
         super().__init__(id=id)
         self._source, self._histories = ChannelRows(), LineHistories()
-        self._columns = CHANNEL_COLUMNS
         self._sorted_by: ChannelColumn | None = None
         self._is_reverse = False
         self._typed = ""
         self._picture: Picture | None = None
         self._shown_of: object = None
-        self._table = ChannelsTable(_columns(CHANNEL_COLUMNS, several=False), _key, "channels-rows")
+        self._table = ChannelsTable(_columns(several=False), _key, "channels-rows")
         self._said = Static(_NO_LINES, id="channels-said", markup=False)
         self._filter = Input(placeholder="words of a channel, line, state, group", id="channels-filter", compact=True)
         self._detail = ChannelDetail()
-        self._several = False
+        self._several, self._line_width = False, _LINE_WIDTHS[0]
 
     def compose(self) -> ComposeResult:
         """The table and what belongs to it, or the detail of a line."""
@@ -83,16 +85,23 @@ class ChannelsPane(Pane):
         self._picture = picture
         rows = self._source.of(picture)
         self._histories.take(picture)
-        several = len({row.ring for row in rows}) > 1
-        if several != self._several:
-            self._several = several
-            self._table.set_columns(_columns(CHANNEL_COLUMNS, several=several))
+        self._fit_columns(rows)
         wanted = (rows, self._typed, self._sorted_by, self._is_reverse)
         if wanted != self._shown_of:
             self._shown_of = wanted
             self._draw(rows, picture)
         if self.has_class("-detail"):
             self._detail.show(picture, rows, self._histories)
+
+    def _fit_columns(self, rows: tuple[ChannelRow, ...]) -> None:
+        """With the ring's name where there are several, and room for the names of lines."""
+        several = len({row.ring for row in rows}) > 1
+        least, most = _LINE_WIDTHS
+        line_width = min(most, max((cell_len(row.line) for row in rows), default=least))
+        line_width = max(least, line_width)
+        if (several, line_width) != (self._several, self._line_width):
+            self._several, self._line_width = several, line_width
+            self._table.set_columns(_columns(several=several, line_width=line_width))
 
     def _draw(self, rows: tuple[ChannelRow, ...], picture: Picture) -> None:
         shown = fitting(rows, self._typed)
@@ -159,7 +168,7 @@ class ChannelsPane(Pane):
 
     def action_sort_next(self) -> None:
         """Sorts by the next column, after the last not at all."""
-        columns = [None, *_columns(CHANNEL_COLUMNS, several=self._several)]
+        columns = [None, *_columns(several=self._several)]
         titles = [None if each is None else each.title for each in columns]
         by = self._sorted_by.title if self._sorted_by is not None else None  # a ring's name may be shown no more
         self._sort_by(columns[(titles.index(by) + 1) % len(columns) if by in titles else 0])
@@ -207,8 +216,9 @@ def _key(row: ChannelRow) -> object:
     return row.key
 
 
-def _columns(columns: tuple[ChannelColumn, ...], *, several: bool) -> list[ChannelColumn]:
-    """With the ring's name where there are several."""
+def _columns(*, several: bool, line_width: int = _LINE_WIDTHS[0]) -> list[ChannelColumn]:
+    """Those that are shown where there is room."""
+    columns = [replace(each, width=line_width) if each.title == "LN" else each for each in CHANNEL_COLUMNS]
     if several:
         return [replace(each, rank=RING_RANK) if each.title == "RING" else each for each in columns]
     return [each for each in columns if each.title != "RING"]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -18,12 +19,19 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from nanotape.tui import style
-from nanotape.tui.words import clipped, printable
+from nanotape.tui.words import printable
 
 Cell = str | tuple[str, str]
 """What is written, or that and its style."""
 Row = TypeVar("Row")
 _GAP = 1
+
+
+def _fitted(written: str, room: int) -> str:
+    """What has room in so many columns; what is cut off ends with an ellipsis."""
+    if cell_len(written) <= room:
+        return written
+    return f"{set_cell_size(written, max(0, room - 1))}…"[: max(0, room)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +217,9 @@ class RowsView(ScrollView, Generic[Row], can_focus=True):
         segments = []
         for (column, room), cell in zip(columns, cells, strict=False):
             written, styled = (cell, "") if isinstance(cell, str) else cell
-            written = clipped(printable(written), room)
-            padded = written.rjust(room) if column.is_right else written.ljust(room)
+            written = _fitted(printable(written), room)
+            space = " " * (room - cell_len(written))  # not by characters: some take two columns
+            padded = f"{space}{written}" if column.is_right else f"{written}{space}"
             segments.append(Segment(f"{padded}{' ' * _GAP}", base + Style.parse(styled) if styled else base))
         return Strip(segments).adjust_cell_length(width, base)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from crafted_looks import NOW_NS, SECOND_NS
 from pictures import driven, picture, ring_picture, screen_text
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from nanotape.capture.counters import Flow
@@ -192,6 +193,27 @@ def test_sorted_by_the_ring_it_goes_on_by_key_also_when_one_ring_is_left(setting
         await until(pilot, lambda: "by CHANNEL" in screen_text(app))
 
     driven(lambda: moments[-1], play, first="channels")
+
+
+def test_names_of_any_width_leave_the_columns_where_they_are(settings: Settings) -> None:
+    made = ring(4)
+    facts = made.look.facts
+    names = iter((("漢字チャンネル", "Primary"), ("é", "B"), ("x" * 40, "漢"), ("plain", "a-line-too-long")))
+    renamed = tuple(
+        replace(each, channel=channel, line=line) for each in facts.flows for channel, line in [next(names)]
+    )
+    made = replace(made, look=replace(made.look, facts=replace(facts, flows=renamed)))
+
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        lines = screen_text(app).splitlines()
+        head = next(at for at, line in enumerate(lines) if "LAST SEQ" in line)
+        rows = lines[head + 1 : head + 5]
+        column = cell_len(lines[head][: lines[head].index("STATE")])
+        assert [cell_len(row[: row.index("unknown")]) for row in rows] == [column] * 4
+        assert [row.split()[:2] for row in rows[:2]] == [["漢字チャンネル", "Primary"], ["é", "B"]]
+        assert rows[3].split()[:2] == ["plain", "a-line-…"]
+
+    driven(picture(replace(made, feeds=None), settings=settings), play, first="channels", size=(160, 24))
 
 
 @pytest.mark.parametrize("size", [(20, 5), (40, 12), (300, 80)])

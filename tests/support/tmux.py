@@ -48,7 +48,8 @@ class Tmux:
     def status(self) -> int:
         """Of what has ended in it."""
 
-        def ended() -> str:  # a moment goes by from the end of its output to its status
+        def ended() -> str:
+            self.run("run-shell", "true")  # tmux now and then does not hear of a child's end before the next one's
             return self.run("list-panes", "-F", "#{pane_dead_status}#{pane_dead_signal}").strip()
 
         return int(wait_for(ended, f"the command to end; its screen:\n{self.screen()}"))

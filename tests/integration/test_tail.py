@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 import shutil
@@ -16,6 +17,7 @@ from pcapng_file import STATISTICS, parse
 from service_rig import Rig, Wanted, make_rig
 
 from nanotape.capture.packet import Packet
+from nanotape.capture.readers import list_readers
 from nanotape.capture.service import CAPTURE, Service
 
 pytestmark = [pytest.mark.root, pytest.mark.shared]
@@ -24,6 +26,7 @@ FIELDS = (
     "frame.time_epoch", "frame.interface_name", "frame.interface_description", "frame.len", "ip.src", "ip.dst",
     "udp.srcport", "udp.dstport", "udp.payload", "frame.packet_flags_direction", "frame.drop_count",
 )  # fmt: skip
+NUMBERS = itertools.count()
 QUIET = ("Running as user", "Capturing on", " ** (tshark:", "\r", "tshark: ")
 
 
@@ -43,7 +46,8 @@ def started(tmp_path: pathlib.Path) -> Iterator[Callable[..., subprocess.Popen[b
 
 
 def tail(rig: Rig, *options: str) -> tuple[str, ...]:
-    return (*NANOTAPE, "tail", "--config", str(rig.config), "test", *options)
+    name = f"tail-{next(NUMBERS)}"
+    return (*NANOTAPE, "tail", "--config", str(rig.config), "test", "--reader-name", name, *options)
 
 
 def tshark() -> tuple[str, ...]:
@@ -66,10 +70,10 @@ def in_ring(rig: Rig) -> list[Packet]:
         return list(ring.packets(start="oldest", idle=0))
 
 
-def has_begun(process: subprocess.Popen[bytes]) -> bool:
-    """Whether its signals are its own by now: it has taken its place in the ring."""
-    caught = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").split("SigCgt:")[1].split()[0]
-    return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
+def has_begun(rig: Rig, process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has taken its place in the ring."""
+    with rig.ring() as ring:
+        return any(reader.pid == process.pid for reader in list_readers(ring, rig.folder / "run"))
 
 
 def sent(rig: Rig, service: Service, *options: str) -> int:
@@ -121,7 +125,7 @@ def check_live(
         reader = started(*command, stdin=source.stdout, stdout=out, stderr=said)
         assert source.stdout
         source.stdout.close()
-        wait_for(lambda: has_begun(source) and has_begun(second), "both tails", 30)
+        wait_for(lambda: has_begun(rig, source) and has_begun(rig, second), "both tails", 30)
         last = sent(rig, service, "--rate", "2000", "--seconds", "1")
         # All runs on: what tshark shows, it shows live.
         wait_for(lambda: len(rows_of(folder / "out")) == last, f"{last} packets in tshark", 30)
@@ -167,7 +171,7 @@ def test_a_reader_that_is_lapped_on_purpose_shows_its_drops_in_tshark(
     wanted = Wanted(kind="socket", interface="lo", capacity="1 MiB")
     with make_rig(wanted, None) as rig, rig.service(record=False) as service, (tmp_path / "out").open("wb") as out:
         source = started(*tail(rig, "--pcapng", "-"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        wait_for(lambda: has_begun(source), "the tail", 30)
+        wait_for(lambda: has_begun(rig, source), "the tail", 30)
         last = sent(rig, service, "--rate", "20000", "--seconds", "1")
         reader = started(*command, stdin=source.stdout, stdout=out, stderr=subprocess.DEVNULL)
         assert source.stdout
@@ -192,7 +196,7 @@ def test_one_line_of_a_channel_is_shown_and_goes_on_when_the_capture_was_killed(
 ) -> None:
     with wired.service(record=False) as service, (tmp_path / "out").open("wb") as out:
         process = started(*tail(wired, "--line", "B"), stdout=out, stderr=subprocess.PIPE)
-        wait_for(lambda: has_begun(process), "the tail", 30)
+        wait_for(lambda: has_begun(wired, process), "the tail", 30)
         sent(wired, service, "--rate", "2000", "--packets", "200")
         writer = service.pid(CAPTURE)
         assert writer

@@ -11,15 +11,18 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import ThemeProvider
 from textual.widgets import ContentSwitcher
 
 from nanotape.tui.actions import ACTION_BINDINGS, ActionLine
 from nanotape.tui.header import Headline, KeyBar, TabBar, headline_text
 from nanotape.tui.help import HelpScreen
+from nanotape.tui.palette import Palette
 from nanotape.tui.pane import Pane
 from nanotape.tui.panes import PANES
 from nanotape.tui.picture import Picture
 from nanotape.tui.style import PLAIN_THEME
+from nanotape.tui.terminal_end import end_with_signals, has_terminal
 from nanotape.tui.watch import Watch
 
 _TROUBLE_S = 1.0
@@ -90,7 +93,9 @@ class Top(App[None]):
         """Begins to look."""
         await self.action_show_pane(self._first)
         self._watch.start()
-        self.set_interval(_TROUBLE_S, self._draw_headline)
+        self.set_interval(_TROUBLE_S, self._look_around)
+        if not self.is_headless:
+            end_with_signals(self.exit)
 
     def on_unmount(self) -> None:
         """Ends looking."""
@@ -120,6 +125,12 @@ class Top(App[None]):
     def _is_open(self) -> bool:
         """Not any more once it closes: its screens go before its messages do."""
         return not (self._watch.is_ended or self._exit) and bool(self.screen_stack)
+
+    def _look_around(self) -> None:
+        """Says that a look hangs, which tells nobody of itself; ends when the terminal is gone."""
+        self._draw_headline()
+        if not self.is_headless and not has_terminal():
+            self.exit()
 
     def _draw_headline(self) -> None:
         if self._is_open:
@@ -178,6 +189,15 @@ class Top(App[None]):
     def action_steer(self, verb: str) -> None:
         """Asks whether a service is to rotate, mark or reload."""
         self.actions.begin(verb)
+
+    def action_command_palette(self) -> None:
+        """Shows the command palette."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """Shows the themes to choose from."""
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes"))
 
     def action_help(self) -> None:
         """Shows which keys do what."""

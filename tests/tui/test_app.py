@@ -136,3 +136,19 @@ def test_a_pane_that_cannot_be_loaded_any_more_is_said_so(monkeypatch: pytest.Mo
         assert app.pane.id == "overview"
 
     driven(picture(), play)
+
+
+@pytest.mark.parametrize("size", [(20, 5), (10, 2), (80, 24)])
+def test_the_palette_bears_any_key_on_any_screen(size: tuple[int, int]) -> None:
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        for typed in ("", "sh", "no such command"):
+            await pilot.press("ctrl+p", *typed)
+            await pilot.pause(0.3)
+            await pilot.press("pageup", "pagedown", "ctrl+home", "ctrl+end", "up", "down", "pageup", "escape", "escape")
+        app.search_themes()
+        await pilot.pause(0.3)
+        await pilot.press("pageup", "pagedown", "up", "escape", "escape")
+        await pilot.pause()
+        assert app.is_running
+
+    driven(picture(), play, size)

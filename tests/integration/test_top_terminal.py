@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -157,3 +160,28 @@ def test_killing_it_changes_nothing(living: Living) -> None:
                 "recorder.status",
             ]
         wait_for(lambda: living.host.source.loop.packets > packets, "more packets")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_and_leaves_the_terminal_as_it_was(living: Living, number: signal.Signals) -> None:
+    with top(living) as terminal:
+        assert terminal.run("list-panes", "-F", "#{alternate_on}").strip() == "1"
+        os.kill(int(terminal.run("list-panes", "-F", "#{pane_pid}")), number)
+        assert terminal.status() == 0
+        assert terminal.run("list-panes", "-F", "#{alternate_on}").strip() == "0"
+
+
+def test_it_ends_with_its_terminal_also_where_the_hang_up_is_ignored(living: Living) -> None:
+    """Else it would go on for ever, seen by nobody."""
+    command = [*NANOTAPE, "top", "--config", str(living.host.config)]
+    pid, master = pty.fork()
+    if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.environ["TERM"] = "xterm"
+        os.execvp(command[0], command)
+    seen = b""
+    while b"LOSS" not in seen:
+        seen += os.read(master, 65_536)
+    os.close(master)
+    ended, status = wait_for(lambda: (answer := os.waitpid(pid, os.WNOHANG))[0] and answer, "its end") or (0, 0)
+    assert (ended, status) == (pid, 0)

@@ -117,11 +117,12 @@ class Service:
     def _start_all(self, patience_s: float, wake: int | None) -> None:
         """The recorder loads its libraries while the others start: it begins when its standard input ends."""
         held, cue = os.pipe()
+        before: Child | None = None
         try:
             if self._options.record:
                 self._children.start(RECORDER, stdin=held)
             if self._inherited:
-                self._adopt(self._inherited)
+                before = self._adopt(self._inherited)
             for name in self._names():
                 if name == RECORDER:
                     os.close(cue)
@@ -136,25 +137,31 @@ class Service:
             os.close(held)
             if cue >= 0:
                 os.close(cue)
+            if before:
+                before.stop()
 
-    def _adopt(self, inherited: InheritedRing) -> None:
-        """What runs goes on until there is something new in its place, which is there in a moment."""
+    def _adopt(self, inherited: InheritedRing) -> Child | None:
+        """What runs goes on until there is something in its place, which is there in a moment.
+
+        Returns:
+            A holder that has handed over, to be stopped.
+        """
         self._children.restarts.update(inherited.restarts)
         for name, each in inherited.children.items():
             self._children.adopt(name, each)
+        if self.pid(HOLDER) is None:  # it died meanwhile: both are started as ever
+            self._children.take_down([HOLDER, CAPTURE])
+            return None
         heir: Heir | None = None
-        if self.pid(HOLDER) is not None and self._settings.source.effective_kind == "afxdp":
-            try:
+        try:
+            if self._settings.source.effective_kind == "afxdp":
                 heir = self.prepare_heir()
-            except ServiceError as error:
-                self._log(f"{HOLDER}: goes on as it was started before: {error}")
-        self._children.end(CAPTURE)
-        if heir:
-            before = self.hand_over(heir)
-            if before:
-                before.stop()
-        elif self.pid(HOLDER) is None:
-            self._children.end(HOLDER)
+            self._children.end(CAPTURE)
+            return self.hand_over(heir) if heir else None
+        except ServiceError as error:
+            self._children.end(CAPTURE)
+            self._log(f"{HOLDER}: goes on as it was started before: {error}")
+            return None
 
     def leave(self) -> InheritedRing:
         """Ends the recorder and lets go of all else, which goes on: for a program that this process executes next."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import crafted_looks
 import pytest
 from pictures import driven, picture, ring_picture, screen_text
+from textual.command import CommandList
 from textual.pilot import Pilot
 
 from nanotape.tui.app import Top
@@ -152,3 +153,18 @@ def test_the_palette_bears_any_key_on_any_screen(size: tuple[int, int]) -> None:
         assert app.is_running
 
     driven(picture(), play, size)
+
+
+def test_a_palette_that_is_closed_before_it_has_looked_for_commands_ends_nothing() -> None:
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.3)
+        for commands in app.screen.query(CommandList):
+            await commands.remove()  # as closing does
+        await pilot.press("a", "pageup", "down", "up")
+        await pilot.pause(0.3)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.is_running
+
+    driven(picture(), play)

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from command_line import as_nobody
+from command_line import as_nobody, call
 from deadline import wait_for
 from namespaces import NamespacePair, _bring_up
 from ring_probe import DONE
@@ -123,6 +123,25 @@ def test_a_new_holder_on_a_new_interface_gets_what_it_needs_again(nobodys: Rig, 
         wait_for(lambda: "renewed" in said(nobodys) or said(nobodys).count("started anew") >= 2, "both anew")
         wait_for(lambda: capabilities_of(parts(service.pid)["nanotape-holder"][0]) == [NONE], "a holder that lends")
         assert_only_the_holder_may(service)
+    assert service.returncode == 0, said(nobodys)
+
+
+def test_an_heir_and_a_restart_get_what_they_need_and_leave_nobody_else_anything(nobodys: Rig) -> None:
+    """A reload that adds a channel, and a supervisor that executes itself anew, without root."""
+    with running(nobodys) as service:
+        before = assert_only_the_holder_may(service)
+        added = '[[channel]]\nname = "more"\nfeed = "f"\n[[channel.line]]\ngroup = "239.192.9.9"\nport = 31999\n'
+        nobodys.config.write_text(nobodys.config.read_text(encoding="utf-8") + added, encoding="utf-8")
+        for verb in ("reload", "restart"):
+            status, _, errors = call("ctl", verb, "--config", nobodys.config)
+            assert status == 0, errors + said(nobodys)
+            wait_for(lambda: len(parts(service.pid)) == 4, "all parts")
+            after = assert_only_the_holder_may(service)
+            assert after["nanotape-holder"] != before["nanotape-holder"], said(nobodys)
+            before = after
+        send(nobodys, 1000)
+        with nobodys.ring() as ring:
+            wait_for(lambda: ring_books(ring).in_ring >= 1000, "the packets")
     assert service.returncode == 0, said(nobodys)
 
 

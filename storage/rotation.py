@@ -5,6 +5,7 @@ was given are in a file or were refused with an error, never in between. For the
 of its own syncs and ends segments, one after the other.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -110,6 +111,9 @@ class SegmentRotation:
         self._seen_utc_ns = 0
         self._unfinished: list[_Unfinished] = []
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="nanotape-disk")  # has no thread before its first job
+        if options.fsync == Fsync.INTERVAL:
+            # It begins while there is memory: Python waits without end for a thread that has none to begin with.
+            self._disk.submit(threading.get_ident)
         self._jobs: deque[_Job] = deque()
 
     @property

@@ -127,7 +127,11 @@ def test_a_recorder_without_memory_ends_with_a_line_and_its_successor_goes_on(ri
         pid = service.pid(RECORDER)
         assert pid is not None
         limit_address_space(pid, megabytes << 20)
-        wait_for(lambda: service.wait(0.05) is not None and service.restarts.get(RECORDER), "its successor", 30)
+        try:
+            wait_for(lambda: service.wait(0.05) is not None and service.restarts.get(RECORDER), "its successor", 30)
+        except AssertionError:
+            os.kill(pid, signal.SIGKILL)  # or the service would wait for it without end
+            raise
         assert_all_recorded(rig, service, exchange)
         assert service.restarts == {RECORDER: 1}
     words = rig.talk.read_text(encoding="utf-8")

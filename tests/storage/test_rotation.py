@@ -74,6 +74,11 @@ def sequences(directory: Path) -> list[int]:
     return [one for path in sorted(directory.glob("*.arrow")) for one in small.sequences(small.read_back(path))]
 
 
+def test_the_disks_thread_begins_before_the_first_row(rotation: SegmentRotation) -> None:
+    """Later there may be no memory for it, and Python would wait for it for ever."""
+    assert [each for each in threading.enumerate() if each.name.startswith("nanotape-disk")]
+
+
 def test_rows_are_written_while_the_disk_syncs(rotation: SegmentRotation, disk: SlowDisk, tmp_path: Path) -> None:
     rotation.write(small.BATCHES[0])
     rotation.tick()

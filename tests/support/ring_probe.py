@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
+import nanotape.capture.reader  # noqa: F401 - a ring loads it with its first reader, when we may read no module any more
 from nanotape.capture.errors import PermissionDenied
 from nanotape.capture.ring import Ring
 

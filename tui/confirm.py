@@ -11,12 +11,14 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from nanotape.capture.control.protocol import MARK_CHARACTERS
+from nanotape.tui.closes_once import close_once
 from nanotape.tui.steering import Action, Target, wrong_mark
 from nanotape.tui.style import ERROR, HEAD, QUIET
 from nanotape.tui.words import printable
@@ -94,6 +96,10 @@ class ConfirmAction(ModalScreen[Confirmed | None]):
     def action_leave(self) -> None:
         """Nothing is done."""
         self.dismiss(None)
+
+    def dismiss(self, result: Confirmed | None = None) -> AwaitComplete:
+        """Ends it once, however often Enter is pressed."""
+        return close_once(self, result)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in the words of a mark is the button."""

@@ -5,11 +5,13 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from nanotape.tui import style
+from nanotape.tui.closes_once import close_once
 from nanotape.tui.lines import Lines
 from nanotape.tui.panes import PaneEntry
 
@@ -44,6 +46,10 @@ class HelpScreen(ModalScreen[None]):
         super().__init__()
         self._lines = Lines(id="help-lines")
         self._entries, self._keys = tuple(entries), tuple(bindings)
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Closes it once, however many keys come."""
+        return close_once(self, result)
 
     def compose(self) -> ComposeResult:
         """A title, and lines that scroll."""

@@ -5,8 +5,11 @@ Closed before it is laid out, or with a list of no lines, it looks for widgets t
 
 import inspect
 
+from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette
 from textual.worker import Worker
+
+from nanotape.tui.closes_once import close_once
 
 
 class Palette(CommandPalette):
@@ -16,6 +19,10 @@ class Palette(CommandPalette):
         """Looks for commands; closed meanwhile, it finds none, and that is all."""
         gather = inspect.unwrap(CommandPalette._gather_commands)(self, search_value)
         return self.run_worker(gather, exclusive=True, group=self._GATHER_COMMANDS_GROUP, exit_on_error=False)
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Closes it once."""
+        return close_once(self, result)
 
     def _action_escape(self) -> None:
         """Closes it, once it is open."""

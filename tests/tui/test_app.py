@@ -168,3 +168,20 @@ def test_a_palette_that_is_closed_before_it_has_looked_for_commands_ends_nothing
         assert app.is_running
 
     driven(picture(), play)
+
+
+@pytest.mark.parametrize(("opened", "close"), [("?", "x"), ("M", "escape"), ("L", "escape"), ("ctrl+p", "escape")])
+def test_a_key_pressed_twice_closes_what_is_above_the_panes_once(opened: str, close: str) -> None:
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        await pilot.press(opened)
+        await pilot.pause(0.3)
+        shown = app.screen
+        assert shown is not app.screen_stack[0]
+        for _ in range(2):  # the second comes before the first has been followed
+            shown.dismiss(None)
+        await pilot.press(close)
+        await pilot.pause()
+        assert app.screen is app.screen_stack[0]
+        assert app.is_running
+
+    driven(picture(), play)

@@ -121,10 +121,11 @@ class ForkedCommand:
         said = _read([stream.fileno() for stream in self._streams], timeout)
         if said is None:
             self.kill()
-            raise subprocess.TimeoutExpired(["nanotape", *self._words], timeout)
-        self.wait(timeout)
+        self.wait()
         for each in (*self._streams, self._back):
             each.close()
+        if said is None:
+            raise subprocess.TimeoutExpired(["nanotape", *self._words], timeout)
         return said[0], said[1]
 
     def send_signal(self, number: int) -> None:

@@ -48,6 +48,10 @@ class RingReadings:
     readings: tuple[Reading, ...]
     counted_ns: int | None = None
     """UTC: up to when what is counted before the ring is in it; None: unknown, or up to the moment of reading."""
+    attached_ns: int | None = None
+    """UTC: when the writer began; None: unknown."""
+    first_seq: int | None = None
+    """Ring sequence that the writer began with; None: unknown."""
 
 
 def counter_rows(

@@ -36,6 +36,12 @@ ReadRecorder = Callable[[], Sequence[Reading]]
 """The recorder's own counters."""
 
 
+_WRITERS: dict[Occasion, str] = {
+    "handover": "with the holder of the one before",
+    "epoch": "with another holder, or none",
+}
+
+
 class Journal:
     """Of one recorder."""
 
@@ -247,8 +253,10 @@ class Journal:
             same_holder = self._writer is not None and self._writer[1] == writer[1] and writer[1] is not None
             occasion = "second" if writer == self._writer else "handover" if same_holder else "epoch"
             if occasion != "second":
-                self._tell_writer(ring, occasion)
+                self._tell_writer(ring, _WRITERS[occasion])
                 self._tell_flows()
+        elif self._is_untold(ring):
+            self._tell_writer(ring, "while its beginning was not looked at")
         self._writer = writer
         if self.attribution and self.read_ring:
             self.attribution.read(at_ns, ring)
@@ -259,12 +267,19 @@ class Journal:
             rows = counter_rows(self._belonging, self._recorded_seq, at_ns, ring.epoch, readings, occasion)
             self._tables.add("counters", rows)
 
-    def _tell_writer(self, ring: RingReadings, occasion: Occasion) -> None:
+    def _is_untold(self, ring: RingReadings) -> bool:
+        """Whether the writer began since the last look: of this recorder, or of one before it."""
+        if self._writer is None:
+            return (ring.epoch or 0) > 1 and ring.first_seq is not None and ring.first_seq > self._recorded_seq > 0
+        return self._writer[0] != ring.epoch
+
+    def _tell_writer(self, ring: RingReadings, how: str) -> None:
         """Another capture writes the ring."""
         if ring.epoch is not None:
-            whose = "the holder of the one before" if occasion == "handover" else "another holder, or none"
-            detail = f"capture began anew, epoch {ring.epoch}, with {whose}"
-            self._event("restart", self._clock.utc_ns(), severity="warning", detail=detail)
+            now_ns = self._clock.utc_ns()
+            began_ns = now_ns if ring.attached_ns is None else min(ring.attached_ns, now_ns)
+            detail = f"capture began anew, epoch {ring.epoch}, {how}"
+            self._event("restart", began_ns, severity="warning", detail=detail)
 
     def stood_still(self, since_ns: int) -> None:
         """Tells that the recorder did nothing for a while, until now."""

@@ -233,7 +233,9 @@ def _readings(ring: Ring) -> RingReadings:
         readings += [Reading(source.name, source.interface or None, stage, value) for stage, value in counts.items()]
     epoch = ring.epoch_entry(ring.epoch)
     counted_ns = min((each.stats.updated_ns for each in sources if each.stats.updated_ns), default=None)
-    return RingReadings(ring.epoch, epoch.holder_id if epoch else None, tuple(readings), counted_ns)
+    whose = (epoch.holder_id, epoch.attached_ns, epoch.first_seq) if epoch else (None, None, None)
+    holder_id, attached_ns, first_seq = whose
+    return RingReadings(ring.epoch, holder_id, tuple(readings), counted_ns, attached_ns, first_seq)
 
 
 def _fitting(options: RecorderOptions, ring: Ring) -> RecorderOptions:

@@ -127,7 +127,7 @@ def account(rig: Rig, last_seq: int, messages_sent: int) -> dict[str, Any]:
     holes = missing(np.concatenate(begin).astype(np.int64), np.concatenate(end).astype(np.int64), messages_sent)
     events = rig.archive().rows("events").to_pylist()
     assert sum(event["packets_lost"] for event in events if event["kind"] == "capture_loss") == lost
-    unexplained = [hole for hole in holes if not is_explained(hole, events)]
+    unexplained = [(*hole, around(hole, events)) for hole in holes if not is_explained(hole, events)]
     return {
         "rows": rows, "lost_behind_ring": lost, "messages": recorded, "messages_missing": sum(b - a for a, b in holes),
         "holes": len(holes), "unexplained_gaps": unexplained[:10], "unexplained": len(unexplained),
@@ -156,6 +156,25 @@ def is_explained(hole: tuple[int, int], events: list[dict[str, Any]]) -> bool:
         return True  # before the first packet there was none to follow
     covered = sum(min(gap["seq_last"] + 1, hole[1]) - max(gap["seq_first"], hole[0]) for gap in gaps)
     return covered >= hole[1] - hole[0] and all(has_cause(gap, events) for gap in gaps)
+
+
+def around(hole: tuple[int, int], events: list[dict[str, Any]]) -> list[str]:
+    """What was told of a hole, and near it: kind, first and last sequence, seconds from first to last moment."""
+    overlapping = [
+        event
+        for event in events
+        if event["kind"] == "feed_gap" and event["seq_first"] < hole[1] and event["seq_last"] >= hole[0]
+    ]
+    zero = overlapping[0]["ts_start"].value if overlapping else 0
+    near = [
+        event for event in events if abs(event["ts_start"].value - zero) < 60 * 10**9 and event["kind"] in EXPLAINING
+    ]
+    return [
+        f"{event['kind']} {event['seq_first']} {event['seq_last']}"
+        f" {(event['ts_start'].value - zero) / 1e9:.2f}"
+        f" {((event['ts_end'] or event['ts_start']).value - zero) / 1e9:.2f} {event['detail']}"
+        for event in overlapping + near
+    ]
 
 
 def has_cause(gap: dict[str, Any], events: list[dict[str, Any]]) -> bool:

@@ -91,8 +91,6 @@ def test_an_event_of_packets_that_were_never_written_is_not_seen_and_told_anew(
     dead = Bench(archive, SyntheticRing(oldest=151, newest=200), clock=later())
     dead.recorder.begin()
     monkeypatch.setattr(dead.recorder.recording.files, "write", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-    dead.recorder.step()
-    dead.clock.sleep(2)
     with pytest.raises(KeyboardInterrupt):
         dead.recorder.step()
     dead.die()
@@ -202,6 +200,39 @@ def test_the_books_are_read_at_begin_each_second_at_a_new_writer_and_at_the_end(
         "begin_seq": 1, "recorded": 300, "left_out": 0, "overrun": 0, "write_failures": 0, "newest_seq": 300,
         "backlog": 0, "in_ring": 300,
     }  # fmt: skip
+
+
+def began(archive: Archive) -> list[tuple[int, str]]:
+    """When captures began anew, and what is told of it."""
+    told = archive.rows("events").filter(pc.field("kind") == "restart").to_pylist()
+    return [(each["ts_start"].value, each["detail"]) for each in told if each["detail"].startswith("capture began")]
+
+
+def test_a_capture_that_begins_anew_is_told_with_the_moment_it_began_also_where_nobody_looked(archive: Archive) -> None:
+    bench = Bench(archive, SyntheticRing(newest=100))
+    start_ns = bench.clock.utc_ns()
+    of_writer = [1, 7, start_ns - 50, 1]
+
+    def readings() -> RingReadings:
+        epoch, holder_id, attached_ns, first_seq = of_writer
+        return RingReadings(epoch, holder_id, (), None, attached_ns, first_seq)
+
+    bench.recorder.recording.read_ring = readings
+    bench.recorder.begin()
+    bench.record_all()
+    of_writer[:] = 2, 8, start_ns - 1, 101
+    bench.recorder.finish()
+    assert began(archive) == [(start_ns - 1, "capture began anew, epoch 2, while its beginning was not looked at")]
+    later_ring = SyntheticRing(newest=120)
+    for expected in (2, 2):
+        of_writer[:] = 3, 9, start_ns + 2, 101
+        bench = Bench(archive, later_ring, clock=later())
+        bench.recorder.recording.read_ring = readings
+        bench.recorder.begin()
+        bench.record_all()
+        bench.recorder.finish()
+        assert len(began(archive)) == expected
+    assert began(archive)[-1][0] == start_ns + 2
 
 
 def test_a_folder_that_is_taken_away_costs_what_was_in_it_and_is_told(archive: Archive) -> None:

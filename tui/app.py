@@ -143,6 +143,11 @@ class Top(App[None]):
         return self.screen_stack[0]
 
     @property
+    def _is_covered(self) -> bool:
+        """Whether a dialog, the palette or the help is above the panes: one is enough, and of many none is drawn."""
+        return len(self.screen_stack) > 1
+
+    @property
     def pane(self) -> Pane | None:
         """The one that is shown; None: not yet, or not any more."""
         for switcher in self._below.query(ContentSwitcher):
@@ -188,11 +193,12 @@ class Top(App[None]):
 
     def action_steer(self, verb: str) -> None:
         """Asks whether a service is to rotate, mark or reload."""
-        self.actions.begin(verb)
+        if not self._is_covered:
+            self.actions.begin(verb)
 
     def action_command_palette(self) -> None:
         """Shows the command palette."""
-        if not isinstance(self.screen, Palette):
+        if not self._is_covered:
             self.push_screen(Palette(id="--command-palette"))
 
     def search_themes(self) -> None:
@@ -200,8 +206,11 @@ class Top(App[None]):
         self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes"))
 
     def action_help(self) -> None:
-        """Shows which keys do what."""
-        self.push_screen(HelpScreen(self.entries, self.screen.active_bindings.values()))
+        """Shows which keys do what, or leaves that."""
+        if isinstance(self.screen, HelpScreen):
+            self.screen.dismiss()
+        elif not self._is_covered:
+            self.push_screen(HelpScreen(self.entries, self.screen.active_bindings.values()))
 
     def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
         """Saves what is seen as an SVG."""

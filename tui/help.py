@@ -1,4 +1,4 @@
-"""The help: which keys do what now, and what the panes answer. Any key leaves it."""
+"""The help: which keys do what now, and what the panes answer. Escape or ? leaves it."""
 
 from collections.abc import Iterable
 from typing import ClassVar

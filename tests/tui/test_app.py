@@ -185,3 +185,31 @@ def test_a_key_pressed_twice_closes_what_is_above_the_panes_once(opened: str, cl
         assert app.is_running
 
     driven(picture(), play)
+
+
+def test_dialogs_help_and_palette_are_never_above_one_another() -> None:
+    """Each one more draws all below it once more: twenty, and no key is answered for minutes."""
+
+    async def play(app: Top, pilot: Pilot[None]) -> None:
+        for opened in ("question_mark", "R", "L", "ctrl+p"):
+            await pilot.press(opened)
+            await pilot.pause(0.2)
+            assert len(app.screen_stack) == 2, opened
+            for key in ("R", "L", "M", "ctrl+p"):
+                await pilot.press(key)
+                await pilot.pause()
+                assert len(app.screen_stack) <= 2, (opened, key)
+            await pilot.press("escape")
+            await pilot.pause()
+            await pilot.press("escape")
+            await pilot.pause()
+            assert len(app.screen_stack) == 1, opened
+        for _ in range(3):
+            await pilot.press("question_mark")
+            await pilot.pause()
+        assert len(app.screen_stack) == 2
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert len(app.screen_stack) == 1
+
+    driven(picture(), play)

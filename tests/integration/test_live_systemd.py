@@ -169,6 +169,30 @@ def test_a_reload_takes_a_recorders_change_over_and_refuses_what_needs_a_restart
     assert {"6"} < {each["PRIORITY"] for each in systemd.journalled(CAPTURE)}, "what is wrong stands out"
 
 
+def test_an_upgrade_and_another_channel_lose_nothing_under_the_units_own_restrictions(
+    systemd: LiveSystemd, namespace_pair: namespaces.NamespacePair, tmp_path: pathlib.Path
+) -> None:
+    with Sender(namespace_pair, tmp_path / "sent.json", 2000) as sender:
+        more_comes(systemd)
+        pid = systemd.main_pid(CAPTURE)
+        systemd.write(CONFIG, TEXT + BESIDE)
+        for verb in ("reload", "restart"):
+            (before,) = systemd.processes(f"{NATIVE}/nanotape-holder")
+            systemd.run(EXECUTABLE, "ctl", verb)
+            (after,) = systemd.processes(f"{NATIVE}/nanotape-holder")
+            assert after["Pid"] != before["Pid"], systemd.journal()
+            assert int(after["CapEff"], 16) == 0
+            more_comes(systemd)
+        wait_for(lambda: systemd.shown(CAPTURE, "ActiveState") == "active", "it to be ready again", 30)
+        assert (systemd.main_pid(CAPTURE), systemd.shown(CAPTURE, "NRestarts")) == (pid, "0")
+        sent = sender.end()
+    wait_for(lambda: in_ring(systemd) == sent, "all that was sent", 30)
+    systemd.run("systemctl", "stop", "nanotape.target")
+    wait_for(lambda: not systemd.processes("nanotape.cli.main"), "all of it to end", 60)
+    assert systemd.shown(CAPTURE, "Result") == "success", systemd.journal()
+    assert audited(systemd) == sent
+
+
 def test_a_mistake_in_the_configuration_ends_the_service_until_somebody_mends_it(systemd: LiveSystemd) -> None:
     systemd.write(CONFIG, TEXT + "nonsense = 1\n")
     systemd.run("systemctl", "restart", CAPTURE, check=False)

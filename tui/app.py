@@ -22,7 +22,7 @@ from nanotape.tui.pane import Pane
 from nanotape.tui.panes import PANES
 from nanotape.tui.picture import Picture
 from nanotape.tui.style import PLAIN_THEME
-from nanotape.tui.terminal_end import end_with_signals, has_terminal
+from nanotape.tui.terminal_end import end_at_last, end_with_signals, has_terminal
 from nanotape.tui.watch import Watch
 
 _TROUBLE_S = 1.0
@@ -95,7 +95,7 @@ class Top(App[None]):
         self._watch.start()
         self.set_interval(_TROUBLE_S, self._look_around)
         if not self.is_headless:
-            end_with_signals(self.exit)
+            end_with_signals(self._end_from_outside)
 
     def on_unmount(self) -> None:
         """Ends looking."""
@@ -130,7 +130,12 @@ class Top(App[None]):
         """Says that a look hangs, which tells nobody of itself; ends when the terminal is gone."""
         self._draw_headline()
         if not self.is_headless and not has_terminal():
-            self.exit()
+            self._end_from_outside()
+
+    def _end_from_outside(self) -> None:
+        if not self._exit:
+            end_at_last()
+        self.exit()
 
     def _draw_headline(self) -> None:
         if self._is_open:

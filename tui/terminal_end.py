@@ -7,9 +7,12 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+PATIENCE_S = 5.0
+"""For an end in order."""
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -19,6 +22,16 @@ def end_with_signals(end: Callable[[], object]) -> None:
     for number in SIGNALS:
         with suppress(RuntimeError, ValueError):  # not in the main thread: whose program it is looks after them
             loop.add_signal_handler(number, end)
+
+
+def end_at_last(status: int = 1, after_s: float = PATIENCE_S) -> None:
+    """Ends the process, unless it has ended by then: Textual waits without end for what a terminal that is gone took.
+
+    Nothing is lost by it: top keeps nothing.
+    """
+    timer = threading.Timer(after_s, os._exit, (status,))
+    timer.daemon = True
+    timer.start()
 
 
 def has_terminal() -> bool:

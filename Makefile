@@ -77,12 +77,14 @@ bench-archive: develop
 bench-feeds: develop
 	@$(BIN)/python tests/bench/feed_bench.py
 
-# What makes no traffic runs beside the sanitizers. Of the rest, tests with wires of their own run beside those that use
-# loopback, huge pages and ports, of which a machine has one.
+# What makes no traffic runs beside the sanitizers. The rest, tests with wires of their own and those that use loopback, huge
+# pages and ports, of which a machine has one, could run side by side (make -j2 test-python-wired test-python-shared), which
+# two cores bear, but not always in time.
 test: test-native
 	@$(MAKE) --no-print-directory develop
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-sanitized test-python-quiet
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-python-wired test-python-shared
+	@$(MAKE) --no-print-directory test-python-wired
+	@$(MAKE) --no-print-directory test-python-shared
 
 # $(1) name of the build, $(2) meson options, $(3) how the tests are run
 define native-tests

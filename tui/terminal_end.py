@@ -24,7 +24,7 @@ def end_with_signals(end: Callable[[], object]) -> None:
             loop.add_signal_handler(number, end)
 
 
-def end_at_last(status: int = 1, after_s: float = PATIENCE_S) -> None:
+def end_at_last(status: int = 0, after_s: float = PATIENCE_S) -> None:
     """Ends the process, unless it has ended by then: Textual waits without end for what a terminal that is gone took.
 
     Nothing is lost by it: top keeps nothing.

@@ -231,8 +231,8 @@ def test_readers_that_run_away_keep_nobody_from_capturing_recording_and_asking(
     make_service_rig: Callable[..., Rig],
 ) -> None:
     """One never reads on, one holds the recorder's file locked, and thousands have left their files behind."""
-    rig = make_service_rig(capacity="128 MiB")
-    with rig.service() as service, traffic(rig, 8) as exchange, rig.ring() as ring, contextlib.ExitStack() as stack:
+    rig = make_service_rig(capacity="32 MiB")
+    with rig.service() as service, traffic(rig, 12) as exchange, rig.ring() as ring, contextlib.ExitStack() as stack:
         flowing(rig, service)
         idle = stack.enter_context(ring.reader("oldest"))
         idle.show_as("idle", rig.folder / "run")

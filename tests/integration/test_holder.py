@@ -323,4 +323,5 @@ def test_listeners_are_printed_without_any_privilege_and_nothing_is_held(rig: ho
 def test_wrong_arguments_are_a_usage_error(rig: holder_rig.Rig) -> None:
     done = rig.side.run(rig.holder_path, "--plan", check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "usage: nanotape-holder --plan FILE [--die-with-parent] [--succession FD] [--succeed FD] [--listeners]" in done.stderr
+    options = "--plan FILE [--die-with-parent] [--succession FD] [--succeed FD] [--listeners]"
+    assert f"usage: nanotape-holder {options}" in done.stderr

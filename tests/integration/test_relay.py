@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -62,8 +63,13 @@ class RunningRelay:
 
 @contextlib.contextmanager
 def relaying(rig: Rig, *options: str, wrap: tuple[str, ...] = ()) -> Iterator[RunningRelay]:
-    """In the capturing namespace, from the latest on."""
-    command = [*rig.capture_side, *wrap, *NANOTAPE, "relay", "--config", str(rig.config), "--json", *options]
+    """In the capturing namespace, from the latest on.
+
+    On one core: a veth puts what a sender that moves to another core sends in two queues, and may mix them up.
+    """
+    pinned = ("taskset", "-c", str(min(os.sched_getaffinity(0))))
+    words = ["relay", "--config", str(rig.config), "--json", *options]
+    command = [*rig.capture_side, *wrap, *pinned, *NANOTAPE, *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     status = rig.folder / "run" / "test" / "readers" / "relay.status"
     try:

@@ -194,7 +194,8 @@ def test_a_disk_that_is_full_is_told_and_a_disk_with_room_again_too(small_disk: 
             with contextlib.suppress(OSError), filler.open("wb") as file:
                 while True:
                     file.write(bytes(1 << 16))
-            await until_seen("DISK FILLS UP", app, pilot)
+            full = ("DISK FILLS UP", "DISK DOES NOT KEEP UP")  # as soon as the recorder has failed to write
+            await until(lambda: any(words in screen_text(app) for words in full), "a full disk", app, pilot)
             screen = await until(lambda: "0.0% of its file system is free" in screen_text(app), "the room", app, pilot)
             assert screen
             filler.unlink()

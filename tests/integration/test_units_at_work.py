@@ -101,7 +101,7 @@ def test_what_the_units_allow_is_enough_to_capture_and_to_record(rig: Rig) -> No
                 wait_for(lambda manager=manager, fed=fed: manager.heard().count("WATCHDOG=1") > fed, "a fed watchdog")
             seccomp = pathlib.Path(f"/proc/{recorder.pid}/status").read_text(encoding="utf-8")
             assert "Seccomp:\t2" in seccomp
-            assert "STATUS=recording: test" in recorders.said
+            assert "STATUS=recording: test" in recorders.heard()
             rig.exchange("--rate", "5000", "--packets", "500", lines=["B"]).result()
         assert capture.returncode == 0, rig.talk.read_text(encoding="utf-8")
     assert recorder.returncode == 0, rig.talk.read_text(encoding="utf-8")

@@ -49,7 +49,8 @@ class Tmux:
         """Of what has ended in it."""
 
         def ended() -> str:
-            self.run("run-shell", "true")  # tmux now and then does not hear of a child's end before the next one's
+            # Now and then it does not hear of a child's end before the next one's.
+            self.run("run-shell", "-b", "true")
             return self.run("list-panes", "-F", "#{pane_dead_status}#{pane_dead_signal}").strip()
 
         return int(wait_for(ended, f"the command to end; its screen:\n{self.screen()}"))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 UNKNOWN = "-"
 _STEPS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
-_BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+_BYTES = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"))
 _BARS = " ▁▂▃▄▅▆▇█"
 _FULL, _EMPTY = "█", "░"
 
@@ -20,12 +20,7 @@ def count(number: int | None) -> str:
 
 def short(number: float | None) -> str:
     """At most six characters: `987`, `12.3k`, `4.57M`."""
-    if number is None:
-        return UNKNOWN
-    for size, letter in _STEPS:
-        if abs(number) >= size:
-            return f"{_three_digits(number / size)}{letter}"
-    return f"{number:.0f}"
+    return _scaled(number, _STEPS, "", "")
 
 
 def rate(per_second: float | None) -> str:
@@ -35,22 +30,22 @@ def rate(per_second: float | None) -> str:
 
 def bits(bits_s: float | None) -> str:
     """`942 Mbit/s`."""
-    if bits_s is None:
-        return UNKNOWN
-    for size, letter in _STEPS:
-        if abs(bits_s) >= size:
-            return f"{_three_digits(bits_s / size)} {letter}bit/s"
-    return f"{bits_s:.0f} bit/s"
+    return _scaled(bits_s, _STEPS, " ", "bit/s")
 
 
 def size(number_bytes: float | None) -> str:
     """`1.50 GiB`."""
-    if number_bytes is None:
+    return _scaled(number_bytes, _BYTES, " ", "B")
+
+
+def _scaled(number: float | None, steps: Sequence[tuple[int, str]], gap: str, unit: str) -> str:
+    """In the largest step that it reaches, with its letters before the unit."""
+    if number is None:
         return UNKNOWN
-    for step, unit in _BYTES:
-        if abs(number_bytes) >= step:
-            return f"{_three_digits(number_bytes / step)} {unit}"
-    return f"{number_bytes:.0f} B"
+    for step, letters in steps:
+        if abs(number) >= step:
+            return f"{_three_digits(number / step)}{gap}{letters}{unit}"
+    return f"{number:.0f}{gap}{unit}"
 
 
 def share(part: float | None) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import signal
 import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from command_line import NANOTAPE, call
+from command_line import call
 from deadline import wait_for
-from service_rig import Rig, Wanted, make_rig
+from service_rig import Rig
+from synthetic_service import synthetic_service
 
 pytestmark = pytest.mark.shared
 
@@ -30,36 +30,17 @@ def listens(port: int) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def told(port: int) -> Iterator[tuple[Rig, subprocess.Popen[bytes]]]:
-    """A service that makes its own packets."""
-    tables = (
-        f'[metrics]\nport = {port}\n[log]\nformat = "json"\n'
-        '[events]\non_event = ["/bin/sh", "-c", "echo told: $1", "sh"]\n'
-    )
-    source = "synthetic_rate = 5000"
-    wanted = Wanted(kind="synthetic", capacity="4 MiB", source=source, tables=tables, channels="\n", lines=())
-    with make_rig(wanted, None) as rig, rig.talk.open("wb") as talk:
-        service = subprocess.Popen(
-            [*NANOTAPE, "run", "--config", str(rig.config)], stdout=subprocess.DEVNULL, stderr=talk
-        )
-        try:
-            wait_for(lambda: "capturing" in rig.talk.read_text() or service.poll() is not None, "the service", 60)
-            yield rig, service
-        finally:
-            if service.poll() is None:
-                service.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                service.wait(60)
-            service.kill()
-            service.wait()
+def tables(port: int) -> str:
+    """What it is to tell, and where."""
+    metrics_and_log = f'[metrics]\nport = {port}\n[log]\nformat = "json"\n'
+    return metrics_and_log + '[events]\non_event = ["/bin/sh", "-c", "echo told: $1", "sh"]\n'
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[tuple[Rig, subprocess.Popen[bytes], int]]:
     """One for all of these."""
     port = free_port()
-    with told(port) as (rig, service):
+    with synthetic_service(tables=tables(port)) as (rig, service):
         wait_for(lambda: listens(port), "the metrics' port, which is opened once all rings are ready")
         yield rig, service, port
 
